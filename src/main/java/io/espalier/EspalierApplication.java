@@ -1,0 +1,15 @@
+package io.espalier;
+
+import org.springframework.boot.SpringApplication;
+import org.springframework.boot.autoconfigure.SpringBootApplication;
+import org.springframework.boot.context.properties.ConfigurationPropertiesScan;
+
+/** The service. Everything it does lives in the rooms below; DESIGN and README say which. */
+@SpringBootApplication
+@ConfigurationPropertiesScan
+public class EspalierApplication {
+
+    public static void main(String[] args) {
+        SpringApplication.run(EspalierApplication.class, args);
+    }
+}

@@ -1,0 +1,2 @@
+/** {@code openapi.yaml}, spoken in Java: REST, progress events, problem details. */
+package io.espalier.api;

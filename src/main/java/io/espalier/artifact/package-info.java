@@ -1,0 +1,2 @@
+/** Finished files: kept, summed, handed out, forgotten. */
+package io.espalier.artifact;

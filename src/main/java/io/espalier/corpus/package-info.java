@@ -1,0 +1,2 @@
+/** Named texts become seeded, fixed-length token batches. */
+package io.espalier.corpus;

@@ -1,0 +1,2 @@
+/** Wiring that belongs to no room: the embedded database, metrics naming. */
+package io.espalier.platform;

@@ -1,0 +1,52 @@
+package io.espalier.recipe;
+
+import java.util.Map;
+
+/** The one thing that flows against the stream: how far a run is, and the answer whether to go on. */
+public interface Progress {
+
+    /**
+     * Where a run is.
+     *
+     * @param phase the step
+     * @param percent of the whole run, 0 to 100, never falling
+     * @param layer the decoder layer at work, or {@code null}
+     * @param layers decoder layers of the model, or {@code null}
+     * @param tokensPerSecond tokens through one layer, times layers, a second; {@code null} where no token moves
+     */
+    record Tick(Phase phase, double percent, Integer layer, Integer layers, Double tokensPerSecond) {}
+
+    /**
+     * Tells where the run is; called at least once a layer and micro-batch. Cheap: the receiver decides what to store.
+     *
+     * @return whether to go on; {@code false} makes the run end with {@link StoppedException} at once
+     */
+    boolean tick(Tick tick);
+
+    /**
+     * Says something that belongs into the job's history.
+     *
+     * @param type a stable word, {@code experts_unrouted}
+     * @param message a sentence for a person
+     * @param data the figures in it, JSON values only
+     */
+    void note(String type, String message, Map<String, Object> data);
+
+    /** A run that nobody watches. */
+    Progress IGNORED = new Progress() {
+        @Override
+        public boolean tick(Tick tick) {
+            return true;
+        }
+
+        @Override
+        public void note(String type, String message, Map<String, Object> data) {}
+    };
+
+    /** The receiver of a tick answered: do not go on. */
+    final class StoppedException extends RuntimeException {
+        public StoppedException(Phase phase) {
+            super("stopped in phase " + phase.name().toLowerCase(java.util.Locale.ROOT) + " because progress answered not to go on");
+        }
+    }
+}

@@ -1,0 +1,62 @@
+package io.espalier.recipe;
+
+import java.util.ArrayList;
+import java.util.List;
+
+import tools.jackson.databind.PropertyNamingStrategies.SnakeCaseStrategy;
+import tools.jackson.databind.annotation.JsonNaming;
+
+/**
+ * One pruning order, whole: bound from JSON by the API, stored with the job, executed by the run, written into the manifest. It is never mapped to
+ * another type on the way.
+ *
+ * @param model a registered model's name, or the absolute path of a directory that holds a Hugging Face checkpoint
+ * @param method the criterion and its options; {@code heapr} when absent
+ * @param calibration the tokens that the scores are measured on; unused by methods that look at weights only
+ * @param budget how much has to go
+ * @param layout which shapes the result may have; {@code ragged} when absent
+ * @param alignment every kept expert width is a multiple of this (atoms); 1 when absent
+ * @param allowEmptyExperts whether an expert may lose all its atoms; false when absent
+ * @param evaluation held-out text to measure perplexity on, before and after; {@code null}: sizes only
+ */
+@JsonNaming(SnakeCaseStrategy.class)
+public record PruningRecipe(String model, MethodChoice method, Calibration calibration, Budget budget, Layout layout, Integer alignment,
+        Boolean allowEmptyExperts, Evaluation evaluation) {
+
+    /** Widest alignment any known kernel asks for, in atoms. */
+    public static final int MAX_ALIGNMENT = 256;
+
+    public PruningRecipe {
+        method = method == null ? MethodChoice.of(MethodName.HEAPR) : method;
+        calibration = calibration == null && !method.name().needsTokens() ? Calibration.NONE : calibration;
+        layout = layout == null ? Layout.RAGGED : layout;
+        alignment = alignment == null ? 1 : alignment;
+        allowEmptyExperts = allowEmptyExperts != null && allowEmptyExperts;
+    }
+
+    /** All that is wrong with this order by itself, before any file is looked at; empty when nothing is. */
+    public List<Violation> violations() {
+        List<Violation> found = new ArrayList<>();
+        if (model == null || model.isBlank()) {
+            found.add(Violation.missing("model", "a registered model's name or an absolute directory"));
+        }
+        method.violations("method", found);
+        if (calibration == null) {
+            found.add(Violation.missing("calibration", "a calibration corpus, because " + method.name().json() + " measures activations"));
+        } else if (method.name().needsTokens()) {
+            calibration.violations("calibration", found);
+        }
+        if (budget == null) {
+            found.add(Violation.missing("budget", "an object with ratio"));
+        } else {
+            budget.violations("budget", found);
+        }
+        if (alignment < 1 || alignment > MAX_ALIGNMENT || Integer.bitCount(alignment) != 1) {
+            found.add(new Violation("alignment", String.valueOf(alignment), "a power of two from 1 to " + MAX_ALIGNMENT));
+        }
+        if (evaluation != null) {
+            evaluation.violations("evaluation", found);
+        }
+        return found;
+    }
+}

@@ -1,0 +1,85 @@
+package io.espalier.recipe;
+
+import java.math.BigDecimal;
+import java.util.List;
+
+import tools.jackson.databind.PropertyNamingStrategies.SnakeCaseStrategy;
+import tools.jackson.databind.annotation.JsonNaming;
+
+/**
+ * What came out of a run, as measured.
+ *
+ * @param before the model that was given
+ * @param after the model that was written, opened again by our own reader
+ * @param achieved what was removed, against what was ordered
+ * @param coverage how well the calibration tokens covered the experts; {@code null} for methods that see no tokens
+ * @param perplexity {@code null} when no evaluation was ordered
+ * @param predictedLossChange mean negative log-likelihood a token that the scores say the removed atoms were worth (nats); {@code null} where the
+ *     criterion is not in units of loss
+ * @param digests what the result is a function of
+ */
+@JsonNaming(SnakeCaseStrategy.class)
+public record PruningResult(Size before, Size after, Achieved achieved, Coverage coverage, Perplexity perplexity,
+        Double predictedLossChange,
+        Digests digests) {
+
+    /**
+     * How big a model is.
+     *
+     * @param totalParameters all of them
+     * @param activeParameters those that work for one token: all but the experts that are not selected; mean expert width where widths differ
+     * @param routedAtoms atomic experts of all routed experts
+     * @param bytes of all tensors
+     */
+    @JsonNaming(SnakeCaseStrategy.class)
+    public record Size(long totalParameters, long activeParameters, long routedAtoms, long bytes) {}
+
+    /**
+     * @param requestedRatio as ordered
+     * @param ratioOf of what
+     * @param atomsRemoved routed atoms that are gone
+     * @param routedAtomRatio their share of the routed atoms
+     * @param totalParameterRatio share of all parameters that is gone
+     * @param byteRatio share of all tensor bytes that is gone
+     * @param minWidth narrowest kept expert (atoms)
+     * @param maxWidth widest kept expert (atoms)
+     * @param emptyExperts experts left without an atom
+     */
+    @JsonNaming(SnakeCaseStrategy.class)
+    public record Achieved(BigDecimal requestedRatio, Budget.RatioOf ratioOf, long atomsRemoved, double routedAtomRatio,
+            double totalParameterRatio,
+            double byteRatio, int minWidth, int maxWidth, int emptyExperts) {}
+
+    /**
+     * @param tokens calibration tokens that went through the model
+     * @param minRoutedTokens of the least visited expert
+     * @param medianRoutedTokens over all experts
+     * @param unroutedExperts experts that no token reached, as {@code layer:expert}
+     */
+    @JsonNaming(SnakeCaseStrategy.class)
+    public record Coverage(long tokens, long minRoutedTokens, double medianRoutedTokens, List<String> unroutedExperts) {}
+
+    /**
+     * {@code exp(sum of negative log-likelihoods / predicted tokens)} over the evaluation windows.
+     *
+     * @param before of the given model
+     * @param after of the written model
+     * @param randomControl of the same budget and layout with atoms drawn at random; {@code null} when not ordered
+     * @param predictedTokens that each is a mean over
+     */
+    @JsonNaming(SnakeCaseStrategy.class)
+    public record Perplexity(double before, double after, Double randomControl, long predictedTokens) {}
+
+    /**
+     * SHA-256 digests, hexadecimal.
+     *
+     * @param model of the given checkpoint's content
+     * @param tokenizer of its tokenizer
+     * @param calibration of the calibration token ids; {@code null} for methods that see none
+     * @param scores of the scores file
+     * @param plan of the keep-plan
+     * @param artifact of the list of all written files and their digests
+     */
+    @JsonNaming(SnakeCaseStrategy.class)
+    public record Digests(String model, String tokenizer, String calibration, String scores, String plan, String artifact) {}
+}
