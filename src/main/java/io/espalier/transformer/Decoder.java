@@ -54,6 +54,11 @@ public final class Decoder implements AutoCloseable {
         return spec;
     }
 
+    /** FLOAT32 or FLOAT64. */
+    public DataType compute() {
+        return compute;
+    }
+
     /** Where activations belong. */
     public NDManager manager() {
         return manager;

@@ -40,7 +40,7 @@ record MoeBlock(NDArray router, DecoderSpec.Moe spec, List<GatedMlp> experts, Ga
             if (routed.get(e).rows().length == 0) {
                 continue;
             }
-            try (Scratch scratch = new Scratch()) {
+            try (Scratch _ = new Scratch()) {
                 NDArray rows = x.getManager().create(routed.get(e).rows());
                 NDArray slots = x.getManager().create(routed.get(e).slots());
                 NDArray a = experts.get(e).activations(x.get(rows));
@@ -71,7 +71,7 @@ record MoeBlock(NDArray router, DecoderSpec.Moe spec, List<GatedMlp> experts, Ga
             if (routed.get(e).rows().length == 0) {
                 continue;
             }
-            try (Scratch scratch = new Scratch()) {
+            try (Scratch _ = new Scratch()) {
                 NDArray rows = x.getManager().create(routed.get(e).rows());
                 NDArray slots = x.getManager().create(routed.get(e).slots());
                 GatedMlp expert = experts.get(e);
