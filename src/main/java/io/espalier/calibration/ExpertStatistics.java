@@ -37,8 +37,7 @@ public final class ExpertStatistics {
     /**
      * Windows from (inclusive) to (exclusive) of the calibration set.
      */
-    public record Slice(int from, int to) {
-    }
+    public record Slice(int from, int to) {}
 
     private ExpertStatistics(String fingerprint, int[] widths, Set<Moment> counted) {
         this.fingerprint = fingerprint;
@@ -73,7 +72,7 @@ public final class ExpertStatistics {
     }
 
     void addLoss(double negativeLogLikelihood, long predicted) {
-        loss.add(new double[] { negativeLogLikelihood });
+        loss.add(new double[]{negativeLogLikelihood});
         predictedTokens += predicted;
     }
 
@@ -89,12 +88,14 @@ public final class ExpertStatistics {
      */
     public ExpertStatistics merge(ExpertStatistics other) {
         if (!fingerprint.equals(other.fingerprint)) {
-            throw new IllegalArgumentException("fingerprint: " + other.fingerprint + " (expected: " + fingerprint + ", statistics of one calibration)");
+            throw new IllegalArgumentException(
+                    "fingerprint: " + other.fingerprint + " (expected: " + fingerprint + ", statistics of one calibration)");
         }
         for (Slice mine : slices) {
             for (Slice theirs : other.slices) {
                 if (mine.from() < theirs.to() && theirs.from() < mine.to()) {
-                    throw new IllegalArgumentException("slice: " + theirs + " (expected: none that overlaps " + mine + ", it would count twice)");
+                    throw new IllegalArgumentException(
+                            "slice: " + theirs + " (expected: none that overlaps " + mine + ", it would count twice)");
                 }
             }
         }
@@ -165,8 +166,9 @@ public final class ExpertStatistics {
             declared.add(new Declared(moment.name() + ".high", DType.F64, List.of(atoms)));
             declared.add(new Declared(moment.name() + ".low", DType.F64, List.of(atoms)));
         }
-        try (SafetensorsWriter writer = SafetensorsWriter.create(file, declared, Map.of("fingerprint", fingerprint, "version", VERSION, "moments",
-                moments.keySet().stream().map(Moment::name).collect(Collectors.joining(","))))) {
+        try (SafetensorsWriter writer = SafetensorsWriter.create(file, declared,
+                Map.of("fingerprint", fingerprint, "version", VERSION, "moments",
+                        moments.keySet().stream().map(Moment::name).collect(Collectors.joining(","))))) {
             writer.begin("widths").ints(widths);
             writer.begin("routed_tokens").longs(routedTokens);
             writer.begin("slices").ints(slices.stream().flatMapToInt(s -> java.util.stream.IntStream.of(s.from(), s.to())).toArray());
@@ -209,7 +211,7 @@ public final class ExpertStatistics {
             read.tokens = stored.longs("tokens")[0];
             read.predictedTokens = stored.longs("tokens")[1];
             double[] loss = stored.doubles("loss");
-            read.loss.add(new ExactSum(new double[] { loss[0] }, new double[] { loss[1] }));
+            read.loss.add(new ExactSum(new double[]{loss[0]}, new double[]{loss[1]}));
             for (Moment moment : counted) {
                 double[] high = stored.doubles(moment.name() + ".high");
                 double[] low = stored.doubles(moment.name() + ".low");

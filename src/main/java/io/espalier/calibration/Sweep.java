@@ -7,6 +7,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.types.DataType;
 import io.espalier.calibration.ExpertStatistics.Slice;
 import io.espalier.checkpoint.ExpertTensors;
 import io.espalier.corpus.TokenWindows;
@@ -19,9 +21,6 @@ import io.espalier.transformer.Head;
 import io.espalier.transformer.HiddenStates;
 import io.espalier.transformer.Scratch;
 import io.espalier.transformer.TokenBatch;
-
-import ai.djl.ndarray.NDArray;
-import ai.djl.ndarray.types.DataType;
 
 /**
  * One sweep over calibration tokens with one layer's weights in memory at a time (METHODS 12.3). Forward, layer by layer, storing each layer's input and
@@ -174,7 +173,7 @@ public final class Sweep {
         }
 
         private static double[] sumOfSquares(NDArray x) {
-            return x.toType(DataType.FLOAT64, false).square().sum(new int[] { 0 }).toDoubleArray();
+            return x.toType(DataType.FLOAT64, false).square().sum(new int[]{0}).toDoubleArray();
         }
 
         private static long key(int layer, int expert) {

@@ -10,7 +10,6 @@ import io.espalier.checkpoint.Checkpoint;
 import io.espalier.checkpoint.DType;
 import io.espalier.checkpoint.ExpertTensors;
 import io.espalier.checkpoint.Tensor;
-
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
@@ -48,7 +47,8 @@ public sealed interface Architecture permits Llama, Mixtral, Qwen2Moe, Qwen3Moe,
         Architecture found = type == null ? null : all().get(type.stringValue(""));
         if (found == null) {
             throw new UnsupportedModelException(UnsupportedModelException.Reason.ARCHITECTURE,
-                    List.of("config.json: model_type: " + (type == null ? "missing" : type) + " (expected: one of " + all().keySet() + ")"));
+                    List.of("config.json: model_type: " + (type == null ? "missing" : type) + " (expected: one of " + all().keySet()
+                            + ")"));
         }
         return found;
     }
@@ -105,7 +105,8 @@ public sealed interface Architecture permits Llama, Mixtral, Qwen2Moe, Qwen3Moe,
         }
         for (int e = 0; e < experts; e++) {
             if (!ours.get(e).isIntegralNumber() || ours.get(e).intValue() < 0) {
-                config.refuse(WIDTHS_KEY + ".expert_widths." + layer + "[" + e + "]: " + ours.get(e) + " (expected: an integer that is not negative)");
+                config.refuse(WIDTHS_KEY + ".expert_widths." + layer + "[" + e + "]: " + ours.get(e)
+                        + " (expected: an integer that is not negative)");
             } else {
                 widths[e] = ours.get(e).intValue();
             }
@@ -132,7 +133,8 @@ public sealed interface Architecture permits Llama, Mixtral, Qwen2Moe, Qwen3Moe,
             if (tensor == null) {
                 problems.add(name + ": missing (expected: shape " + java.util.Arrays.toString(shape) + ")");
             } else if (!java.util.Arrays.equals(shapeOf(tensor), shape)) {
-                problems.add(tensor.shard().getFileName() + ": " + name + ": shape " + java.util.Arrays.toString(shapeOf(tensor)) + " (expected: "
+                problems.add(tensor.shard().getFileName() + ": " + name + ": shape " + java.util.Arrays.toString(shapeOf(tensor))
+                        + " (expected: "
                         + java.util.Arrays.toString(shape) + ", from config.json)");
             } else if (tensor.dtype() != DType.F32 && tensor.dtype() != DType.F16 && tensor.dtype() != DType.BF16) {
                 problems.add(tensor.shard().getFileName() + ": " + name + ": dtype " + tensor.dtype() + " (expected: F32, F16 or BF16)");
@@ -140,8 +142,9 @@ public sealed interface Architecture permits Llama, Mixtral, Qwen2Moe, Qwen3Moe,
         });
         given.forEach((name, tensor) -> {
             if (!expected.containsKey(name) && !inert(name, spec)) {
-                problems.add(tensor.shard().getFileName() + ": " + name + ": unknown tensor (expected: only tensors of a " + spec.modelType()
-                        + " model; an unknown one may be part of its mathematics)");
+                problems.add(
+                        tensor.shard().getFileName() + ": " + name + ": unknown tensor (expected: only tensors of a " + spec.modelType()
+                                + " model; an unknown one may be part of its mathematics)");
             }
         });
         if (!problems.isEmpty()) {

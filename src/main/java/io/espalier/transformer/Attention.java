@@ -27,7 +27,8 @@ record Attention(AttentionSpec spec, NDArray q, NDArray k, NDArray v, NDArray o,
         String at = prefix + ".self_attn.";
         boolean bias = spec.qkvBias();
         boolean norm = spec.qkNorm() != QkNorm.NONE;
-        return new Attention(spec, weights.load(at + "q_proj.weight"), weights.load(at + "k_proj.weight"), weights.load(at + "v_proj.weight"),
+        return new Attention(spec, weights.load(at + "q_proj.weight"), weights.load(at + "k_proj.weight"),
+                weights.load(at + "v_proj.weight"),
                 weights.load(at + "o_proj.weight"), bias ? weights.load(at + "q_proj.bias") : null,
                 bias ? weights.load(at + "k_proj.bias") : null, bias ? weights.load(at + "v_proj.bias") : null,
                 spec.outputBias() ? weights.load(at + "o_proj.bias") : null,
@@ -71,7 +72,7 @@ record Attention(AttentionSpec spec, NDArray q, NDArray k, NDArray v, NDArray o,
                 NDArray dm = dMixed.get(heads);
                 NDArray p = probabilities(qh, kh, positions);
                 NDArray dp = dm.matMul(values.get(heads).transpose(0, 2, 1));
-                NDArray ds = dp.sub(dp.mul(p).sum(new int[] { -1 }, true)).muli(p).muli(c);
+                NDArray ds = dp.sub(dp.mul(p).sum(new int[]{-1}, true)).muli(p).muli(c);
                 dQueries.add(scratch.keep(ds.matMul(kh)));
                 NDArray dsT = ds.transpose(0, 2, 1);
                 dKeys.add(scratch.keep(dsT.matMul(qh)));

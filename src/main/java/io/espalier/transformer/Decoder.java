@@ -4,16 +4,15 @@ import java.lang.foreign.MemorySegment;
 import java.util.HashMap;
 import java.util.Map;
 
-import io.espalier.checkpoint.Checkpoint;
-import io.espalier.checkpoint.Tensor;
-import io.espalier.transformer.DecoderSpec.LayerSpec;
-
 import ai.djl.Device;
 import ai.djl.engine.Engine;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
+import io.espalier.checkpoint.Checkpoint;
+import io.espalier.checkpoint.Tensor;
+import io.espalier.transformer.DecoderSpec.LayerSpec;
 
 /**
  * A decoder model opened for streaming: one part (a layer or the head) has its weights in memory at a time, whatever the size of the model. Belongs to
@@ -79,9 +78,11 @@ public final class Decoder implements AutoCloseable {
             rows[i] = batch.ids()[i / batch.sequenceLength()][i % batch.sequenceLength()];
         }
         boolean wide = compute == DataType.FLOAT64;
-        try (WeightBuffer buffer = new WeightBuffer(WeightBuffer.bytesFor((long) tokens * hidden, wide), wide); Scratch scratch = new Scratch()) {
+        try (WeightBuffer buffer = new WeightBuffer(WeightBuffer.bytesFor((long) tokens * hidden, wide), wide);
+                Scratch scratch = new Scratch()) {
             MemorySegment numbers = buffer.convert(stored, table.dtype(), spec.vocabSize(), hidden, rows, null, table.name());
-            NDArray borrowed = manager.create(numbers.asByteBuffer().order(java.nio.ByteOrder.nativeOrder()), new Shape(tokens, hidden), compute);
+            NDArray borrowed = manager.create(numbers.asByteBuffer().order(java.nio.ByteOrder.nativeOrder()), new Shape(tokens, hidden),
+                    compute);
             return scratch.keep(borrowed.duplicate());
         }
     }

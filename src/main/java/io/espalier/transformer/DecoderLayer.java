@@ -4,7 +4,6 @@ import java.util.ArrayList;
 import java.util.List;
 
 import ai.djl.ndarray.NDArray;
-
 import io.espalier.checkpoint.ExpertTensors;
 import io.espalier.transformer.DecoderSpec.Dense;
 import io.espalier.transformer.DecoderSpec.LayerSpec;
@@ -21,8 +20,7 @@ public final class DecoderLayer {
      * @param y the next layer's input, [B S, hidden]
      * @param selected experts of each row, [B S * K], -1 for padding; {@code null} for a dense layer
      */
-    public record Result(NDArray y, int[] selected) {
-    }
+    public record Result(NDArray y, int[] selected) {}
 
     private final LayerSpec spec;
     private final Decoder decoder;

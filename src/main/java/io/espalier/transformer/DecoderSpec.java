@@ -43,24 +43,20 @@ public record DecoderSpec(String modelType, int hiddenSize, int vocabSize, int m
      * @param outputBias whether the output projection does
      * @param qkNorm norm of queries and keys
      */
-    record AttentionSpec(int heads, int kvHeads, int headDim, double ropeTheta, boolean qkvBias, boolean outputBias, QkNorm qkNorm) {
-    }
+    record AttentionSpec(int heads, int kvHeads, int headDim, double ropeTheta, boolean qkvBias, boolean outputBias, QkNorm qkNorm) {}
 
     /**
      * @param index from 0
      * @param prefix of its tensor names, {@code model.layers.3}
      * @param mlp what follows the attention
      */
-    public record LayerSpec(int index, String prefix, MlpSpec mlp) {
-    }
+    public record LayerSpec(int index, String prefix, MlpSpec mlp) {}
 
     /** The feed-forward half of a layer. */
-    public sealed interface MlpSpec {
-    }
+    public sealed interface MlpSpec {}
 
     /** One gated MLP for every token. */
-    public record Dense(MlpTensors mlp) implements MlpSpec {
-    }
+    public record Dense(MlpTensors mlp) implements MlpSpec {}
 
     /**
      * Routed experts, and perhaps a shared one.
@@ -74,8 +70,7 @@ public record DecoderSpec(String modelType, int hiddenSize, int vocabSize, int m
      * @param sharedGate name of the weight [1, hidden] whose sigmoid scales the shared MLP, or {@code null}
      */
     public record Moe(String router, int topK, boolean normTopK, double normEps, List<ExpertTensors> experts, MlpTensors shared,
-            String sharedGate) implements MlpSpec {
-    }
+            String sharedGate) implements MlpSpec {}
 
     /** Names of a gated MLP: gate and up [width, hidden], down [hidden, width]. */
     public record MlpTensors(int width, String gate, String up, String down) {
@@ -98,7 +93,7 @@ public record DecoderSpec(String modelType, int hiddenSize, int vocabSize, int m
     /** Every tensor the model is made of, with its shape. */
     SequencedMap<String, long[]> tensors() {
         SequencedMap<String, long[]> all = new LinkedHashMap<>();
-        all.put(EMBEDDING, new long[] { vocabSize, hiddenSize });
+        all.put(EMBEDDING, new long[]{vocabSize, hiddenSize});
         for (LayerSpec layer : layers) {
             attentionTensors(layer.prefix(), all);
             switch (layer.mlp()) {
@@ -106,9 +101,9 @@ public record DecoderSpec(String modelType, int hiddenSize, int vocabSize, int m
                 case Moe moe -> moeTensors(moe, all);
             }
         }
-        all.put(FINAL_NORM, new long[] { hiddenSize });
+        all.put(FINAL_NORM, new long[]{hiddenSize});
         if (!tiedEmbeddings) {
-            all.put(HEAD, new long[] { vocabSize, hiddenSize });
+            all.put(HEAD, new long[]{vocabSize, hiddenSize});
         }
         return all;
     }
@@ -117,29 +112,29 @@ public record DecoderSpec(String modelType, int hiddenSize, int vocabSize, int m
         long queries = (long) attention.heads() * attention.headDim();
         long keys = (long) attention.kvHeads() * attention.headDim();
         String at = prefix + ".self_attn.";
-        all.put(prefix + ".input_layernorm.weight", new long[] { hiddenSize });
-        all.put(at + "q_proj.weight", new long[] { queries, hiddenSize });
-        all.put(at + "k_proj.weight", new long[] { keys, hiddenSize });
-        all.put(at + "v_proj.weight", new long[] { keys, hiddenSize });
-        all.put(at + "o_proj.weight", new long[] { hiddenSize, queries });
+        all.put(prefix + ".input_layernorm.weight", new long[]{hiddenSize});
+        all.put(at + "q_proj.weight", new long[]{queries, hiddenSize});
+        all.put(at + "k_proj.weight", new long[]{keys, hiddenSize});
+        all.put(at + "v_proj.weight", new long[]{keys, hiddenSize});
+        all.put(at + "o_proj.weight", new long[]{hiddenSize, queries});
         if (attention.qkvBias()) {
-            all.put(at + "q_proj.bias", new long[] { queries });
-            all.put(at + "k_proj.bias", new long[] { keys });
-            all.put(at + "v_proj.bias", new long[] { keys });
+            all.put(at + "q_proj.bias", new long[]{queries});
+            all.put(at + "k_proj.bias", new long[]{keys});
+            all.put(at + "v_proj.bias", new long[]{keys});
         }
         if (attention.outputBias()) {
-            all.put(at + "o_proj.bias", new long[] { hiddenSize });
+            all.put(at + "o_proj.bias", new long[]{hiddenSize});
         }
         if (attention.qkNorm() != QkNorm.NONE) {
             boolean full = attention.qkNorm() == QkNorm.FULL;
-            all.put(at + "q_norm.weight", new long[] { full ? queries : attention.headDim() });
-            all.put(at + "k_norm.weight", new long[] { full ? keys : attention.headDim() });
+            all.put(at + "q_norm.weight", new long[]{full ? queries : attention.headDim()});
+            all.put(at + "k_norm.weight", new long[]{full ? keys : attention.headDim()});
         }
-        all.put(prefix + ".post_attention_layernorm.weight", new long[] { hiddenSize });
+        all.put(prefix + ".post_attention_layernorm.weight", new long[]{hiddenSize});
     }
 
     private void moeTensors(Moe moe, SequencedMap<String, long[]> all) {
-        all.put(moe.router(), new long[] { moe.experts().size(), hiddenSize });
+        all.put(moe.router(), new long[]{moe.experts().size(), hiddenSize});
         for (ExpertTensors expert : moe.experts()) {
             mlpTensors(new MlpTensors(expert.width(), expert.gate(), expert.up(), expert.down()), all);
         }
@@ -147,13 +142,13 @@ public record DecoderSpec(String modelType, int hiddenSize, int vocabSize, int m
             mlpTensors(moe.shared(), all);
         }
         if (moe.sharedGate() != null) {
-            all.put(moe.sharedGate(), new long[] { 1, hiddenSize });
+            all.put(moe.sharedGate(), new long[]{1, hiddenSize});
         }
     }
 
     private void mlpTensors(MlpTensors mlp, SequencedMap<String, long[]> all) {
-        all.put(mlp.gate(), new long[] { mlp.width(), hiddenSize });
-        all.put(mlp.up(), new long[] { mlp.width(), hiddenSize });
-        all.put(mlp.down(), new long[] { hiddenSize, mlp.width() });
+        all.put(mlp.gate(), new long[]{mlp.width(), hiddenSize});
+        all.put(mlp.up(), new long[]{mlp.width(), hiddenSize});
+        all.put(mlp.down(), new long[]{hiddenSize, mlp.width()});
     }
 }

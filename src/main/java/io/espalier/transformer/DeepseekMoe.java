@@ -10,7 +10,6 @@ import io.espalier.transformer.DecoderSpec.MlpSpec;
 import io.espalier.transformer.DecoderSpec.MlpTensors;
 import io.espalier.transformer.DecoderSpec.Moe;
 import io.espalier.transformer.DecoderSpec.QkNorm;
-
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ObjectNode;
 

@@ -18,8 +18,7 @@ public interface ExpertObserver {
      * @param expert index in that layer
      * @param a input of the down projection, [routed tokens, width]
      */
-    default void forward(int layer, int expert, NDArray a) {
-    }
+    default void forward(int layer, int expert, NDArray a) {}
 
     /**
      * An expert ran backward on the tokens routed to it in one micro-batch.
@@ -29,6 +28,5 @@ public interface ExpertObserver {
      * @param a input of the down projection, [routed tokens, width]
      * @param da gradient of the sum-reduced loss with respect to {@code a}, router weight included, same shape
      */
-    default void backward(int layer, int expert, NDArray a, NDArray da) {
-    }
+    default void backward(int layer, int expert, NDArray a, NDArray da) {}
 }

@@ -35,8 +35,7 @@ record GatedMlp(NDArray gate, NDArray up, NDArray down) {
      * @param u W_u x
      * @param a silu(g) * u
      */
-    record Tape(NDArray g, NDArray s, NDArray u, NDArray a) {
-    }
+    record Tape(NDArray g, NDArray s, NDArray u, NDArray a) {}
 
     Tape record(NDArray x) {
         NDArray g = linear(x, gate);

@@ -31,8 +31,7 @@ public final class Head {
      * @param negativeLogLikelihood summed over the predicted tokens (nats)
      * @param dx its gradient with respect to the last layer's output, [B S, hidden]; {@code null} when not asked for
      */
-    public record Loss(double negativeLogLikelihood, NDArray dx) {
-    }
+    public record Loss(double negativeLogLikelihood, NDArray dx) {}
 
     /** Final norm of x, [n, hidden]. */
     public NDArray normed(NDArray x) {

@@ -46,7 +46,8 @@ public final class HiddenStates implements AutoCloseable {
     public static HiddenStates create(int slots, long tokens, int hiddenSize, DataType compute, long memoryLimit, Path directory) {
         long bytes = slots * tokens * hiddenSize * (compute == DataType.FLOAT64 ? Double.BYTES : Float.BYTES);
         try {
-            return new HiddenStates(compute, bytes <= memoryLimit ? null
+            return new HiddenStates(compute, bytes <= memoryLimit
+                    ? null
                     : FileChannel.open(directory.resolve("hidden-states.spill"), StandardOpenOption.CREATE, StandardOpenOption.READ,
                             StandardOpenOption.WRITE, StandardOpenOption.TRUNCATE_EXISTING, StandardOpenOption.DELETE_ON_CLOSE));
         } catch (IOException e) {

@@ -19,11 +19,10 @@ import ai.djl.ndarray.types.Shape;
  */
 record MoeBlock(NDArray router, DecoderSpec.Moe spec, List<GatedMlp> experts, GatedMlp shared, NDArray sharedGate, int layer) {
 
-    private static final int[] LAST = { -1 };
+    private static final int[] LAST = {-1};
 
     /** The tokens of one expert: their rows in x, and the slots row * K + rank of their router weights. */
-    private record Routed(long[] rows, long[] slots) {
-    }
+    private record Routed(long[] rows, long[] slots) {}
 
     /**
      * @param x [T, hidden]

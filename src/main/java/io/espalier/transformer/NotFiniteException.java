@@ -3,7 +3,7 @@ package io.espalier.transformer;
 /** A NaN or an infinity where a number belongs. */
 public final class NotFiniteException extends RuntimeException {
 
-    NotFiniteException(String message) {
+    public NotFiniteException(String message) {
         super(message);
     }
 

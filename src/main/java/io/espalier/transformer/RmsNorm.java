@@ -10,7 +10,7 @@ import ai.djl.ndarray.NDArray;
  */
 record RmsNorm(NDArray weight, double eps) {
 
-    private static final int[] LAST = { -1 };
+    private static final int[] LAST = {-1};
 
     /** [.., width] to the same shape. */
     NDArray forward(NDArray x) {

@@ -10,11 +10,13 @@ public record TokenBatch(int[][] ids, int[] lengths) {
 
     public TokenBatch {
         if (ids.length == 0 || ids.length != lengths.length) {
-            throw new IllegalArgumentException("sequences: " + ids.length + " with " + lengths.length + " lengths (expected: as many, at least 1)");
+            throw new IllegalArgumentException(
+                    "sequences: " + ids.length + " with " + lengths.length + " lengths (expected: as many, at least 1)");
         }
         for (int[] sequence : ids) {
             if (sequence.length != ids[0].length) {
-                throw new IllegalArgumentException("sequence length: " + sequence.length + " (expected: " + ids[0].length + " as the first)");
+                throw new IllegalArgumentException(
+                        "sequence length: " + sequence.length + " (expected: " + ids[0].length + " as the first)");
             }
         }
     }

@@ -5,16 +5,14 @@ import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.List;
 
-import io.espalier.checkpoint.Checkpoint;
-import io.espalier.checkpoint.ExpertTensors;
-import io.espalier.checkpoint.Tensor;
-
 import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
-import ai.djl.pytorch.engine.PtNDManager;
+import io.espalier.checkpoint.Checkpoint;
+import io.espalier.checkpoint.ExpertTensors;
+import io.espalier.checkpoint.Tensor;
 
 /**
  * One part of a model (a layer, the head) as numbers on a device, loaded from the mapped checkpoint and dropped again. On the CPU the arrays lie
@@ -63,7 +61,8 @@ final class Weights implements AutoCloseable {
         int rowCount = rows == null ? storedRows : rows.length;
         int columnCount = columns == null ? storedColumns : columns.length;
         Shape shape = tensor.rank() == 1 ? new Shape(columnCount) : new Shape(rowCount, columnCount);
-        NDArray array = shape.size() == 0 ? manager.zeros(shape, compute)
+        NDArray array = shape.size() == 0
+                ? manager.zeros(shape, compute)
                 : manager.create(numbers.asByteBuffer().order(ByteOrder.nativeOrder()), shape, compute);
         loaded.add(array);
         return array;

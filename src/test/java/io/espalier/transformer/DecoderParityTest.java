@@ -2,19 +2,16 @@ package io.espalier.transformer;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
-
-import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.MethodSource;
-
-import io.espalier.checkpoint.Checkpoint;
-import io.espalier.checkpoint.SafetensorsFile;
 
 import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.types.DataType;
+import io.espalier.checkpoint.Checkpoint;
+import io.espalier.checkpoint.SafetensorsFile;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
@@ -30,9 +27,10 @@ class DecoderParityTest {
     void logitsAndHiddenStatesOfEveryLayerEqualTheReference(Fixture fixture) {
         try (Checkpoint checkpoint = Checkpoint.open(fixture.model());
                 SafetensorsFile reference = SafetensorsFile.open(fixture.reference("forward.safetensors"));
-                Decoder decoder = Decoder.open(checkpoint, Architecture.specOf(checkpoint), KeptAtoms.ALL, Device.cpu(), DataType.FLOAT32)) {
+                Decoder decoder = Decoder.open(checkpoint, Architecture.specOf(checkpoint), KeptAtoms.ALL, Device.cpu(),
+                        DataType.FLOAT32)) {
             int[] ids = Arrays.stream(reference.longs("input_ids")).mapToInt(id -> (int) id).toArray();
-            TokenBatch batch = TokenBatch.of(new int[][] { ids });
+            TokenBatch batch = TokenBatch.of(new int[][]{ids});
             float[] hidden = reference.floats("hidden_states");
             int size = ids.length * decoder.spec().hiddenSize();
             int layers = decoder.spec().layers().size();
@@ -47,7 +45,8 @@ class DecoderParityTest {
             Head head = decoder.head();
             worst = Math.max(worst, difference(head.normed(x), hidden, layers * size));
             double logits = difference(head.logits(x), reference.floats("logits"), 0);
-            System.getLogger("parity").log(System.Logger.Level.INFO, fixture + ": largest difference of hidden states " + worst + ", of logits " + logits);
+            System.getLogger("parity").log(System.Logger.Level.INFO,
+                    fixture + ": largest difference of hidden states " + worst + ", of logits " + logits);
             assertThat(worst).isLessThan(1e-4);
             assertThat(logits).isLessThan(1e-4);
 
@@ -56,7 +55,8 @@ class DecoderParityTest {
             for (float each : nll) {
                 expected += each;
             }
-            assertThat(head.loss(x, batch, false).negativeLogLikelihood()).isCloseTo(expected, org.assertj.core.api.Assertions.within(1e-3));
+            assertThat(head.loss(x, batch, false).negativeLogLikelihood()).isCloseTo(expected,
+                    org.assertj.core.api.Assertions.within(1e-3));
         }
     }
 
@@ -67,10 +67,11 @@ class DecoderParityTest {
         int[] prompt = ints(forward.get("prompt_ids"));
         int[] greedy = ints(forward.get("greedy_ids"));
         try (Checkpoint checkpoint = Checkpoint.open(fixture.model());
-                Decoder decoder = Decoder.open(checkpoint, Architecture.specOf(checkpoint), KeptAtoms.ALL, Device.cpu(), DataType.FLOAT32)) {
+                Decoder decoder = Decoder.open(checkpoint, Architecture.specOf(checkpoint), KeptAtoms.ALL, Device.cpu(),
+                        DataType.FLOAT32)) {
             int[] ids = prompt;
             for (int step = 0; step < greedy.length; step++) {
-                TokenBatch batch = TokenBatch.of(new int[][] { ids });
+                TokenBatch batch = TokenBatch.of(new int[][]{ids});
                 NDArray x = decoder.embed(batch);
                 for (int l = 0; l < decoder.spec().layers().size(); l++) {
                     x = decoder.layer(l).forward(x, batch, ExpertObserver.NONE).y();
@@ -94,27 +95,5 @@ class DecoderParityTest {
 
     private static int[] ints(JsonNode list) {
         return list.valueStream().mapToInt(JsonNode::intValue).toArray();
-    }
-
-    /** Where a trained fixture model and its reference results lie. */
-    enum Fixture {
-        QWEN2_MOE("src/main/resources/demo/tiny-qwen2moe", "tiny-qwen2moe"), DEEPSEEK_MOE("src/test/resources/fixtures/tiny-deepseek-moe-v1",
-                "tiny-deepseek-moe-v1"), LLAMA("src/test/resources/fixtures/tiny-llama", "tiny-llama");
-
-        private final String model;
-        private final String name;
-
-        Fixture(String model, String name) {
-            this.model = model;
-            this.name = name;
-        }
-
-        Path model() {
-            return Path.of(model);
-        }
-
-        Path reference(String file) {
-            return Path.of("src/test/resources/fixtures", name, "reference", file);
-        }
     }
 }
