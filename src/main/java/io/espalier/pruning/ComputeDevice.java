@@ -1,6 +1,10 @@
 package io.espalier.pruning;
 
+import java.util.ArrayList;
 import java.util.List;
+
+import ai.djl.Device;
+import ai.djl.engine.Engine;
 
 /**
  * A device that one worker thread owns, named {@code cpu} or {@code gpu:0}.
@@ -9,6 +13,12 @@ import java.util.List;
  */
 public record ComputeDevice(String name) {
 
+    static {
+        // the natives are on the class path; without these the library would try to reach the network when something is amiss
+        System.setProperty("ai.djl.offline", "true");
+        System.setProperty("OPT_OUT_TRACKING", "true");
+    }
+
     /**
      * The devices that a setting names. The first call loads the native library.
      *
@@ -16,6 +26,30 @@ public record ComputeDevice(String name) {
      * @throws IllegalArgumentException when the setting names a device that this machine does not have
      */
     public static List<ComputeDevice> find(String setting) {
-        return List.of(new ComputeDevice("cpu"));
+        int gpus = Engine.getInstance().getGpuCount();
+        List<ComputeDevice> found = new ArrayList<>();
+        if (setting.equals("auto")) {
+            for (int i = 0; i < gpus; i++) {
+                found.add(new ComputeDevice("gpu:" + i));
+            }
+            return found.isEmpty() ? List.of(new ComputeDevice("cpu")) : found;
+        }
+        for (String name : setting.split(",")) {
+            ComputeDevice device = new ComputeDevice(name.strip());
+            boolean gpu = device.name.matches("gpu:\\d{1,4}") && Integer.parseInt(device.name.substring(4)) < gpus;
+            if (!gpu && !device.name.equals("cpu")) {
+                throw new IllegalArgumentException("devices: " + device.name + " (expected: auto, cpu, or gpu:<index> with an index below " + gpus
+                        + ", the GPUs that the engine sees)");
+            }
+            if (found.contains(device)) {
+                throw new IllegalArgumentException("devices: " + device.name + " twice (expected: each device once, one worker owns it)");
+            }
+            found.add(device);
+        }
+        return found;
+    }
+
+    Device djl() {
+        return name.equals("cpu") ? Device.cpu() : Device.gpu(Integer.parseInt(name.substring(4)));
     }
 }
