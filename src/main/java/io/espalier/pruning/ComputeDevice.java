@@ -38,8 +38,9 @@ public record ComputeDevice(String name) {
             ComputeDevice device = new ComputeDevice(name.strip());
             boolean gpu = device.name.matches("gpu:\\d{1,4}") && Integer.parseInt(device.name.substring(4)) < gpus;
             if (!gpu && !device.name.equals("cpu")) {
-                throw new IllegalArgumentException("devices: " + device.name + " (expected: auto, cpu, or gpu:<index> with an index below " + gpus
-                        + ", the GPUs that the engine sees)");
+                throw new IllegalArgumentException(
+                        "devices: " + device.name + " (expected: auto, cpu, or gpu:<index> with an index below " + gpus
+                                + ", the GPUs that the engine sees)");
             }
             if (found.contains(device)) {
                 throw new IllegalArgumentException("devices: " + device.name + " twice (expected: each device once, one worker owns it)");

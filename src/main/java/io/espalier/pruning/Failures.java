@@ -13,8 +13,7 @@ import io.espalier.transformer.UnsupportedModelException;
 /** The one border at which the workshop's exceptions get the stable code that a job fails with; the message stays as it was. */
 final class Failures {
 
-    private Failures() {
-    }
+    private Failures() {}
 
     /** What a run throws to its caller; exceptions that are nobody's fault but ours pass unchanged. */
     static RuntimeException named(RuntimeException e) {

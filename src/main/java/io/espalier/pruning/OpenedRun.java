@@ -1,8 +1,11 @@
 package io.espalier.pruning;
 
+import java.nio.file.Files;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import java.util.function.Supplier;
+import java.util.stream.Stream;
 
 import io.espalier.checkpoint.Checkpoint;
 import io.espalier.checkpoint.ExpertTensors;
@@ -28,6 +31,7 @@ import io.espalier.transformer.DecoderSpec;
 /**
  * Everything a run needs, opened and checked against each other before the expensive part begins; what does not fit is refused all at once.
  *
+ * @param tokenizer {@code null} when the checkpoint has none and no text is to be read
  * @param calibration {@code null} when the method sees no tokens
  * @param evaluation {@code null} when none was ordered
  */
@@ -42,11 +46,13 @@ record OpenedRun(PruningRecipe recipe, Checkpoint checkpoint, DecoderSpec spec, 
         Checkpoint checkpoint = Checkpoint.open(inputs.model());
         try {
             DecoderSpec spec = Architecture.specOf(checkpoint);
-            Tokenizer tokenizer = Tokenizer.open(inputs.model());
+            Tokenizer tokenizer = tokenizer(inputs);
             try {
                 return checked(inputs, checkpoint, spec, tokenizer);
             } catch (RuntimeException e) {
-                tokenizer.close();
+                if (tokenizer != null) {
+                    tokenizer.close();
+                }
                 throw e;
             }
         } catch (RuntimeException e) {
@@ -55,12 +61,20 @@ record OpenedRun(PruningRecipe recipe, Checkpoint checkpoint, DecoderSpec spec, 
         }
     }
 
+    /** Ready token ids need no tokenizer; a text without one is refused. */
+    private static Tokenizer tokenizer(PruningRun.Inputs inputs) {
+        boolean texts = Stream.of(inputs.calibration(), inputs.evaluation()).filter(Objects::nonNull)
+                .anyMatch(corpus -> corpus.path() == null || !corpus.path().endsWith(".safetensors"));
+        return texts || Files.exists(inputs.model().resolve(Tokenizer.FILE)) ? Tokenizer.open(inputs.model()) : null;
+    }
+
     private static OpenedRun checked(PruningRun.Inputs inputs, Checkpoint checkpoint, DecoderSpec spec, Tokenizer tokenizer) {
         PruningRecipe recipe = inputs.recipe();
         List<PruningException> refused = new ArrayList<>();
         if (spec.experts().isEmpty()) {
             refused.add(new PruningException(ErrorCode.MODEL_WITHOUT_EXPERTS, List.of(
-                    new Violation("model", "a " + spec.modelType() + " model without routed experts", "a model with Mixture-of-Experts layers"))));
+                    new Violation("model", "a " + spec.modelType() + " model without routed experts",
+                            "a model with Mixture-of-Experts layers"))));
         } else {
             gather(refused, () -> allocate(recipe, spec, checkpoint, recipe.method().scope(), zeros(spec)));
         }
@@ -100,7 +114,8 @@ record OpenedRun(PruningRecipe recipe, Checkpoint checkpoint, DecoderSpec spec, 
     private static void requireFits(DecoderSpec spec, int length, String field) {
         if (length > spec.maxPositions()) {
             throw new PruningException(ErrorCode.SEQUENCE_TOO_LONG,
-                    List.of(new Violation(field, String.valueOf(length), "at most " + spec.maxPositions() + ", the model's max_position_embeddings")));
+                    List.of(new Violation(field, String.valueOf(length),
+                            "at most " + spec.maxPositions() + ", the model's max_position_embeddings")));
         }
     }
 
@@ -122,11 +137,13 @@ record OpenedRun(PruningRecipe recipe, Checkpoint checkpoint, DecoderSpec spec, 
         return allocate(recipe, spec, checkpoint, recipe.method().scope(), scores, granularity);
     }
 
-    private static KeepPlan allocate(PruningRecipe recipe, DecoderSpec spec, Checkpoint checkpoint, MethodChoice.Scope scope, double[][] scores) {
+    private static KeepPlan allocate(PruningRecipe recipe, DecoderSpec spec, Checkpoint checkpoint, MethodChoice.Scope scope,
+            double[][] scores) {
         return allocate(recipe, spec, checkpoint, scope, scores, granularity(recipe));
     }
 
-    private static KeepPlan allocate(PruningRecipe recipe, DecoderSpec spec, Checkpoint checkpoint, MethodChoice.Scope scope, double[][] scores,
+    private static KeepPlan allocate(PruningRecipe recipe, DecoderSpec spec, Checkpoint checkpoint, MethodChoice.Scope scope,
+            double[][] scores,
             Allocation.Granularity granularity) {
         List<ExpertTensors> experts = spec.experts();
         List<ExpertScores> ranked = new ArrayList<>(experts.size());
@@ -150,7 +167,9 @@ record OpenedRun(PruningRecipe recipe, Checkpoint checkpoint, DecoderSpec spec, 
 
     @Override
     public void close() {
-        tokenizer.close();
+        if (tokenizer != null) {
+            tokenizer.close();
+        }
         checkpoint.close();
     }
 }

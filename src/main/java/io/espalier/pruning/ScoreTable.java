@@ -13,8 +13,7 @@ import io.espalier.recipe.ScoreSummary;
 /** Sums scores up by layer and by expert. */
 final class ScoreTable {
 
-    private ScoreTable() {
-    }
+    private ScoreTable() {}
 
     static ScoreSummary of(MethodName method, Scores scores, List<ExpertTensors> experts, KeepPlan plan, ExpertStatistics statistics) {
         List<ScoreSummary.Layer> layers = new ArrayList<>();
@@ -31,7 +30,8 @@ final class ScoreTable {
                 ofLayer.add(scores.values()[to]);
                 int keptWidth = plan.experts().get(to).keptWidth();
                 kept += keptWidth;
-                lines.add(new ScoreSummary.Expert(experts.get(to).expert(), statistics == null ? null : statistics.routedTokens(to), range.mean(),
+                lines.add(new ScoreSummary.Expert(experts.get(to).expert(), statistics == null ? null : statistics.routedTokens(to),
+                        range.mean(),
                         range.min(), range.max(), experts.get(to).width(), keptWidth));
             }
             layers.add(new ScoreSummary.Layer(layer, ofLayer.mean(), ofLayer.min(), ofLayer.max(), kept, lines));

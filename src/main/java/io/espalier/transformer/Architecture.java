@@ -61,6 +61,7 @@ public sealed interface Architecture permits Llama, Mixtral, Qwen2Moe, Qwen3Moe,
     static DecoderSpec specOf(Checkpoint checkpoint) {
         ConfigReader config = new ConfigReader(checkpoint.config());
         DecoderSpec spec = of(checkpoint).read(config);
+        requireSense(spec, config);
         config.throwIfRefused();
         requireTensors(spec, checkpoint);
         return spec;
@@ -122,6 +123,21 @@ public sealed interface Architecture permits Llama, Mixtral, Qwen2Moe, Qwen3Moe,
             experts.add(new ExpertTensors(layer, e, widths[e], at + gate + ".weight", at + up + ".weight", at + down + ".weight"));
         }
         return experts;
+    }
+
+    private static void requireSense(DecoderSpec spec, ConfigReader config) {
+        DecoderSpec.AttentionSpec attention = spec.attention();
+        if (attention.heads() % attention.kvHeads() != 0) {
+            config.refuse("num_key_value_heads: " + attention.kvHeads() + " (expected: a divisor of num_attention_heads "
+                    + attention.heads() + ")");
+        }
+        if (attention.headDim() % 2 != 0) {
+            config.refuse("head_dim: " + attention.headDim() + " (expected: an even number, rotary positions turn pairs)");
+        }
+        spec.layers().stream().map(DecoderSpec.LayerSpec::mlp).filter(DecoderSpec.Moe.class::isInstance).map(DecoderSpec.Moe.class::cast)
+                .filter(moe -> moe.topK() > moe.experts().size()).findFirst()
+                .ifPresent(moe -> config.refuse("num_experts_per_tok: " + moe.topK()
+                        + " (expected: at most the " + moe.experts().size() + " experts of a layer)"));
     }
 
     private static void requireTensors(DecoderSpec spec, Checkpoint checkpoint) {
