@@ -68,7 +68,7 @@ class SafetensorsWriterTest {
             writer.begin("a").write(MemorySegment.ofArray(new byte[]{1, 2, 3, 4})).finish();
         }
         byte[] bytes = Files.readAllBytes(directory.resolve("w.safetensors"));
-        // python: safetensors.serialize({'a': {'dtype': 'bfloat16', 'shape': [1, 2], 'data': bytes([1, 2, 3, 4])}})
+        // the header of the Rust library: no spaces inside, padded behind to a multiple of 8
         String header = "{\"a\":{\"dtype\":\"BF16\",\"shape\":[1,2],\"data_offsets\":[0,4]}}";
         assertThat(bytes[0]).isEqualTo((byte) 64);
         assertThat(new String(bytes, 8, 64, StandardCharsets.UTF_8)).isEqualTo(header + " ".repeat(64 - header.length()));

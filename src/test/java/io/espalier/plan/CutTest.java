@@ -260,15 +260,6 @@ class CutTest {
     }
 
     @Test
-    void aDiskThatFillsMeanwhileIsToldFromOtherFailures() {
-        assertThat(DiskSpace.failure(directory, 77, new IOException("No space left on device")))
-                .hasMessageContaining("(expected: at least 77 for the pruned model)").extracting(PruningException::code)
-                .isEqualTo(ErrorCode.DISK_FULL);
-        assertThat(DiskSpace.failure(directory, 77, new IOException("Input/output error"))).hasMessageContaining("Input/output error")
-                .extracting(PruningException::code).isEqualTo(ErrorCode.IO_ERROR);
-    }
-
-    @Test
     void aTargetThatHoldsAModelIsNotOverwritten() {
         try (Checkpoint source = Checkpoint.open(Path.of(QWEN))) {
             List<ExpertTensors> experts = experts(source);
