@@ -11,6 +11,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.SequencedMap;
 import java.util.function.Predicate;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
 import io.espalier.checkpoint.MalformedCheckpointException.Fault;
@@ -27,16 +28,23 @@ public final class Checkpoint implements AutoCloseable {
     public static final String SINGLE = "model.safetensors";
     public static final String INDEX = "model.safetensors.index.json";
 
+    private static final Pattern NO_COMPANION = Pattern
+            .compile("\\..*|config\\.json|README\\.md|SHA256SUMS|.*\\.index\\.json|.*\\.(safetensors|bin|pt|pth|gguf|h5|msgpack|onnx)");
+    private static final Pattern OTHER_WEIGHTS = Pattern.compile(".*\\.(bin|pt|pth|gguf|h5|msgpack|onnx)");
+
     private final Path directory;
     private final ObjectNode config;
+    private final ObjectNode index;
     private final List<FileStamp> stamps;
     private final SequencedMap<Path, SafetensorsFile> shards;
     private final SequencedMap<String, Tensor> tensors = new LinkedHashMap<>();
     private String digest;
 
-    private Checkpoint(Path directory, ObjectNode config, List<FileStamp> stamps, SequencedMap<Path, SafetensorsFile> shards) {
+    private Checkpoint(Path directory, ObjectNode config, ObjectNode index, List<FileStamp> stamps,
+            SequencedMap<Path, SafetensorsFile> shards) {
         this.directory = directory;
         this.config = config;
+        this.index = index;
         this.stamps = stamps;
         this.shards = shards;
         for (SafetensorsFile shard : shards.values()) {
@@ -92,6 +100,9 @@ public final class Checkpoint implements AutoCloseable {
         requireAllowed(configFile, allowed);
         List<FileStamp> stamps = new ArrayList<>(List.of(FileStamp.of(configFile)));
         ObjectNode config = JsonFile.read(configFile, Fault.CONFIG_NOT_AN_OBJECT);
+        for (Path companion : companions(directory)) {
+            requireAllowed(companion, allowed);
+        }
         Path indexFile = directory.resolve(INDEX);
         if (Files.exists(indexFile)) {
             requireAllowed(indexFile, allowed);
@@ -100,12 +111,12 @@ public final class Checkpoint implements AutoCloseable {
             for (String name : index.shards()) {
                 openShard(index.shard(directory, name), allowed, shards);
             }
-            Checkpoint checkpoint = new Checkpoint(directory, config, stamps, shards);
+            Checkpoint checkpoint = new Checkpoint(directory, config, index.json(), stamps, shards);
             index.verify(checkpoint.tensors);
             return checkpoint;
         }
         openShard(singleFile(directory), allowed, shards);
-        return new Checkpoint(directory, config, stamps, shards);
+        return new Checkpoint(directory, config, null, stamps, shards);
     }
 
     private static void openShard(Path file, Predicate<Path> allowed, SequencedMap<Path, SafetensorsFile> shards) throws IOException {
@@ -128,7 +139,7 @@ public final class Checkpoint implements AutoCloseable {
         String expected = SINGLE + " or " + INDEX;
         try (Stream<Path> files = Files.list(directory)) {
             List<String> others = files.map(file -> file.getFileName().toString())
-                    .filter(name -> name.matches(".*\\.(bin|pt|pth|gguf|h5|msgpack|onnx)")).sorted().toList();
+                    .filter(OTHER_WEIGHTS.asMatchPredicate()).sorted().toList();
             if (!others.isEmpty()) {
                 throw MalformedCheckpointException.of(Fault.WEIGHTS_NOT_SAFETENSORS, directory, "weights", others, expected);
             }
@@ -168,6 +179,31 @@ public final class Checkpoint implements AutoCloseable {
     /** The weight files, in name order. */
     public List<SafetensorsFile> shards() {
         return List.copyOf(shards.values());
+    }
+
+    /**
+     * The files beside config and weights that belong to the model, in name order: tokenizer, generation settings, chat template, modelling code,
+     * licence. Weights of any format, indices, the model card, checksums, hidden files and subdirectories are not among them.
+     */
+    public List<Path> companions() {
+        try {
+            return companions(directory);
+        } catch (IOException cause) {
+            throw new UncheckedIOException(cause);
+        }
+    }
+
+    private static List<Path> companions(Path directory) throws IOException {
+        try (Stream<Path> files = Files.list(directory)) {
+            return files.filter(Files::isRegularFile).filter(file -> !NO_COMPANION.matcher(file.getFileName().toString()).matches())
+                    .sorted()
+                    .toList();
+        }
+    }
+
+    /** The raw {@code model.safetensors.index.json}, or {@code null} when the checkpoint has none. */
+    public ObjectNode index() {
+        return index == null ? null : index.deepCopy();
     }
 
     /** Bytes of all tensors. */

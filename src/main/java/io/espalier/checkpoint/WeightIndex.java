@@ -16,12 +16,14 @@ import tools.jackson.databind.node.ObjectNode;
  * {@code model.safetensors.index.json}: which shard holds which tensor.
  *
  * @param file it was read from
+ * @param json its content
  * @param weightMap tensor name to shard file name
  */
-record WeightIndex(Path file, SequencedMap<String, String> weightMap) {
+record WeightIndex(Path file, ObjectNode json, SequencedMap<String, String> weightMap) {
 
     static WeightIndex read(Path file) {
-        JsonNode map = JsonFile.read(file, Fault.INDEX_NOT_AN_OBJECT).get("weight_map");
+        ObjectNode json = JsonFile.read(file, Fault.INDEX_NOT_AN_OBJECT);
+        JsonNode map = json.get("weight_map");
         if (!(map instanceof ObjectNode) || map.isEmpty()) {
             throw MalformedCheckpointException.of(Fault.INDEX_WITHOUT_WEIGHT_MAP, file, "weight_map", map == null ? "missing" : map,
                     "an object from tensor names to file names");
@@ -30,7 +32,7 @@ record WeightIndex(Path file, SequencedMap<String, String> weightMap) {
         for (Map.Entry<String, JsonNode> entry : map.properties()) {
             weightMap.put(entry.getKey(), shardName(file, entry.getKey(), entry.getValue()));
         }
-        return new WeightIndex(file, weightMap);
+        return new WeightIndex(file, json, weightMap);
     }
 
     private static String shardName(Path file, String tensor, JsonNode node) {

@@ -12,6 +12,8 @@ import java.util.HexFormat;
 import ai.djl.huggingface.tokenizers.HuggingFaceTokenizer;
 import io.espalier.recipe.ErrorCode;
 import io.espalier.recipe.PruningException;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
 
 /**
  * Text to token ids and back, by a checkpoint's {@code tokenizer.json}. Nothing is added (no BOS, no EOS), nothing truncated, nothing padded.
@@ -30,14 +32,17 @@ public final class Tokenizer implements AutoCloseable {
     /** Characters that are encoded at once: an encoding takes about a hundred bytes of native memory a character. */
     static final int PIECE = 1 << 20;
 
+    /** Characters that a tokenizer which has to see a text whole is given at most. */
+    static final int MAX_WHOLE = 32 << 20;
+
     private final HuggingFaceTokenizer tokenizer;
     private final String digest;
-    private final boolean byteLevel;
+    private final boolean splitsAtLines;
 
     private Tokenizer(HuggingFaceTokenizer tokenizer, byte[] file) {
         this.tokenizer = tokenizer;
         this.digest = sha256(file);
-        this.byteLevel = new String(file, java.nio.charset.StandardCharsets.UTF_8).contains("\"ByteLevel\"");
+        this.splitsAtLines = splitsAtLines(JsonMapper.shared().readTree(file));
     }
 
     /**
@@ -64,7 +69,11 @@ public final class Tokenizer implements AutoCloseable {
         }
     }
 
-    /** Token ids of a text that has no unpaired surrogate. */
+    /**
+     * Token ids of a text that has no unpaired surrogate.
+     *
+     * @throws PruningException {@code MALFORMED_CORPUS} when the text is too long for a tokenizer that cannot read it in pieces
+     */
     public int[] encode(String text) {
         return encode(text, PIECE);
     }
@@ -75,10 +84,15 @@ public final class Tokenizer implements AutoCloseable {
      * Others (SentencePiece dialects prepend a mark to the text) see the text whole.
      */
     int[] encode(String text, int piece) {
-        int[] ids = new int[Math.max(16, text.length() / 3)];
+        if (!splitsAtLines && text.length() > MAX_WHOLE) {
+            throw new PruningException(ErrorCode.MALFORMED_CORPUS,
+                    "corpus: " + text.length() + " characters (expected: at most " + MAX_WHOLE
+                            + ", because this model's tokenizer has to see the text whole)");
+        }
+        int[] ids = new int[Math.min(1 << 20, text.length()) + 16];
         int count = 0;
         for (int from = 0; from < text.length();) {
-            int to = byteLevel ? pieceEnd(text, from, piece) : text.length();
+            int to = splitsAtLines ? pieceEnd(text, from, piece) : text.length();
             long[] encoded = tokenizer.encode(text.substring(from, to), false, false).getIds();
             if (count + encoded.length > ids.length) {
                 ids = Arrays.copyOf(ids, Math.max(count + encoded.length, ids.length + ids.length / 2));
@@ -89,6 +103,12 @@ public final class Tokenizer implements AutoCloseable {
             from = to;
         }
         return Arrays.copyOf(ids, count);
+    }
+
+    private static boolean splitsAtLines(JsonNode file) {
+        String splitter = file.path("pre_tokenizer").toString();
+        return splitter.contains("\"ByteLevel\"") && !splitter.contains("\"add_prefix_space\":true")
+                && !file.path("normalizer").toString().contains("\"Prepend\"");
     }
 
     private static int pieceEnd(String text, int from, int piece) {

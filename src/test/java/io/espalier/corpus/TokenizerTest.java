@@ -90,6 +90,19 @@ class TokenizerTest {
     }
 
     @Test
+    void aTokenizerThatMarksTheStartOfATextSeesItWhole() throws IOException {
+        ObjectNode file = (ObjectNode) JsonMapper.shared().readTree(DEMO.resolve("tiny-qwen2moe/tokenizer.json"));
+        file.putObject("normalizer").put("type", "Prepend").put("prepend", "x");
+        Files.writeString(directory.resolve("tokenizer.json"), file.toString());
+        String text = "one line\n".repeat(100);
+        try (Tokenizer marking = Tokenizer.open(directory)) {
+            assertThat(marking.decode(marking.encode(text, 10))).isEqualTo("x" + text);
+            assertThatThrownBy(() -> marking.encode("a".repeat(Tokenizer.MAX_WHOLE + 1))).hasMessage("corpus: 33554433 characters"
+                    + " (expected: at most 33554432, because this model's tokenizer has to see the text whole)");
+        }
+    }
+
+    @Test
     void anEmptyTextHasNoTokens() {
         try (Tokenizer tokenizer = of("tiny-qwen2moe")) {
             assertThat(tokenizer.encode("")).isEmpty();
