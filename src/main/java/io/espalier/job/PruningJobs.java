@@ -142,6 +142,13 @@ public class PruningJobs {
         return find(id).filter(job -> job.attempt() == attempt && holds(job)).isPresent();
     }
 
+    /** Whether the attempt that an artifact id was made for may still record it. */
+    @Transactional(readOnly = true)
+    public boolean mayPublish(String artifactId) {
+        return Lease.jobOf(artifactId).filter(id -> find(id).filter(job -> holds(job) && Lease.attemptOf(artifactId) == job.attempt()).isPresent())
+                .isPresent();
+    }
+
     /**
      * Stores how far a run is, in one statement.
      *
