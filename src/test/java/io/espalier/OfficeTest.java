@@ -14,4 +14,5 @@ import org.springframework.test.context.ContextConfiguration;
 @Retention(RetentionPolicy.RUNTIME)
 @SpringBootTest(webEnvironment = WebEnvironment.NONE, properties = "espalier.worker.enabled=false")
 @ContextConfiguration(initializers = TestDatabase.class)
-public @interface OfficeTest {}
+public @interface OfficeTest {
+}

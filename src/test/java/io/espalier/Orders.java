@@ -19,7 +19,8 @@ public final class Orders {
 
     /** A full order, with a ratio whose last digit is a zero. */
     public static PruningRecipe recipe() {
-        return new PruningRecipe("tiny-qwen2moe", MethodChoice.of(MethodName.HEAPR), new Calibration(CorpusRef.named("kjv-train"), 8, 64, 0L),
+        return new PruningRecipe("tiny-qwen2moe", MethodChoice.of(MethodName.HEAPR),
+                new Calibration(CorpusRef.named("kjv-train"), 8, 64, 0L),
                 new Budget(new BigDecimal("0.90"), null), Layout.UNIFORM, 8, false,
                 new Evaluation(CorpusRef.named("kjv-test"), 4, null, true));
     }

@@ -51,7 +51,8 @@ public final class TestDatabase implements ApplicationContextInitializer<Configu
             PostgreSQLContainer container = new PostgreSQLContainer("postgres:18-alpine").withUsername("postgres").withPassword("postgres")
                     .withDatabaseName("postgres");
             container.start();
-            return new Server("jdbc:postgresql://" + container.getHost() + ":" + container.getMappedPort(5432) + "/%s", "postgres", "postgres");
+            return new Server("jdbc:postgresql://" + container.getHost() + ":" + container.getMappedPort(5432) + "/%s", "postgres",
+                    "postgres");
         }
         try {
             EmbeddedPostgres embedded = EmbeddedPostgres.builder().setOverrideWorkingDirectory(Path.of("target/postgres").toFile()).start();

@@ -34,7 +34,8 @@ public record Lease(String jobId, int attempt, PruningRecipe recipe, ResolvedInp
 
     /** The job that an artifact id was made for; empty when it is none of ours. */
     static Optional<String> jobOf(String productId) {
-        return PRODUCT.matcher(productId).matches() ? Optional.of(PruningJob.ID_PREFIX + productId.substring(PREFIX, PREFIX + Ulids.LENGTH))
+        return PRODUCT.matcher(productId).matches()
+                ? Optional.of(PruningJob.ID_PREFIX + productId.substring(PREFIX, PREFIX + Ulids.LENGTH))
                 : Optional.empty();
     }
 

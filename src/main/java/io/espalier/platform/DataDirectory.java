@@ -27,8 +27,10 @@ final class DataDirectory implements AutoCloseable {
         if (lock() == null) {
             String holder = Files.readString(file).strip();
             channel.close();
-            throw new StartRefused("The directory " + directory + " is in use by another Espalier process" + (holder.isEmpty() ? "" : ", " + holder)
-                    + ".", "Stop that process, or give this one a directory of its own: ESPALIER_DATA_DIR=/another/directory.");
+            throw new StartRefused(
+                    "The directory " + directory + " is in use by another Espalier process" + (holder.isEmpty() ? "" : ", " + holder)
+                            + ".",
+                    "Stop that process, or give this one a directory of its own: ESPALIER_DATA_DIR=/another/directory.");
         }
         channel.truncate(0);
         channel.write(ByteBuffer.wrap(("pid " + ProcessHandle.current().pid() + "\n").getBytes(StandardCharsets.UTF_8)), 0);

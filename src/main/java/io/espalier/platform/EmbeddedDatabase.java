@@ -74,7 +74,8 @@ class EmbeddedDatabase {
             builder.setPort(settings.port());
         }
         EmbeddedPostgres server = builder.start();
-        log.info("embedded PostgreSQL answers on port {} after {} ms, data in {}", server.getPort(), (System.nanoTime() - begin) / 1_000_000, data);
+        log.info("embedded PostgreSQL answers on port {} after {} ms, data in {}", server.getPort(),
+                (System.nanoTime() - begin) / 1_000_000, data);
         return server;
     }
 

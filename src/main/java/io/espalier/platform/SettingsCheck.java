@@ -18,12 +18,6 @@ import org.springframework.validation.FieldError;
 @Component
 class SettingsCheck implements BeanFactoryPostProcessor {
 
-    private final Environment environment;
-
-    SettingsCheck(Environment environment) {
-        this.environment = environment;
-    }
-
     @Override
     public void postProcessBeanFactory(ConfigurableListableBeanFactory beans) {
         List<String> problems = new ArrayList<>();
@@ -37,6 +31,7 @@ class SettingsCheck implements BeanFactoryPostProcessor {
                 }
             }
         }
+        Environment environment = beans.getBean(Environment.class);
         if ("external".equalsIgnoreCase(environment.getProperty("espalier.database.mode"))
                 && environment.getProperty("spring.datasource.url", "").isBlank()) {
             problems.add("spring.datasource.url: missing (expected: a JDBC address, because espalier.database.mode is external)");
@@ -58,8 +53,9 @@ class SettingsCheck implements BeanFactoryPostProcessor {
             }
             if (t instanceof BindException unreadable && !(t.getCause() instanceof BindValidationException)
                     && !(t.getCause() instanceof BindException)) {
-                return List.of(unreadable.getName() + ": " + (unreadable.getProperty() == null ? "missing" : unreadable.getProperty().getValue())
-                        + " (expected: " + expected(unreadable) + ")");
+                return List.of(
+                        unreadable.getName() + ": " + (unreadable.getProperty() == null ? "missing" : unreadable.getProperty().getValue())
+                                + " (expected: " + expected(unreadable) + ")");
             }
         }
         throw failure;

@@ -14,12 +14,11 @@ import com.github.kagkarlsson.scheduler.SchedulerName;
 import com.github.kagkarlsson.scheduler.task.CompletionHandler;
 import com.github.kagkarlsson.scheduler.task.Task;
 import com.github.kagkarlsson.scheduler.task.helper.Tasks;
+import io.espalier.job.PruningJobs;
+import io.espalier.pruning.ComputeDevice;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.springframework.context.SmartLifecycle;
-
-import io.espalier.job.PruningJobs;
-import io.espalier.pruning.ComputeDevice;
 
 /** The end of the queue where jobs come out: one thread for each device, started last and stopped first. */
 class Dispatcher implements SmartLifecycle {

@@ -4,14 +4,13 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.util.function.Predicate;
 
+import io.espalier.job.JobError;
+import io.espalier.recipe.ErrorCode;
+import io.espalier.recipe.PruningException;
 import org.springframework.dao.DataAccessResourceFailureException;
 import org.springframework.dao.RecoverableDataAccessException;
 import org.springframework.dao.TransientDataAccessException;
 import org.springframework.transaction.TransactionException;
-
-import io.espalier.job.JobError;
-import io.espalier.recipe.ErrorCode;
-import io.espalier.recipe.PruningException;
 
 /** Why a run ended badly, in the words of the job. */
 final class Failure {

@@ -4,16 +4,15 @@ import java.time.Duration;
 import java.util.Map;
 import java.util.function.BooleanSupplier;
 
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
-import org.springframework.dao.DataAccessException;
-import org.springframework.transaction.TransactionException;
-
 import io.espalier.job.Lease;
 import io.espalier.job.LeaseLostException;
 import io.espalier.job.PruningJobs;
 import io.espalier.recipe.Phase;
 import io.espalier.recipe.Progress;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import org.springframework.dao.DataAccessException;
+import org.springframework.transaction.TransactionException;
 
 /**
  * Carries ticks from a run to its job, about twice a second, and brings the answer back. A database that does not answer for a while does not stop a

@@ -7,12 +7,6 @@ import java.util.Optional;
 import java.util.function.Consumer;
 import java.util.stream.Stream;
 
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
-import org.slf4j.MDC;
-import org.springframework.transaction.support.TransactionOperations;
-import org.springframework.util.FileSystemUtils;
-
 import io.espalier.artifact.Artifact;
 import io.espalier.artifact.Artifacts;
 import io.espalier.job.JobError;
@@ -26,6 +20,11 @@ import io.espalier.recipe.Phase;
 import io.espalier.recipe.Progress;
 import io.espalier.recipe.PruningException;
 import io.espalier.recipe.ScoreShelf;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import org.slf4j.MDC;
+import org.springframework.transaction.support.TransactionOperations;
+import org.springframework.util.FileSystemUtils;
 
 /** Carries out one job after the other: claims it, runs it in a directory of its own, publishes what came out, all or nothing. */
 class Worker {
@@ -101,8 +100,10 @@ class Worker {
             try {
                 sweep();
                 Files.createDirectories(directory);
-                PruningRun.Outcome outcome = workshop.execute(new PruningRun.Inputs(lease.recipe(), Path.of(lease.inputs().modelDirectory()),
-                        lease.inputs().calibration(), lease.inputs().evaluation(), directory), device,
+                PruningRun.Outcome outcome = workshop.execute(
+                        new PruningRun.Inputs(lease.recipe(), Path.of(lease.inputs().modelDirectory()),
+                                lease.inputs().calibration(), lease.inputs().evaluation(), directory),
+                        device,
                         new WatchedProgress(jobs, lease, () -> shuttingDown));
                 publish(lease, outcome);
                 return Ending.DONE;

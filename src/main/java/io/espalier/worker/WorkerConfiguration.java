@@ -5,17 +5,16 @@ import java.net.UnknownHostException;
 
 import javax.sql.DataSource;
 
-import org.springframework.boot.autoconfigure.condition.ConditionalOnBooleanProperty;
-import org.springframework.context.annotation.Bean;
-import org.springframework.context.annotation.Configuration;
-import org.springframework.transaction.PlatformTransactionManager;
-import org.springframework.transaction.support.TransactionTemplate;
-
 import io.espalier.artifact.Artifacts;
 import io.espalier.job.PruningJobs;
 import io.espalier.pruning.ComputeDevice;
 import io.espalier.pruning.PruningRun;
 import io.espalier.recipe.ScoreShelf;
+import org.springframework.boot.autoconfigure.condition.ConditionalOnBooleanProperty;
+import org.springframework.context.annotation.Bean;
+import org.springframework.context.annotation.Configuration;
+import org.springframework.transaction.PlatformTransactionManager;
+import org.springframework.transaction.support.TransactionTemplate;
 
 /** The worker of a process that has one. */
 @Configuration(proxyBeanMethods = false)
@@ -32,7 +31,8 @@ class WorkerConfiguration {
     @Bean
     Worker worker(WorkerSettings settings, PruningJobs jobs, Artifacts artifacts, ScoreShelf shelf, PlatformTransactionManager transactions,
             Workshop workshop) {
-        return new Worker(name, settings.directory(), new Worker.Products(artifacts, shelf, new TransactionTemplate(transactions)), jobs, workshop);
+        return new Worker(name, settings.directory(), new Worker.Products(artifacts, shelf, new TransactionTemplate(transactions)), jobs,
+                workshop);
     }
 
     @Bean

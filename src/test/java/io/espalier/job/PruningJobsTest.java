@@ -16,6 +16,12 @@ import java.util.function.Consumer;
 import java.util.stream.IntStream;
 import java.util.stream.LongStream;
 
+import io.espalier.OfficeTest;
+import io.espalier.Orders;
+import io.espalier.recipe.ErrorCode;
+import io.espalier.recipe.Phase;
+import io.espalier.recipe.Progress;
+import io.espalier.recipe.Violation;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -24,13 +30,6 @@ import org.springframework.beans.factory.annotation.Autowired;
 import org.springframework.jdbc.core.JdbcTemplate;
 import org.springframework.transaction.PlatformTransactionManager;
 import org.springframework.transaction.support.TransactionTemplate;
-
-import io.espalier.OfficeTest;
-import io.espalier.Orders;
-import io.espalier.recipe.ErrorCode;
-import io.espalier.recipe.Phase;
-import io.espalier.recipe.Progress;
-import io.espalier.recipe.Violation;
 
 @OfficeTest
 class PruningJobsTest {
@@ -92,9 +91,11 @@ class PruningJobsTest {
         jobs.enter(lease, Phase.OPEN);
         jobs.enter(lease, Phase.CALIBRATE);
         jobs.note(lease, "experts_unrouted", "2 experts got no token", Map.of("experts", List.of("0:1", "2:3"), "share", 0.125));
-        jobs.fail(lease, new JobError(ErrorCode.TOO_FEW_TOKENS, "too few", List.of(new Violation("calibration.sequences", "8", "at most 4"))));
+        jobs.fail(lease,
+                new JobError(ErrorCode.TOO_FEW_TOKENS, "too few", List.of(new Violation("calibration.sequences", "8", "at most 4"))));
         List<JobEvent> events = jobs.events(lease.jobId(), 0, 100);
-        assertThat(events).extracting(JobEvent::type).containsExactly("queued", "running", "phase_started", "phase_finished", "phase_started",
+        assertThat(events).extracting(JobEvent::type).containsExactly("queued", "running", "phase_started", "phase_finished",
+                "phase_started",
                 "experts_unrouted", "failed");
         assertThat(events).extracting(JobEvent::seq).containsExactly(1L, 2L, 3L, 4L, 5L, 6L, 7L);
         assertThat(events).extracting(JobEvent::at).isSorted();
@@ -267,7 +268,8 @@ class PruningJobsTest {
     }
 
     private String row(String id) {
-        return jdbc.queryForObject("select row_to_json(j)::text || (select count(*) from job_event where job_id = j.id) from pruning_job j where id = ?",
+        return jdbc.queryForObject(
+                "select row_to_json(j)::text || (select count(*) from job_event where job_id = j.id) from pruning_job j where id = ?",
                 String.class, id);
     }
 }
