@@ -1,0 +1,57 @@
+package io.espalier.api;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.util.List;
+
+import com.networknt.schema.Error;
+import com.networknt.schema.Schema;
+import com.networknt.schema.SchemaLocation;
+import com.networknt.schema.SchemaRegistry;
+import com.networknt.schema.dialect.Dialects;
+import org.springframework.core.io.ClassPathResource;
+import org.springframework.stereotype.Component;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.dataformat.yaml.YAMLMapper;
+
+/** The contract as it was built in: served, read for its words, and asked whether a document has the shape it promises. */
+@Component
+final class OpenApi {
+
+    private static final String LOCATION = "https://espalier.invalid/openapi.yaml";
+
+    private final byte[] yaml;
+    private final JsonNode root;
+    private final SchemaRegistry registry;
+
+    OpenApi() {
+        try {
+            yaml = new ClassPathResource("contract/openapi.yaml").getContentAsByteArray();
+        } catch (IOException e) {
+            throw new UncheckedIOException("contract/openapi.yaml: not on the class path (expected: the build copies the top-level openapi.yaml)", e);
+        }
+        root = new YAMLMapper().readTree(yaml);
+        registry = SchemaRegistry.withDialect(Dialects.getDraft202012(),
+                builder -> builder.schemas(location -> LOCATION.equals(location) ? root.toString() : null));
+    }
+
+    byte[] yaml() {
+        return yaml.clone();
+    }
+
+    /** The contract's text as a tree. */
+    JsonNode root() {
+        return root;
+    }
+
+    /** The tree of one component schema. */
+    JsonNode component(String name) {
+        return root.required("components").required("schemas").required(name);
+    }
+
+    /** Everything in which the document departs from the component schema; empty when nothing does. */
+    List<Error> departures(JsonNode document, String component) {
+        Schema schema = registry.getSchema(SchemaLocation.of(LOCATION + "#/components/schemas/" + component));
+        return schema.validate(document);
+    }
+}
