@@ -1,10 +1,10 @@
 package io.espalier.api;
 
 import java.io.IOException;
+import java.io.OutputStream;
 import java.nio.channels.Channels;
 import java.nio.channels.FileChannel;
 import java.nio.channels.WritableByteChannel;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.Base64;
@@ -21,14 +21,22 @@ import org.springframework.http.MediaType;
 /**
  * A file that never changes, sent whole or in one range (RFC 9110, sections 13 and 14).
  *
- * @param file where it lies
+ * @param source its bytes
+ * @param length in bytes
  * @param name as the client should call it
  * @param type media type
  * @param sha256 of its bytes, hexadecimal: its digest and, in quotes, its entity tag
  */
-record Download(Path file, String name, String type, String sha256) {
+record Download(Source source, long length, String name, String type, String sha256) {
 
     static final String SAFETENSORS = "application/vnd.safetensors";
+
+    /** Where the bytes come from. */
+    @FunctionalInterface
+    interface Source {
+        /** Writes the bytes from the first position (inclusive) to the second (exclusive). */
+        void write(long from, long to, OutputStream out) throws IOException;
+    }
 
     private static final long CHUNK = 1 << 20;
     private static final Map<String, String> TYPES = Map.of("json", MediaType.APPLICATION_JSON_VALUE, "safetensors", SAFETENSORS, "md",
@@ -40,8 +48,24 @@ record Download(Path file, String name, String type, String sha256) {
         return TYPES.getOrDefault(name.substring(name.lastIndexOf('.') + 1), MediaType.APPLICATION_OCTET_STREAM_VALUE);
     }
 
+    static Download of(Path file, long length, String name, String sha256) {
+        return new Download((from, to, out) -> copy(file, from, to, out), length, name, typeOf(name), sha256);
+    }
+
+    private static void copy(Path file, long from, long to, OutputStream out) throws IOException {
+        try (FileChannel in = FileChannel.open(file, StandardOpenOption.READ)) {
+            WritableByteChannel sink = Channels.newChannel(out);
+            for (long at = from; at < to;) {
+                long moved = in.transferTo(at, Math.min(CHUNK, to - at), sink);
+                if (moved <= 0) {
+                    throw new IOException(file + ": ended at byte " + at + " (expected: " + to + "); somebody changed a published file");
+                }
+                at += moved;
+            }
+        }
+    }
+
     void send(HttpServletRequest request, HttpServletResponse response) throws IOException {
-        long length = Files.size(file);
         String tag = '"' + sha256 + '"';
         response.setHeader(HttpHeaders.ETAG, tag);
         response.setHeader("Repr-Digest", "sha-256=:" + Base64.getEncoder().encodeToString(HexFormat.of().parseHex(sha256)) + ":");
@@ -69,21 +93,7 @@ record Download(Path file, String name, String type, String sha256) {
         response.setContentLengthLong(last - first + 1);
         response.setHeader(HttpHeaders.CONTENT_DISPOSITION, "attachment; filename=\"" + name + "\"");
         if (!"HEAD".equals(request.getMethod())) {
-            copy(first, last + 1, response);
-        }
-    }
-
-    private void copy(long from, long to, HttpServletResponse response) throws IOException {
-        try (FileChannel in = FileChannel.open(file, StandardOpenOption.READ);
-                WritableByteChannel out = Channels.newChannel(response.getOutputStream())) {
-            long at = from;
-            while (at < to) {
-                long moved = in.transferTo(at, Math.min(CHUNK, to - at), out);
-                if (moved <= 0) {
-                    throw new IOException(file + ": ended at byte " + at + " (expected: " + to + "); somebody changes a published file");
-                }
-                at += moved;
-            }
+            source.write(first, last + 1, response.getOutputStream());
         }
     }
 

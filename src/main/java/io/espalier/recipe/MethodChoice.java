@@ -3,12 +3,13 @@ package io.espalier.recipe;
 import java.math.BigDecimal;
 import java.util.List;
 
+import com.fasterxml.jackson.annotation.JsonCreator;
 import com.fasterxml.jackson.annotation.JsonProperty;
 import tools.jackson.databind.PropertyNamingStrategies.SnakeCaseStrategy;
 import tools.jackson.databind.annotation.JsonNaming;
 
 /**
- * The criterion and its options. An option that the criterion does not have is refused, never ignored.
+ * The criterion and its options; a bare JSON string is a name without options. An option that the criterion does not have is refused, never ignored.
  *
  * @param name the criterion
  * @param unrouted what becomes of experts that no calibration token reached (heapr, activation); {@code keep} when absent
@@ -41,6 +42,7 @@ public record MethodChoice(MethodName name, Unrouted unrouted, Scope scope, BigD
         EXPERT
     }
 
+    @JsonCreator(mode = JsonCreator.Mode.PROPERTIES)
     public MethodChoice {
         name = name == null ? MethodName.HEAPR : name;
         scope = scope == null ? Scope.GLOBAL : scope;
@@ -53,6 +55,7 @@ public record MethodChoice(MethodName name, Unrouted unrouted, Scope scope, BigD
         }
     }
 
+    @JsonCreator(mode = JsonCreator.Mode.DELEGATING)
     public static MethodChoice of(MethodName name) {
         return new MethodChoice(name, null, null, null, null);
     }
