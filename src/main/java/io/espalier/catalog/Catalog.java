@@ -1,0 +1,87 @@
+package io.espalier.catalog;
+
+import java.nio.file.Path;
+import java.util.List;
+import java.util.stream.Collectors;
+
+import io.espalier.recipe.CorpusRef;
+import io.espalier.recipe.PruningRecipe;
+import io.espalier.recipe.ResolvedInputs;
+import io.espalier.recipe.Violation;
+import org.springframework.stereotype.Component;
+
+/** Looks up what an order names: registered names, and paths under the configured roots. */
+@Component
+public class Catalog {
+
+    private final Models models;
+    private final Corpora corpora;
+    private final Roots roots;
+
+    Catalog(Models models, Corpora corpora, CatalogSettings settings) {
+        this.models = models;
+        this.corpora = corpora;
+        this.roots = new Roots(settings.roots());
+    }
+
+    /**
+     * Everything that a recipe names.
+     *
+     * @param found takes all that cannot be resolved, at once
+     * @return what the names stand for; {@code null} when anything was found
+     */
+    public ResolvedInputs resolve(PruningRecipe recipe, List<Violation> found) {
+        int before = found.size();
+        Path model = recipe.model() == null ? null : resolveModel(recipe.model(), found);
+        CorpusRef calibration = null;
+        if (recipe.method().name().needsTokens() && recipe.calibration() != null) {
+            calibration = resolveCorpus(recipe.calibration().corpus(), "calibration.corpus", found);
+        }
+        CorpusRef evaluation = recipe.evaluation() == null ? null : resolveCorpus(recipe.evaluation().corpus(), "evaluation.corpus", found);
+        return found.size() == before && model != null ? new ResolvedInputs(model.toString(), calibration, evaluation) : null;
+    }
+
+    /**
+     * A checkpoint's directory.
+     *
+     * @param nameOrPath a registered name, or an absolute path under a root
+     * @param found takes what is wrong with it
+     * @return the real path, or {@code null} when something was found
+     */
+    public Path resolveModel(String nameOrPath, List<Violation> found) {
+        if (nameOrPath.startsWith("/")) {
+            return roots.directory(nameOrPath, "model", found);
+        }
+        return models.find(nameOrPath).map(model -> Path.of(model.path())).orElseGet(() -> {
+            found.add(new Violation("model", nameOrPath, "an absolute path, or one of the registered models "
+                    + models.list().stream().map(Model::name).collect(Collectors.joining(", "))));
+            return null;
+        });
+    }
+
+    /**
+     * A text.
+     *
+     * @param corpus as ordered; {@code null} and malformed ones are left to the recipe's own check
+     * @param field where it stands in the order
+     * @param found takes what is wrong with it
+     * @return the same with a real path in place of a name, or {@code null} when something was found
+     */
+    public CorpusRef resolveCorpus(CorpusRef corpus, String field, List<Violation> found) {
+        if (corpus == null) {
+            return null;
+        }
+        if (corpus.path() != null) {
+            Path file = roots.file(corpus.path(), field + ".path", found);
+            return file == null ? null : new CorpusRef(null, file.toString(), null, corpus.field());
+        }
+        if (corpus.name() != null) {
+            return corpora.find(corpus.name()).map(known -> CorpusRef.at(known.path())).orElseGet(() -> {
+                found.add(new Violation(field + ".name", corpus.name(), "one of the registered corpora "
+                        + corpora.list().stream().map(Corpus::name).collect(Collectors.joining(", "))));
+                return null;
+            });
+        }
+        return corpus;
+    }
+}
