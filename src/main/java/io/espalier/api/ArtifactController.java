@@ -6,11 +6,12 @@ import java.nio.file.Path;
 import java.time.Instant;
 import java.util.List;
 
+import jakarta.servlet.http.HttpServletRequest;
+import jakarta.servlet.http.HttpServletResponse;
+
 import io.espalier.artifact.Artifact;
 import io.espalier.artifact.ArtifactFile;
 import io.espalier.artifact.Artifacts;
-import jakarta.servlet.http.HttpServletRequest;
-import jakarta.servlet.http.HttpServletResponse;
 import org.springframework.http.MediaType;
 import org.springframework.web.bind.annotation.GetMapping;
 import org.springframework.web.bind.annotation.PathVariable;
@@ -38,7 +39,8 @@ final class ArtifactController {
     }
 
     @GetMapping("/{id}/files/{name}")
-    void file(@PathVariable String id, @PathVariable String name, HttpServletRequest request, HttpServletResponse response) throws IOException {
+    void file(@PathVariable String id, @PathVariable String name, HttpServletRequest request, HttpServletResponse response)
+            throws IOException {
         ArtifactFile file = known(id).files().stream().filter(listed -> listed.name().equals(name)).findFirst()
                 .orElseThrow(() -> unknownFile(id, name));
         Path path = artifacts.file(id, name).orElseThrow(() -> unknownFile(id, name));

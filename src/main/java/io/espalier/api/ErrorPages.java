@@ -5,6 +5,7 @@ import java.io.IOException;
 import jakarta.servlet.RequestDispatcher;
 import jakarta.servlet.http.HttpServletRequest;
 import jakarta.servlet.http.HttpServletResponse;
+
 import org.apache.catalina.connector.Request;
 import org.apache.catalina.connector.Response;
 import org.apache.catalina.core.StandardHost;
@@ -56,7 +57,8 @@ final class ErrorPages implements ErrorController {
         @Bean
         WebServerFactoryCustomizer<TomcatServletWebServerFactory> problemsFromTomcat() {
             return factory -> {
-                factory.addContextCustomizers(context -> ((StandardHost) context.getParent()).setErrorReportValveClass(ProblemValve.class.getName()));
+                factory.addContextCustomizers(
+                        context -> ((StandardHost) context.getParent()).setErrorReportValveClass(ProblemValve.class.getName()));
                 factory.addConnectorCustomizers(connector -> connector.setProperty("maxSwallowSize", MAX_SWALLOW));
             };
         }

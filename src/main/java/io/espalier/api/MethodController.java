@@ -46,7 +46,8 @@ final class MethodController {
                 }
                 properties.set(word, property);
             }
-            return new Method(name, own.required("title").stringValue(), own.required("description").stringValue(), name.needsTokens(), schema);
+            return new Method(name, own.required("title").stringValue(), own.required("description").stringValue(), name.needsTokens(),
+                    schema);
         }
     }
 }

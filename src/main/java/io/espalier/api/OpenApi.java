@@ -28,7 +28,8 @@ final class OpenApi {
         try {
             yaml = new ClassPathResource("contract/openapi.yaml").getContentAsByteArray();
         } catch (IOException e) {
-            throw new UncheckedIOException("contract/openapi.yaml: not on the class path (expected: the build copies the top-level openapi.yaml)", e);
+            throw new UncheckedIOException(
+                    "contract/openapi.yaml: not on the class path (expected: the build copies the top-level openapi.yaml)", e);
         }
         root = new YAMLMapper().readTree(yaml);
         registry = SchemaRegistry.withDialect(Dialects.getDraft202012(),

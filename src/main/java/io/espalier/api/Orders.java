@@ -5,11 +5,12 @@ import java.io.InputStream;
 import java.util.ArrayList;
 import java.util.List;
 
+import jakarta.servlet.http.HttpServletRequest;
+
 import io.espalier.catalog.Catalog;
 import io.espalier.recipe.PruningRecipe;
 import io.espalier.recipe.ResolvedInputs;
 import io.espalier.recipe.Violation;
-import jakarta.servlet.http.HttpServletRequest;
 import org.springframework.stereotype.Component;
 import tools.jackson.core.JacksonException;
 import tools.jackson.core.StreamReadConstraints;

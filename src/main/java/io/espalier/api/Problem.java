@@ -3,12 +3,13 @@ package io.espalier.api;
 import java.io.IOException;
 import java.util.List;
 
-import com.fasterxml.jackson.annotation.JsonInclude;
-import io.espalier.recipe.Violation;
 import jakarta.servlet.DispatcherType;
 import jakarta.servlet.RequestDispatcher;
 import jakarta.servlet.http.HttpServletRequest;
 import jakarta.servlet.http.HttpServletResponse;
+
+import com.fasterxml.jackson.annotation.JsonInclude;
+import io.espalier.recipe.Violation;
 import org.springframework.http.MediaType;
 import tools.jackson.databind.json.JsonMapper;
 

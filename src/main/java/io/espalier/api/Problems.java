@@ -5,10 +5,11 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
 
-import io.espalier.recipe.PruningException;
-import io.espalier.recipe.Violation;
 import jakarta.servlet.http.HttpServletRequest;
 import jakarta.servlet.http.HttpServletResponse;
+
+import io.espalier.recipe.PruningException;
+import io.espalier.recipe.Violation;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.springframework.dao.DataAccessResourceFailureException;
@@ -54,12 +55,14 @@ final class Problems {
             case NoResourceFoundException _ -> unknown(request);
             case HttpRequestMethodNotSupportedException method -> notAllowed(method, response);
             case HttpMediaTypeNotAcceptableException media -> new ProblemException(ProblemCode.NOT_ACCEPTABLE,
-                    accepted(request) + " (expected: " + types(media.getSupportedMediaTypes(), "a media type that the operation lists") + ")");
+                    accepted(request) + " (expected: " + types(media.getSupportedMediaTypes(), "a media type that the operation lists")
+                            + ")");
             case HttpMediaTypeNotSupportedException media -> unsupported(media, request, response);
             case InvalidMediaTypeException media -> new ProblemException(ProblemCode.INVALID_REQUEST, media.getMessage());
             case MethodArgumentTypeMismatchException argument -> ProblemException.violated(ProblemCode.INVALID_REQUEST,
                     List.of(new Violation(argument.getName(), Given.printable(String.valueOf(argument.getValue())), "an integer")));
-            case HandlerMethodValidationException arguments -> ProblemException.violated(ProblemCode.INVALID_REQUEST, violations(arguments));
+            case HandlerMethodValidationException arguments ->
+                ProblemException.violated(ProblemCode.INVALID_REQUEST, violations(arguments));
             case DataAccessResourceFailureException down -> unavailable(down, request);
             case CannotCreateTransactionException down -> unavailable(down, request);
             case ErrorResponse other -> byStatus(other.getStatusCode(), e, request);
@@ -91,7 +94,8 @@ final class Problems {
         return new ProblemException(ProblemCode.METHOD_NOT_ALLOWED, e.getMethod() + " (expected: " + allowed + ")");
     }
 
-    private static ProblemException unsupported(HttpMediaTypeNotSupportedException e, HttpServletRequest request, HttpServletResponse response) {
+    private static ProblemException unsupported(HttpMediaTypeNotSupportedException e, HttpServletRequest request,
+            HttpServletResponse response) {
         String read = types(e.getSupportedMediaTypes(), MediaType.APPLICATION_JSON_VALUE);
         response.setHeader(HttpHeaders.ACCEPT, read);
         String given = request.getContentType() == null ? "no Content-Type" : Given.printable(request.getContentType());

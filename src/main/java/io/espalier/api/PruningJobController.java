@@ -5,15 +5,16 @@ import java.net.URI;
 import java.util.Arrays;
 import java.util.List;
 
+import jakarta.servlet.http.HttpServletRequest;
+import jakarta.validation.constraints.Max;
+import jakarta.validation.constraints.Min;
+
 import io.espalier.job.JobState;
 import io.espalier.job.JobStateException;
 import io.espalier.job.NoSuchJobException;
 import io.espalier.job.PruningJob;
 import io.espalier.job.PruningJobs;
 import io.espalier.recipe.Violation;
-import jakarta.servlet.http.HttpServletRequest;
-import jakarta.validation.constraints.Max;
-import jakarta.validation.constraints.Min;
 import org.springframework.http.CacheControl;
 import org.springframework.http.HttpStatus;
 import org.springframework.http.MediaType;
@@ -107,7 +108,8 @@ final class PruningJobController {
 
     private static JobState state(String word) {
         return Arrays.stream(JobState.values()).filter(state -> state.json().equals(word)).findFirst()
-                .orElseThrow(() -> ProblemException.violated(ProblemCode.INVALID_REQUEST, List.of(new Violation("state", Given.printable(word),
-                        "one of " + String.join(", ", Arrays.stream(JobState.values()).map(JobState::json).toList())))));
+                .orElseThrow(
+                        () -> ProblemException.violated(ProblemCode.INVALID_REQUEST, List.of(new Violation("state", Given.printable(word),
+                                "one of " + String.join(", ", Arrays.stream(JobState.values()).map(JobState::json).toList())))));
     }
 }

@@ -4,13 +4,14 @@ import java.io.FilterOutputStream;
 import java.io.IOException;
 import java.io.OutputStream;
 
+import jakarta.servlet.http.HttpServletRequest;
+import jakarta.servlet.http.HttpServletResponse;
+
 import io.espalier.catalog.ScoreSet;
 import io.espalier.catalog.ScoreSets;
 import io.espalier.job.PruningJob;
 import io.espalier.job.PruningJobs;
 import io.espalier.recipe.ScoreSummary;
-import jakarta.servlet.http.HttpServletRequest;
-import jakarta.servlet.http.HttpServletResponse;
 import org.springframework.http.HttpHeaders;
 import org.springframework.http.MediaType;
 import org.springframework.http.ResponseEntity;

@@ -69,9 +69,11 @@ final class Shape {
         JsonNode given = e.getInstanceNode();
         JsonNode schema = schemaOf(e);
         Violation violation = switch (e.getKeyword()) {
-            case "required" -> Violation.missing(join(at, e.getProperty()), Expected.of(schema.path("properties").path(e.getProperty()), contract));
-            case "additionalProperties" -> new Violation(Given.printable(join(at, e.getProperty())), Given.of(given.path(e.getProperty()), true),
-                    "absent; the fields here are " + String.join(", ", schema.path("properties").propertyNames()));
+            case "required" ->
+                Violation.missing(join(at, e.getProperty()), Expected.of(schema.path("properties").path(e.getProperty()), contract));
+            case "additionalProperties" ->
+                new Violation(Given.printable(join(at, e.getProperty())), Given.of(given.path(e.getProperty()), true),
+                        "absent; the fields here are " + String.join(", ", schema.path("properties").propertyNames()));
             default -> new Violation(at, Given.of(given, "type".equals(e.getKeyword())), Expected.of(schema, contract));
         };
         found.putIfAbsent(violation.field(), violation);

@@ -81,7 +81,8 @@ final class Api {
 
     /** Posts JSON without saying how long it is. */
     Answer chunked(String path, String json) {
-        return send("POST", path, BodyPublishers.ofInputStream(() -> new ByteArrayInputStream(json.getBytes(StandardCharsets.UTF_8))), "Content-Type",
+        return send("POST", path, BodyPublishers.ofInputStream(() -> new ByteArrayInputStream(json.getBytes(StandardCharsets.UTF_8))),
+                "Content-Type",
                 "application/json");
     }
 

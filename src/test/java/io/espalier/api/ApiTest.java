@@ -17,4 +17,5 @@ import org.springframework.test.context.TestConstructor;
         "espalier.roots=${user.dir}/target/api-test/root"})
 @ContextConfiguration(initializers = TestDatabase.class)
 @TestConstructor(autowireMode = TestConstructor.AutowireMode.ALL)
-@interface ApiTest {}
+@interface ApiTest {
+}

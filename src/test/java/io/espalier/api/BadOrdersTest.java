@@ -39,7 +39,8 @@ class BadOrdersTest {
 
     @Test
     void an_unknown_field_is_refused_and_the_known_ones_are_named() {
-        Api.Answer answer = refused("{\"model\": \"tiny-qwen2moe\", \"method\": \"random\", \"budget\": {\"ratio\": 0.5, \"ratoi\": 1}, \"lr\": [1]}");
+        Api.Answer answer = refused(
+                "{\"model\": \"tiny-qwen2moe\", \"method\": \"random\", \"budget\": {\"ratio\": 0.5, \"ratoi\": 1}, \"lr\": [1]}");
 
         assertThat(answer.violations()).containsOnlyKeys("budget.ratoi", "lr");
         assertThat(answer.violations().get("budget.ratoi")).isEqualTo("1 -> absent; the fields here are ratio, ratio_of");
@@ -47,8 +48,10 @@ class BadOrdersTest {
     }
 
     @ParameterizedTest
-    @CsvSource(delimiter = '|', value = {"0|0", "1|1", "-1|-1", "1.5|1.5", "\"0.5\"|\"0.5\"", "null|null", "true|true", "[0.5]|an array", "{}|an object",
-            "1e999999999|1E+999999999", "1e-999999999|1E-999999999", "0.9999999999999999999999999999999999|0.9999999999999999999999999999999999",
+    @CsvSource(delimiter = '|', value = {"0|0", "1|1", "-1|-1", "1.5|1.5", "\"0.5\"|\"0.5\"", "null|null", "true|true", "[0.5]|an array",
+            "{}|an object",
+            "1e999999999|1E+999999999", "1e-999999999|1E-999999999",
+            "0.9999999999999999999999999999999999|0.9999999999999999999999999999999999",
             "123456789012345678901234567890|123456789012345678901234567890"})
     void a_ratio_has_to_be_a_number_between_0_and_1(String ratio, String given) {
         Api.Answer answer = refused(Posted.SHORTEST.replace("0.25", ratio));
@@ -58,7 +61,8 @@ class BadOrdersTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"NaN", "Infinity", "-Infinity", "00.5", ".5", "0x1", "0.5.5", "1e99999999999", "0.25}, \"budget\": {\"ratio\": 0.3"})
+    @ValueSource(strings = {"NaN", "Infinity", "-Infinity", "00.5", ".5", "0x1", "0.5.5", "1e99999999999",
+            "0.25}, \"budget\": {\"ratio\": 0.3"})
     void what_json_does_not_know_is_malformed(String ratio) {
         Api.Answer answer = api.order(Posted.SHORTEST.replace("0.25", ratio));
 
@@ -68,7 +72,8 @@ class BadOrdersTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"", " ", "{", "}", "{\"model\"}", "nul", "{} {}", "{\"model\": \"a\", \"model\": \"b\"}", "'x'", "{\"a\": \"\u0001\"}", "\uFEFF"})
+    @ValueSource(strings = {"", " ", "{", "}", "{\"model\"}", "nul", "{} {}", "{\"model\": \"a\", \"model\": \"b\"}", "'x'",
+            "{\"a\": \"\u0001\"}", "\uFEFF"})
     void a_body_that_is_no_json_is_malformed(String body) {
         Api.Answer answer = api.order(body);
 
@@ -111,11 +116,15 @@ class BadOrdersTest {
     }
 
     @ParameterizedTest
-    @CsvSource(delimiter = '|', value = {"\"sequences\": 4|\"sequences\": 0|calibration.sequences", "\"sequences\": 4|\"sequences\": 4.5|calibration.sequences",
-            "\"sequences\": 4|\"sequences\": 99999999999|calibration.sequences", "\"sequence_length\": 32|\"sequence_length\": 1|calibration.sequence_length",
+    @CsvSource(delimiter = '|', value = {"\"sequences\": 4|\"sequences\": 0|calibration.sequences",
+            "\"sequences\": 4|\"sequences\": 4.5|calibration.sequences",
+            "\"sequences\": 4|\"sequences\": 99999999999|calibration.sequences",
+            "\"sequence_length\": 32|\"sequence_length\": 1|calibration.sequence_length",
             "\"seed\": -7|\"seed\": 9223372036854775808|calibration.seed", "\"seed\": -7|\"seed\": 1e30|calibration.seed",
-            "\"windows\": 2|\"windows\": \"2\"|evaluation.windows", "\"random_control\": false|\"random_control\": \"no\"|evaluation.random_control",
-            "\"allow_empty_experts\": true|\"allow_empty_experts\": 1|allow_empty_experts", "\"layout\": \"uniform\"|\"layout\": \"UNIFORM\"|layout",
+            "\"windows\": 2|\"windows\": \"2\"|evaluation.windows",
+            "\"random_control\": false|\"random_control\": \"no\"|evaluation.random_control",
+            "\"allow_empty_experts\": true|\"allow_empty_experts\": 1|allow_empty_experts",
+            "\"layout\": \"uniform\"|\"layout\": \"UNIFORM\"|layout",
             "\"layout\": \"uniform\"|\"layout\": null|layout", "\"ratio_of\": \"bytes\"|\"ratio_of\": \"tensors\"|budget.ratio_of",
             "\"name\": \"heapr\"|\"name\": \"sparsegpt\"|method.name", "\"unrouted\": \"prune\"|\"unrouted\": 3|method.unrouted",
             "\"token_count_exponent\": 0.5|\"token_count_exponent\": 1.01|method.token_count_exponent",
@@ -152,7 +161,8 @@ class BadOrdersTest {
     @Test
     void a_directory_is_no_text_and_a_text_is_no_model() {
         assertThat(refusedText(ROOT + "/model")).contains("a regular file");
-        assertThat(refused(Posted.SHORTEST.replace("tiny-qwen2moe", ROOT + "/inside.txt")).violations().get("model")).contains("a directory");
+        assertThat(refused(Posted.SHORTEST.replace("tiny-qwen2moe", ROOT + "/inside.txt")).violations().get("model"))
+                .contains("a directory");
     }
 
     @Test
@@ -162,7 +172,8 @@ class BadOrdersTest {
 
     @Test
     void a_name_that_nobody_registered_is_refused_with_those_that_are() {
-        assertThat(refused(Posted.SHORTEST.replace("tiny-qwen2moe", "gpt-5")).violations().get("model")).startsWith("gpt-5 -> ").contains("tiny-qwen2moe");
+        assertThat(refused(Posted.SHORTEST.replace("tiny-qwen2moe", "gpt-5")).violations().get("model")).startsWith("gpt-5 -> ")
+                .contains("tiny-qwen2moe");
         assertThat(refused(Posted.SHORTEST.replace("{\"text\": \"In the beginning\"}", "\"none\"")).violations())
                 .containsOnlyKeys("calibration.corpus.name");
     }
@@ -171,13 +182,15 @@ class BadOrdersTest {
     void a_corpus_is_one_of_name_path_and_text() {
         assertThat(refused(Posted.SHORTEST.replace("{\"text\":", "{\"name\": \"demo\", \"text\":")).violations().get("calibration.corpus"))
                 .isEqualTo("2 of name, path and text -> exactly one of them");
-        assertThat(refused(Posted.SHORTEST.replace("{\"text\": \"In the beginning\"}", "{}")).violations()).containsOnlyKeys("calibration.corpus");
+        assertThat(refused(Posted.SHORTEST.replace("{\"text\": \"In the beginning\"}", "{}")).violations())
+                .containsOnlyKeys("calibration.corpus");
         assertThat(refused(Posted.SHORTEST.replace("{\"text\":", "{\"field\": \"t\", \"text\":")).violations())
                 .containsOnlyKeys("calibration.corpus.field");
     }
 
     @ParameterizedTest
-    @CsvSource(delimiter = '|', value = {"{\"name\": \"magnitude\", \"unrouted\": \"keep\"}|method.unrouted", "{\"name\": \"heapr\", \"seed\": 1}|method.seed",
+    @CsvSource(delimiter = '|', value = {"{\"name\": \"magnitude\", \"unrouted\": \"keep\"}|method.unrouted",
+            "{\"name\": \"heapr\", \"seed\": 1}|method.seed",
             "{\"name\": \"random\", \"token_count_exponent\": 0.5}|method.token_count_exponent",
             "{\"name\": \"frequency\", \"scope\": \"expert\"}|method.scope"})
     void an_option_that_the_method_does_not_have_is_refused(String method, String field) {
@@ -186,21 +199,26 @@ class BadOrdersTest {
 
     @Test
     void everything_that_is_wrong_is_said_at_once() {
-        Api.Answer answer = refused("""
-                {"model": "/etc", "method": {"name": "random", "unrouted": "keep", "gamma": 1}, "budget": {"ratio": 1.5, "ratio_of": "atoms"},
-                 "alignment": 7, "layout": "square", "surprise": {},
-                 "evaluation": {"corpus": {"path": "/etc/passwd"}, "windows": 0}}""");
+        Api.Answer answer = refused(
+                """
+                        {"model": "/etc", "method": {"name": "random", "unrouted": "keep", "gamma": 1}, "budget": {"ratio": 1.5, "ratio_of": "atoms"},
+                         "alignment": 7, "layout": "square", "surprise": {},
+                         "evaluation": {"corpus": {"path": "/etc/passwd"}, "windows": 0}}""");
 
-        assertThat(answer.violations()).containsOnlyKeys("model", "method.unrouted", "method.gamma", "budget.ratio", "budget.ratio_of", "alignment", "layout",
+        assertThat(answer.violations()).containsOnlyKeys("model", "method.unrouted", "method.gamma", "budget.ratio", "budget.ratio_of",
+                "alignment", "layout",
                 "surprise", "evaluation.corpus.path", "evaluation.windows");
-        assertThat(answer.json().path("detail").stringValue()).startsWith("10 violations; ").contains("budget.ratio: 1.5 (expected: a number more than 0");
+        assertThat(answer.json().path("detail").stringValue()).startsWith("10 violations; ")
+                .contains("budget.ratio: 1.5 (expected: a number more than 0");
     }
 
     @Test
     void an_unknown_method_is_not_blamed_for_what_hangs_on_it() {
-        assertThat(refused("{\"model\": \"tiny-qwen2moe\", \"method\": {\"name\": \"x\", \"seed\": 1}, \"budget\": {\"ratio\": 0.5}}").violations())
+        assertThat(refused("{\"model\": \"tiny-qwen2moe\", \"method\": {\"name\": \"x\", \"seed\": 1}, \"budget\": {\"ratio\": 0.5}}")
+                .violations())
                 .containsOnlyKeys("method.name");
-        assertThat(refused("{\"model\": \"tiny-qwen2moe\", \"method\": \"x\", \"budget\": {\"ratio\": 0.5}}").violations()).containsOnlyKeys("method");
+        assertThat(refused("{\"model\": \"tiny-qwen2moe\", \"method\": \"x\", \"budget\": {\"ratio\": 0.5}}").violations())
+                .containsOnlyKeys("method");
     }
 
     @Test
@@ -219,7 +237,8 @@ class BadOrdersTest {
     @Test
     void no_mutation_of_an_order_is_answered_with_our_failure() {
         Random random = new Random(20250922);
-        String[] shards = {"\"", "{", "}", "[", "]", ",", ":", "null", "NaN", "-", "0", "1e400", "\\u0000", "\\ud800", "é", "/../", "true", "\u0000", "''", "9".repeat(40)};
+        String[] shards = {"\"", "{", "}", "[", "]", ",", ":", "null", "NaN", "-", "0", "1e400", "\\u0000", "\\ud800", "é", "/../", "true",
+                "\u0000", "''", "9".repeat(40)};
         for (int i = 0; i < 200; i++) {
             StringBuilder order = new StringBuilder(i % 2 == 0 ? Posted.COMPLETE : Posted.SHORTEST);
             for (int n = random.nextInt(1, 4); n > 0; n--) {
@@ -228,7 +247,8 @@ class BadOrdersTest {
                     case 0 -> order.deleteCharAt(at);
                     case 1 -> order.insert(at, shards[random.nextInt(shards.length)]);
                     case 2 -> order.setCharAt(at, (char) random.nextInt(0x20, 0x250));
-                    default -> order.replace(at, Math.min(order.length(), at + random.nextInt(1, 12)), shards[random.nextInt(shards.length)]);
+                    default ->
+                        order.replace(at, Math.min(order.length(), at + random.nextInt(1, 12)), shards[random.nextInt(shards.length)]);
                 }
             }
             assertThat(api.order(order.toString()).status()).as(order.toString()).isIn(202, 400, 422);
@@ -237,12 +257,15 @@ class BadOrdersTest {
 
     @Test
     void no_value_in_any_place_is_answered_with_our_failure() {
-        String[] values = {"null", "[]", "{}", "\"\"", "\"x\"", "-1", "0", "1e29", "1e-29", "true", "\"\\u0000\"", "[{}]", "{\"a\": {\"b\": null}}",
+        String[] values = {"null", "[]", "{}", "\"\"", "\"x\"", "-1", "0", "1e29", "1e-29", "true", "\"\\u0000\"", "[{}]",
+                "{\"a\": {\"b\": null}}",
                 "9223372036854775807", "-9223372036854775809", "0.00000000000000000000000000001", "8.0"};
         tools.jackson.databind.json.JsonMapper json = tools.jackson.databind.json.JsonMapper.shared();
-        for (String pointer : new String[]{"model", "method", "method/name", "method/unrouted", "method/scope", "method/token_count_exponent", "method/seed",
+        for (String pointer : new String[]{"model", "method", "method/name", "method/unrouted", "method/scope",
+                "method/token_count_exponent", "method/seed",
                 "calibration", "calibration/corpus", "calibration/corpus/text", "calibration/corpus/name", "calibration/corpus/path",
-                "calibration/corpus/field", "calibration/sequences", "calibration/sequence_length", "calibration/seed", "budget", "budget/ratio",
+                "calibration/corpus/field", "calibration/sequences", "calibration/sequence_length", "calibration/seed", "budget",
+                "budget/ratio",
                 "budget/ratio_of", "layout", "alignment", "allow_empty_experts", "evaluation", "evaluation/corpus", "evaluation/windows",
                 "evaluation/sequence_length", "evaluation/random_control"}) {
             for (String value : values) {

@@ -115,7 +115,8 @@ final class Contract {
         assertThat(response.path("content").propertyNames()).as(exchange + ": media types").contains(type);
         String schema = at + "/content/" + type.replace("/", "~1") + "/schema";
         if (body != null && !root.at(schema).isMissingNode()) {
-            assertThat(departures(schema, JSON.readTree(body))).as(exchange + "\n" + new String(body, java.nio.charset.StandardCharsets.UTF_8)).isEmpty();
+            assertThat(departures(schema, JSON.readTree(body)))
+                    .as(exchange + "\n" + new String(body, java.nio.charset.StandardCharsets.UTF_8)).isEmpty();
         }
     }
 

@@ -54,7 +54,8 @@ class ContractTest {
         Set<String> served = new TreeSet<>();
         mappings.getHandlerMethods().forEach((mapping, method) -> {
             if (method.getBeanType().getPackageName().equals("io.espalier.api") && method.getBeanType() != ErrorPages.class) {
-                mapping.getMethodsCondition().getMethods().forEach(verb -> mapping.getPatternValues().forEach(path -> served.add(verb + " " + path)));
+                mapping.getMethodsCondition().getMethods()
+                        .forEach(verb -> mapping.getPatternValues().forEach(path -> served.add(verb + " " + path)));
             }
         });
 
@@ -66,8 +67,9 @@ class ContractTest {
         List<String> references = new ArrayList<>();
         collect(Contract.IT.root(), references);
 
-        assertThat(references).isNotEmpty().allSatisfy(reference -> assertThat(Contract.IT.root().at(reference.substring(1)).isMissingNode())
-                .as(reference).isFalse());
+        assertThat(references).isNotEmpty()
+                .allSatisfy(reference -> assertThat(Contract.IT.root().at(reference.substring(1)).isMissingNode())
+                        .as(reference).isFalse());
     }
 
     static List<List<Object>> enums() {
@@ -75,13 +77,15 @@ class ContractTest {
                 List.of("ErrorCode", ErrorCode.values()), List.of("JobState", JobState.values()), List.of("Kind", Kind.values()),
                 List.of("MethodChoice/properties/unrouted", MethodChoice.Unrouted.values()),
                 List.of("MethodChoice/properties/scope", MethodChoice.Scope.values()),
-                List.of("Budget/properties/ratio_of", Budget.RatioOf.values()), List.of("Achieved/properties/ratio_of", Budget.RatioOf.values()));
+                List.of("Budget/properties/ratio_of", Budget.RatioOf.values()),
+                List.of("Achieved/properties/ratio_of", Budget.RatioOf.values()));
     }
 
     @ParameterizedTest
     @MethodSource("enums")
     void its_words_are_the_words_of_the_code(List<Object> pair) {
-        List<String> words = Arrays.stream((Object[]) pair.getLast()).map(JSON::valueToTree).map(word -> ((JsonNode) word).stringValue()).toList();
+        List<String> words = Arrays.stream((Object[]) pair.getLast()).map(JSON::valueToTree).map(word -> ((JsonNode) word).stringValue())
+                .toList();
         List<String> documented = new ArrayList<>();
         Contract.IT.root().at("/components/schemas/" + pair.getFirst() + "/enum").forEach(word -> {
             if (!word.isNull()) {
@@ -109,7 +113,8 @@ class ContractTest {
     @Test
     void its_alignments_are_those_that_a_recipe_takes() {
         List<Integer> documented = new ArrayList<>();
-        Contract.IT.root().at("/components/schemas/PruningRecipe/properties/alignment/enum").forEach(value -> documented.add(value.intValue()));
+        Contract.IT.root().at("/components/schemas/PruningRecipe/properties/alignment/enum")
+                .forEach(value -> documented.add(value.intValue()));
         List<Integer> taken = new ArrayList<>();
         for (int width = 1; width <= PruningRecipe.MAX_ALIGNMENT; width *= 2) {
             taken.add(width);
@@ -120,17 +125,20 @@ class ContractTest {
 
     @Test
     void its_defaults_are_those_that_are_filled_in() {
-        JsonNode recipe = api.order(Posted.SHORTEST.replaceFirst("\\{", "{\"evaluation\": {\"corpus\": {\"text\": \"x\"}}, ")).json().path("recipe");
+        JsonNode recipe = api.order(Posted.SHORTEST.replaceFirst("\\{", "{\"evaluation\": {\"corpus\": {\"text\": \"x\"}}, ")).json()
+                .path("recipe");
 
-        for (String component : List.of("PruningRecipe:", "Calibration:/calibration", "Budget:/budget", "Evaluation:/evaluation", "MethodChoice:/method")) {
+        for (String component : List.of("PruningRecipe:", "Calibration:/calibration", "Budget:/budget", "Evaluation:/evaluation",
+                "MethodChoice:/method")) {
             JsonNode object = recipe.at(component.replaceAll(".*:", ""));
-            Contract.IT.root().at("/components/schemas/" + component.replaceAll(":.*", "") + "/properties").properties().forEach(property -> {
-                JsonNode fallback = property.getValue().path("default");
-                boolean fits = !(component.startsWith("MethodChoice") && property.getKey().equals("seed"));
-                if (!fallback.isMissingNode() && fits) {
-                    assertThat(object.path(property.getKey()).asString()).as(property.getKey()).isEqualTo(fallback.asString());
-                }
-            });
+            Contract.IT.root().at("/components/schemas/" + component.replaceAll(":.*", "") + "/properties").properties()
+                    .forEach(property -> {
+                        JsonNode fallback = property.getValue().path("default");
+                        boolean fits = !(component.startsWith("MethodChoice") && property.getKey().equals("seed"));
+                        if (!fallback.isMissingNode() && fits) {
+                            assertThat(object.path(property.getKey()).asString()).as(property.getKey()).isEqualTo(fallback.asString());
+                        }
+                    });
         }
         assertThat(recipe.path("layout")).isEqualTo(Contract.IT.root().at("/components/schemas/Layout/default"));
     }
@@ -139,7 +147,8 @@ class ContractTest {
     void its_examples_keep_to_its_schemas() {
         List<String> checked = new ArrayList<>();
         for (String operation : Contract.IT.operations()) {
-            String at = "/paths/" + operation.replaceAll(".* ", "").replace("/", "~1") + "/" + operation.replaceAll(" .*", "").toLowerCase();
+            String at = "/paths/" + operation.replaceAll(".* ", "").replace("/", "~1") + "/"
+                    + operation.replaceAll(" .*", "").toLowerCase();
             examples(at + "/requestBody", checked);
             Contract.IT.root().at(at + "/responses").propertyNames().forEach(status -> examples(at + "/responses/" + status, checked));
         }
@@ -164,7 +173,8 @@ class ContractTest {
         for (JsonNode method : methods) {
             String name = method.path("name").stringValue();
             assertThat(method.path("needs_tokens").booleanValue()).isEqualTo(MethodName.valueOf(name.toUpperCase()).needsTokens());
-            for (String option : List.of("\"unrouted\": \"keep\"", "\"scope\": \"global\"", "\"scope\": \"expert\"", "\"token_count_exponent\": 1",
+            for (String option : List.of("\"unrouted\": \"keep\"", "\"scope\": \"global\"", "\"scope\": \"expert\"",
+                    "\"token_count_exponent\": 1",
                     "\"seed\": 1")) {
                 String choice = "{\"name\": \"" + name + "\", " + option + "}";
                 boolean taken = api.order(Posted.SHORTEST.replaceFirst(",", ", \"method\": " + choice + ",")).status() == 202;
@@ -188,11 +198,12 @@ class ContractTest {
     }
 
     private static void examples(String at, List<String> checked) {
-        Contract.IT.root().at(at + "/content").properties().forEach(content -> content.getValue().path("examples").properties().forEach(example -> {
-            String schema = at + "/content/" + content.getKey().replace("/", "~1") + "/schema";
-            assertThat(Contract.IT.departures(schema, example.getValue().path("value"))).as(at + " " + example.getKey()).isEmpty();
-            checked.add(example.getKey());
-        }));
+        Contract.IT.root().at(at + "/content").properties()
+                .forEach(content -> content.getValue().path("examples").properties().forEach(example -> {
+                    String schema = at + "/content/" + content.getKey().replace("/", "~1") + "/schema";
+                    assertThat(Contract.IT.departures(schema, example.getValue().path("value"))).as(at + " " + example.getKey()).isEmpty();
+                    checked.add(example.getKey());
+                }));
     }
 
     private static void collect(JsonNode node, List<String> references) {

@@ -29,7 +29,8 @@ class DownloadsTest {
     private String job;
     private String artifact;
 
-    DownloadsTest(@LocalServerPort int port, PruningJobs jobs, Artifacts artifacts, ScoreSets scores, PlatformTransactionManager transactions) {
+    DownloadsTest(@LocalServerPort int port, PruningJobs jobs, Artifacts artifacts, ScoreSets scores,
+            PlatformTransactionManager transactions) {
         api = new Api(port);
         runs = new Runs(jobs, artifacts, scores, new TransactionTemplate(transactions));
     }
@@ -44,7 +45,8 @@ class DownloadsTest {
     void a_listing_gives_each_file_its_length_its_digest_and_an_address_that_answers() throws Exception {
         JsonNode listing = api.get(artifact).json();
 
-        assertThat(listing.path("files")).extracting(file -> file.path("name").stringValue()).containsExactly("README.md", "SHA256SUMS", "config.json",
+        assertThat(listing.path("files")).extracting(file -> file.path("name").stringValue()).containsExactly("README.md", "SHA256SUMS",
+                "config.json",
                 "merges with space.txt", "model.safetensors", "tokenizer.model");
         for (JsonNode file : listing.path("files")) {
             Api.Answer answer = api.get(file.path("href").stringValue());
@@ -131,7 +133,8 @@ class DownloadsTest {
 
     @ParameterizedTest
     @ValueSource(strings = {"../../../etc/passwd", "..%2f..%2fetc%2fpasswd", "%2e%2e/%2e%2e/etc/passwd", "%2e%2e%2f%2e%2e%2fetc%2fpasswd",
-            "..%5c..%5cetc%5cpasswd", "....//etc/passwd", "%252e%252e%252fetc%252fpasswd", "/etc/passwd", "%2fetc%2fpasswd", "config.json/../../x",
+            "..%5c..%5cetc%5cpasswd", "....//etc/passwd", "%252e%252e%252fetc%252fpasswd", "/etc/passwd", "%2fetc%2fpasswd",
+            "config.json/../../x",
             "config.json%00.md", "..;/..;/etc/passwd", "%c0%ae%c0%ae%c0%afetc", ".", "..", "none", "CONFIG.JSON", "config.json%20", "%2e"})
     void a_name_that_is_not_listed_leads_nowhere(String name) {
         Api.Answer answer = api.get(artifact + "/files/" + name);
@@ -159,7 +162,8 @@ class DownloadsTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"application/vnd.safetensors", "application/octet-stream", "application/json;q=0.1, application/vnd.safetensors"})
+    @ValueSource(strings = {"application/vnd.safetensors", "application/octet-stream",
+            "application/json;q=0.1, application/vnd.safetensors"})
     void scores_are_sent_whole_to_whoever_asks_for_the_file(String accept) {
         Api.Answer answer = api.get(job + "/scores", "Accept", accept);
 
@@ -172,7 +176,8 @@ class DownloadsTest {
     @Test
     void scores_can_be_fetched_in_ranges_across_the_pieces_they_are_kept_in() {
         int middle = 1 << 20;
-        Api.Answer answer = api.get(job + "/scores", "Accept", "application/vnd.safetensors", "Range", "bytes=" + (middle - 5) + "-" + (middle + 4));
+        Api.Answer answer = api.get(job + "/scores", "Accept", "application/vnd.safetensors", "Range",
+                "bytes=" + (middle - 5) + "-" + (middle + 4));
 
         assertThat(answer.status()).isEqualTo(206);
         assertThat(answer.body()).isEqualTo(Arrays.copyOfRange(Runs.SCORES, middle - 5, middle + 5));

@@ -24,7 +24,8 @@ class ManneredTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"/", "/v1", "/v1/", "/v2/pruning-jobs", "/v1/pruning-job", "/v1/pruning-jobs/", "/error", "/favicon.ico", "/v1/models/a/b",
+    @ValueSource(strings = {"/", "/v1", "/v1/", "/v2/pruning-jobs", "/v1/pruning-job", "/v1/pruning-jobs/", "/error", "/favicon.ico",
+            "/v1/models/a/b",
             "/index.html", "/v1/artifacts"})
     void an_unknown_address_is_not_found(String path) {
         Api.Answer answer = api.get(path);
@@ -35,7 +36,8 @@ class ManneredTest {
     }
 
     @ParameterizedTest
-    @CsvSource({"DELETE,/v1/pruning-jobs", "PUT,/v1/pruning-jobs/job_x", "GET,/v1/pruning-jobs/job_x/cancel", "POST,/v1/pruning-jobs/job_x/events",
+    @CsvSource({"DELETE,/v1/pruning-jobs", "PUT,/v1/pruning-jobs/job_x", "GET,/v1/pruning-jobs/job_x/cancel",
+            "POST,/v1/pruning-jobs/job_x/events",
             "PATCH,/v1/models", "POST,/openapi.yaml", "DELETE,/v1/artifacts/art_x/files/config.json", "BREW,/v1/methods"})
     void a_method_that_the_address_does_not_know_is_answered_with_those_it_does(String method, String path) {
         Api.Answer answer = api.send(method, path, new byte[0]);
@@ -45,7 +47,8 @@ class ManneredTest {
     }
 
     @ParameterizedTest
-    @CsvSource({"limit=0", "limit=-1", "limit=201", "limit=abc", "limit=1.5", "limit=99999999999", "limit=", "state=QUEUED", "state=", "state=done"})
+    @CsvSource({"limit=0", "limit=-1", "limit=201", "limit=abc", "limit=1.5", "limit=99999999999", "limit=", "state=QUEUED", "state=",
+            "state=done"})
     void a_parameter_that_cannot_be_read_is_named_with_given_and_expected(String query) {
         Api.Answer answer = api.get("/v1/pruning-jobs?" + query);
 
@@ -71,7 +74,8 @@ class ManneredTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/xml", "nonsense", "a/b/c",
+    @ValueSource(strings = {"text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/xml",
+            "nonsense", "a/b/c",
             "application/json; charset=klingon"})
     void a_body_that_is_not_json_by_its_type_is_not_read(String type) {
         Api.Answer answer = api.send("POST", "/v1/pruning-jobs", Posted.SHORTEST.getBytes(StandardCharsets.UTF_8), "Content-Type", type);
@@ -82,7 +86,8 @@ class ManneredTest {
 
     @Test
     void a_body_without_a_type_is_not_read() {
-        assertThat(api.send("POST", "/v1/pruning-jobs", Posted.SHORTEST.getBytes(StandardCharsets.UTF_8)).code()).isEqualTo("unsupported_media_type");
+        assertThat(api.send("POST", "/v1/pruning-jobs", Posted.SHORTEST.getBytes(StandardCharsets.UTF_8)).code())
+                .isEqualTo("unsupported_media_type");
     }
 
     @ParameterizedTest
@@ -91,17 +96,20 @@ class ManneredTest {
         for (String path : new String[]{"/v1/pruning-jobs", "/v1/models", "/v1/methods", "/openapi.yaml", "/v1/pruning-jobs/job_x"}) {
             assertThat(api.get(path, "Accept", accept).code()).as(path).isEqualTo("not_acceptable");
         }
-        assertThat(api.send("POST", "/v1/pruning-jobs", Posted.SHORTEST.getBytes(StandardCharsets.UTF_8), "Content-Type", "application/json", "Accept",
+        assertThat(api.send("POST", "/v1/pruning-jobs", Posted.SHORTEST.getBytes(StandardCharsets.UTF_8), "Content-Type",
+                "application/json", "Accept",
                 accept).code()).isEqualTo("not_acceptable");
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"GET /v1/models%2f..%2f HTTP/1.1", "GET /v1/%zz HTTP/1.1", "GET /v1/models/%00 HTTP/1.1", "GET /v1/mod<els HTTP/1.1",
+    @ValueSource(strings = {"GET /v1/models%2f..%2f HTTP/1.1", "GET /v1/%zz HTTP/1.1", "GET /v1/models/%00 HTTP/1.1",
+            "GET /v1/mod<els HTTP/1.1",
             "GET /v1/../../../etc/passwd HTTP/1.1", "GET nonsense HTTP/1.1", "GET /v1/models?x={} HTTP/1.1"})
     void an_address_that_cannot_even_be_decoded_is_a_problem_too(String requestLine) throws IOException {
         String answer = raw(requestLine + "\r\nHost: localhost\r\nConnection: close\r\n\r\n");
 
-        assertThat(answer).startsWith("HTTP/1.1 4").contains("application/problem+json").contains("\"code\":\"").doesNotContain("<html", "Tomcat");
+        assertThat(answer).startsWith("HTTP/1.1 4").contains("application/problem+json").contains("\"code\":\"").doesNotContain("<html",
+                "Tomcat");
     }
 
     @Test
@@ -119,7 +127,8 @@ class ManneredTest {
 
     @Test
     void a_problem_says_the_same_in_all_its_fields() {
-        assertThat(JSON(api.get("/v1/models/none"))).isEqualTo(Map.of("type", "/problems/model-not-found", "title", "No such registered model", "status",
+        assertThat(JSON(api.get("/v1/models/none"))).isEqualTo(Map.of("type", "/problems/model-not-found", "title",
+                "No such registered model", "status",
                 404, "detail", "no model is registered as none", "instance", "/v1/models/none", "code", "model_not_found", "violations",
                 java.util.List.of()));
     }

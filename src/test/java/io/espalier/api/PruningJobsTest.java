@@ -26,7 +26,8 @@ class PruningJobsTest {
     private final Api api;
     private final Runs runs;
 
-    PruningJobsTest(@LocalServerPort int port, PruningJobs jobs, Artifacts artifacts, ScoreSets scores, PlatformTransactionManager transactions) {
+    PruningJobsTest(@LocalServerPort int port, PruningJobs jobs, Artifacts artifacts, ScoreSets scores,
+            PlatformTransactionManager transactions) {
         api = new Api(port);
         runs = new Runs(jobs, artifacts, scores, new TransactionTemplate(transactions));
     }
@@ -37,7 +38,8 @@ class PruningJobsTest {
 
         assertThat(answer.status()).isEqualTo(202);
         JsonNode job = answer.json();
-        assertThat(answer.header("Location")).isEqualTo(job.path("links").path("self").stringValue()).isEqualTo(JOBS + "/" + job.path("id").stringValue());
+        assertThat(answer.header("Location")).isEqualTo(job.path("links").path("self").stringValue())
+                .isEqualTo(JOBS + "/" + job.path("id").stringValue());
         assertThat(answer.header("Cache-Control")).isEqualTo("no-store");
         assertThat(job.path("state").stringValue()).isEqualTo("queued");
         assertThat(job.path("terminal").booleanValue()).isFalse();
@@ -77,7 +79,8 @@ class PruningJobsTest {
 
     @Test
     void a_method_and_a_corpus_may_be_given_by_name_alone() {
-        JsonNode recipe = api.order("{\"model\": \"tiny-qwen2moe\", \"method\": \"magnitude\", \"budget\": {\"ratio\": 0.5}}").json().path("recipe");
+        JsonNode recipe = api.order("{\"model\": \"tiny-qwen2moe\", \"method\": \"magnitude\", \"budget\": {\"ratio\": 0.5}}").json()
+                .path("recipe");
 
         assertThat(recipe.at("/method/name").stringValue()).isEqualTo("magnitude");
         assertThat(api.order(recipe.toString()).status()).as("also when most of it is null").isEqualTo(202);
