@@ -2,8 +2,10 @@ package io.espalier.api;
 
 import java.time.Instant;
 import java.util.List;
+import java.util.Map;
 
 import io.espalier.job.JobError;
+import io.espalier.job.JobEvent;
 import io.espalier.job.JobState;
 import io.espalier.job.PhaseTimes;
 import io.espalier.job.PruningJob;
@@ -29,6 +31,14 @@ record JobView(String id, JobState state, boolean terminal, PruningRecipe recipe
 
     /** {@code null} where there is nothing yet, or any more. */
     record Links(String self, String events, String cancel, String scores) {}
+
+    /** One line of a job's history, without the job's id that the address says already. */
+    record Event(long seq, Instant at, String type, String message, Map<String, Object> data) {
+
+        static Event of(JobEvent event) {
+            return new Event(event.seq(), event.at(), event.type(), event.message(), event.data());
+        }
+    }
 
     static JobView of(PruningJob job) {
         return of(job, job.recipe());

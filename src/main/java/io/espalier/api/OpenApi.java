@@ -12,6 +12,7 @@ import com.networknt.schema.dialect.Dialects;
 import org.springframework.core.io.ClassPathResource;
 import org.springframework.stereotype.Component;
 import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.node.ObjectNode;
 import tools.jackson.dataformat.yaml.YAMLMapper;
 
 /** The contract as it was built in: served, read for its words, and asked whether a document has the shape it promises. */
@@ -19,6 +20,11 @@ import tools.jackson.dataformat.yaml.YAMLMapper;
 final class OpenApi {
 
     private static final String LOCATION = "https://espalier.invalid/openapi.yaml";
+
+    /** Under which {@link #digestible} puts the bounds; the contract itself does not use it. */
+    static final String DEEPER = "allOf";
+
+    private static final List<String> BOUNDS = List.of("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum");
 
     private final byte[] yaml;
     private final JsonNode root;
@@ -33,7 +39,7 @@ final class OpenApi {
         }
         root = new YAMLMapper().readTree(yaml);
         registry = SchemaRegistry.withDialect(Dialects.getDraft202012(),
-                builder -> builder.schemas(location -> LOCATION.equals(location) ? root.toString() : null));
+                builder -> builder.schemas(location -> LOCATION.equals(location) ? digestible(root).toString() : null));
     }
 
     byte[] yaml() {
@@ -54,5 +60,30 @@ final class OpenApi {
     List<Error> departures(JsonNode document, String component) {
         Schema schema = registry.getSchema(SchemaLocation.of(LOCATION + "#/components/schemas/" + component));
         return schema.validate(document);
+    }
+
+    /**
+     * A copy in which the bounds of what may be a number or {@code null} stand one level deeper. Why: json-schema-validator 3.0.0 cannot read a bound
+     * beside a list of types.
+     */
+    static JsonNode digestible(JsonNode document) {
+        JsonNode copy = document.deepCopy();
+        lowerBounds(copy);
+        return copy;
+    }
+
+    private static void lowerBounds(JsonNode node) {
+        if (node instanceof ObjectNode schema && schema.path("type").isArray()) {
+            ObjectNode bounds = schema.objectNode();
+            for (String keyword : BOUNDS) {
+                if (schema.has(keyword)) {
+                    bounds.set(keyword, schema.remove(keyword));
+                }
+            }
+            if (!bounds.isEmpty()) {
+                schema.putArray(DEEPER).add(bounds);
+            }
+        }
+        node.forEach(OpenApi::lowerBounds);
     }
 }

@@ -93,6 +93,8 @@ final class Orders {
                 throw new ProblemException(ProblemCode.MALFORMED_JSON, "the body is empty (expected: a JSON object)");
             }
             return document;
+        } catch (NumberFormatException e) {
+            throw new ProblemException(ProblemCode.MALFORMED_JSON, "a number in the body has an exponent beyond all measure");
         } catch (JacksonException e) {
             TokenStreamLocation at = e.getLocation();
             String where = at == null ? "" : "line " + at.getLineNr() + ", column " + at.getColumnNr() + ": ";
@@ -107,7 +109,7 @@ final class Orders {
             // The contract let pass what the recipe cannot hold: a hole in the contract, yet nothing the client may see as our failure.
             String field = String.join(".", e.getPath().stream().map(step -> String.valueOf(step.getPropertyName())).toList());
             throw ProblemException.violated(ProblemCode.INVALID_RECIPE,
-                    List.of(new Violation(Given.printable(field), null, Given.printable(e.getOriginalMessage()))));
+                    List.of(new Violation(Given.printable(field), null, "what GET /openapi.yaml describes")));
         }
     }
 

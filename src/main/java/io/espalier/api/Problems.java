@@ -10,6 +10,7 @@ import jakarta.servlet.http.HttpServletResponse;
 
 import io.espalier.recipe.PruningException;
 import io.espalier.recipe.Violation;
+import org.apache.coyote.BadRequestException;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.springframework.dao.DataAccessResourceFailureException;
@@ -51,8 +52,8 @@ final class Problems {
         return switch (e) {
             case ProblemException known -> known;
             case PruningException refused -> ProblemException.violated(ProblemCode.INVALID_RECIPE, refused.violations());
-            case NoHandlerFoundException _ -> unknown(request);
-            case NoResourceFoundException _ -> unknown(request);
+            case NoHandlerFoundException nothing -> unknown(request);
+            case NoResourceFoundException nothing -> unknown(request);
             case HttpRequestMethodNotSupportedException method -> notAllowed(method, response);
             case HttpMediaTypeNotAcceptableException media -> new ProblemException(ProblemCode.NOT_ACCEPTABLE,
                     accepted(request) + " (expected: " + types(media.getSupportedMediaTypes(), "a media type that the operation lists")
@@ -63,6 +64,8 @@ final class Problems {
                     List.of(new Violation(argument.getName(), Given.printable(String.valueOf(argument.getValue())), "an integer")));
             case HandlerMethodValidationException arguments ->
                 ProblemException.violated(ProblemCode.INVALID_REQUEST, violations(arguments));
+            case BadRequestException broken -> new ProblemException(ProblemCode.INVALID_REQUEST,
+                    "the body cannot be read: " + Given.printable(String.valueOf(broken.getMessage())));
             case DataAccessResourceFailureException down -> unavailable(down, request);
             case CannotCreateTransactionException down -> unavailable(down, request);
             case ErrorResponse other -> byStatus(other.getStatusCode(), e, request);

@@ -55,11 +55,11 @@ final class PruningJobController {
     ResponseEntity<Page<JobView>> list(@RequestParam(required = false) String state, @RequestParam(required = false) String cursor,
             @RequestParam(defaultValue = LIMIT) @Min(value = 1, message = LIMITS) @Max(value = MAX_LIMIT, message = LIMITS) int limit) {
         JobState only = state == null ? null : state(state);
-        String after = cursor == null ? null : Cursor.parse(cursor).afterId();
+        String after = cursor == null ? null : Page.Cursor.parse(cursor).afterId();
         // why: one more than asked for says whether there is a next page
         List<PruningJob> found = jobs.list(only, after, limit + 1);
         List<PruningJob> page = found.subList(0, Math.min(limit, found.size()));
-        String next = found.size() > limit ? new Cursor(page.getLast().id()).text() : null;
+        String next = found.size() > limit ? new Page.Cursor(page.getLast().id()).text() : null;
         return fresh(HttpStatus.OK).body(new Page<>(page.stream().map(JobView::listed).toList(), next));
     }
 
@@ -86,11 +86,11 @@ final class PruningJobController {
     }
 
     @GetMapping("/{id}/events")
-    ResponseEntity<Page.Growing<EventView>> events(@PathVariable String id,
+    ResponseEntity<Page.Growing<JobView.Event>> events(@PathVariable String id,
             @RequestParam(defaultValue = "0") @Min(value = 0, message = "an integer, 0 or more") long after,
             @RequestParam(defaultValue = LIMIT) @Min(value = 1, message = LIMITS) @Max(value = MAX_LIMIT, message = LIMITS) int limit) {
         known(id);
-        List<EventView> events = jobs.events(id, after, limit).stream().map(EventView::of).toList();
+        List<JobView.Event> events = jobs.events(id, after, limit).stream().map(JobView.Event::of).toList();
         return fresh(HttpStatus.OK).body(new Page.Growing<>(events, events.isEmpty() ? after : events.getLast().seq()));
     }
 

@@ -1,6 +1,7 @@
 package io.espalier.recipe;
 
 import java.math.BigDecimal;
+import java.util.Arrays;
 import java.util.List;
 
 import com.fasterxml.jackson.annotation.JsonCreator;
@@ -55,9 +56,14 @@ public record MethodChoice(MethodName name, Unrouted unrouted, Scope scope, BigD
         }
     }
 
-    @JsonCreator(mode = JsonCreator.Mode.DELEGATING)
     public static MethodChoice of(MethodName name) {
         return new MethodChoice(name, null, null, null, null);
+    }
+
+    @JsonCreator(mode = JsonCreator.Mode.DELEGATING)
+    static MethodChoice named(String name) {
+        return of(Arrays.stream(MethodName.values()).filter(known -> known.json().equals(name)).findFirst()
+                .orElseThrow(() -> new IllegalArgumentException("there is no method " + name)));
     }
 
     private static boolean weighsTokens(MethodName name) {

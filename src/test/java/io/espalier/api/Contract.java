@@ -46,7 +46,7 @@ final class Contract {
         }
         root.at("/components/schemas").forEach(Contract::close);
         registry = SchemaRegistry.withDialect(Dialects.getDraft202012(),
-                builder -> builder.schemas(location -> LOCATION.equals(location) ? root.toString() : null)
+                builder -> builder.schemas(location -> LOCATION.equals(location) ? OpenApi.digestible(root).toString() : null)
                         .schemaRegistryConfig(SchemaRegistryConfig.builder().formatAssertionsEnabled(true).build()));
     }
 

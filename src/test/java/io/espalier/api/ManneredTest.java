@@ -47,7 +47,7 @@ class ManneredTest {
     }
 
     @ParameterizedTest
-    @CsvSource({"limit=0", "limit=-1", "limit=201", "limit=abc", "limit=1.5", "limit=99999999999", "limit=", "state=QUEUED", "state=",
+    @CsvSource({"limit=0", "limit=-1", "limit=201", "limit=abc", "limit=1.5", "limit=99999999999", "state=QUEUED", "state=",
             "state=done"})
     void a_parameter_that_cannot_be_read_is_named_with_given_and_expected(String query) {
         Api.Answer answer = api.get("/v1/pruning-jobs?" + query);
@@ -117,6 +117,18 @@ class ManneredTest {
         assertThat(raw("GET /v1/models HTTP/1.1\r\nConnection: close\r\n\r\n")).startsWith("HTTP/1.1 400").doesNotContain("<html");
         assertThat(raw("GET /v1/models HTTP/1.1\r\nHost: localhost\r\nX: " + "x".repeat(20_000) + "\r\n\r\n")).startsWith("HTTP/1.1 4")
                 .doesNotContain("<html");
+    }
+
+    @Test
+    void a_body_that_breaks_off_in_the_middle_is_not_our_failure() throws IOException {
+        String head = "POST /v1/pruning-jobs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nConnection: close\r\n";
+
+        assertThat(raw(head + "Transfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n")).startsWith("HTTP/1.1 400")
+                .contains("\"code\":\"invalid_request\"");
+        try (Socket socket = new Socket("127.0.0.1", api.port())) {
+            socket.getOutputStream().write((head + "Content-Length: 100\r\n\r\n{").getBytes(StandardCharsets.US_ASCII));
+        }
+        assertThat(raw(head + "Content-Length: -5\r\n\r\n")).startsWith("HTTP/1.1 400");
     }
 
     @Test

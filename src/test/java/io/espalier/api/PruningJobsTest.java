@@ -230,7 +230,7 @@ class PruningJobsTest {
 
     @Test
     void a_job_that_is_not_there_is_not_found_at_any_of_its_addresses() {
-        for (String id : List.of("job_0000000000000000000000000a", "nonsense", "job_%27%20or%201=1", "%F0%9F%8C%B3", "%ff")) {
+        for (String id : List.of("job_0000000000000000000000000a", "nonsense", "job_%27%20or%201=1", "%F0%9F%8C%B3")) {
             for (String rest : List.of("", "/events", "/scores")) {
                 assertThat(api.get(JOBS + "/" + id + rest).code()).as(id + rest).isEqualTo("job_not_found");
             }

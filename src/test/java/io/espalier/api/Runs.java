@@ -55,7 +55,7 @@ record Runs(PruningJobs jobs, Artifacts artifacts, ScoreSets scores, Transaction
             Path scoreFile = WORK.resolve(lease.scoreSetId());
             Files.write(scoreFile, SCORES);
             Artifact artifact = artifacts.move(directory, lease.artifactId(), id, "a".repeat(64));
-            transaction.executeWithoutResult(_ -> {
+            transaction.executeWithoutResult(status -> {
                 artifacts.record(artifact);
                 scores.keep(lease.scoreSetId(), id, scoreFile, summary());
                 jobs.succeed(lease, result(), artifact.id(), lease.scoreSetId());
