@@ -17,6 +17,7 @@ import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 import java.util.function.Predicate;
 import java.util.stream.Stream;
 
@@ -92,15 +93,16 @@ public class Artifacts {
      *
      * @param nobodys whether the artifact id may go: false while an attempt may be between move and record
      */
-    @Transactional(readOnly = true)
     public void sweep(Predicate<String> nobodys) throws IOException {
         if (!Files.isDirectory(directory)) {
             return;
         }
+        Set<String> recorded = Set.copyOf(entities.createQuery("select a.id from Artifact a", String.class).getResultList());
         try (Stream<Path> entries = Files.list(directory)) {
             for (Path entry : entries.toList()) {
                 String id = entry.getFileName().toString();
-                if (find(id).isEmpty() && nobodys.test(id)) {
+                // why asked again, and last: what nobody can record any more may have been recorded a moment ago
+                if (!recorded.contains(id) && nobodys.test(id) && entities.find(Artifact.class, id) == null) {
                     FileSystemUtils.deleteRecursively(entry);
                 }
             }

@@ -31,6 +31,8 @@ public class Corpora {
     /** Registers a name, or lets it stand for something else. */
     @Transactional
     void register(Corpus entry) {
-        entities.merge(entry);
+        if (find(entry.name()).filter(known -> known.path().equals(entry.path())).isEmpty()) {
+            entities.merge(entry);
+        }
     }
 }

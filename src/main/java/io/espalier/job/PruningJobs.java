@@ -56,8 +56,9 @@ public class PruningJobs {
     public PruningJob submit(PruningRecipe recipe, ResolvedInputs inputs) {
         Instant now = now();
         PruningJob job = new PruningJob(PruningJob.ID_PREFIX + ulids.next(now.toEpochMilli()), recipe, inputs, now);
-        record(job.submitted());
+        List<JobEvent> events = job.submitted();
         entities.persist(job);
+        record(events);
         entities.flush();
         queue.scheduleIfNotExists(TASK.instance(job.id()).build(), now);
         return job;
@@ -140,6 +141,14 @@ public class PruningJobs {
     @Transactional(readOnly = true)
     public boolean holds(String id, int attempt) {
         return find(id).filter(job -> job.attempt() == attempt && holds(job)).isPresent();
+    }
+
+    /** Whether the attempt that an artifact id was made for may still record it. */
+    @Transactional(readOnly = true)
+    public boolean mayPublish(String artifactId) {
+        return Lease.jobOf(artifactId)
+                .filter(id -> find(id).filter(job -> holds(job) && Lease.attemptOf(artifactId) == job.attempt()).isPresent())
+                .isPresent();
     }
 
     /**

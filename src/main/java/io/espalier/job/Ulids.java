@@ -10,7 +10,7 @@ import java.util.random.RandomGenerator;
 final class Ulids {
 
     private static final char[] ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz".toCharArray();
-    private static final int LENGTH = 26;
+    static final int LENGTH = 26;
 
     private final RandomGenerator random = new SecureRandom();
     private long lastMillis = -1;

@@ -1,0 +1,95 @@
+package io.espalier.catalog;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.security.DigestInputStream;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.time.Clock;
+import java.time.Instant;
+import java.time.temporal.ChronoUnit;
+
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import org.springframework.beans.factory.SmartInitializingSingleton;
+import org.springframework.core.io.Resource;
+import org.springframework.core.io.support.PathMatchingResourcePatternResolver;
+import org.springframework.stereotype.Component;
+
+/** The bundled model and texts, laid out on the disk before the first request, so that the first job needs no download. */
+@Component
+class Demo implements SmartInitializingSingleton {
+
+    private static final Logger log = LoggerFactory.getLogger(Demo.class);
+    private static final String MODEL = "tiny-qwen2moe";
+
+    private final Path directory;
+    private final Models models;
+    private final Corpora corpora;
+    private final Clock clock;
+
+    Demo(CatalogSettings settings, Models models, Corpora corpora, Clock clock) {
+        this.directory = settings.demo();
+        this.models = models;
+        this.corpora = corpora;
+        this.clock = clock;
+    }
+
+    @Override
+    public void afterSingletonsInstantiated() {
+        try {
+            layOut("demo/" + MODEL);
+            layOut("demo/text");
+        } catch (IOException e) {
+            throw new UncheckedIOException("the bundled demo cannot be laid out under " + directory, e);
+        }
+        Instant now = clock.instant().truncatedTo(ChronoUnit.MICROS);
+        models.register(new Model(MODEL, directory.resolve(MODEL).toString(), Kind.DEMO,
+                "A Qwen2-MoE of 4 layers, trained on the King James Bible so that pruning it costs something", now));
+        corpora.register(new Corpus("kjv-train", directory.resolve("text/kjv-train.txt").toString(), Kind.DEMO,
+                "The King James Bible, the part the demo model was trained on", now));
+        corpora.register(new Corpus("kjv-test", directory.resolve("text/kjv-test.txt").toString(), Kind.DEMO,
+                "The King James Bible, the part the demo model has never seen", now));
+    }
+
+    private void layOut(String folder) throws IOException {
+        Path target = directory.resolve(folder.substring("demo/".length()));
+        Files.createDirectories(target);
+        for (Resource resource : new PathMatchingResourcePatternResolver().getResources("classpath:" + folder + "/*")) {
+            Path file = target.resolve(resource.getFilename());
+            if (!isSame(resource, file)) {
+                // why aside and moved: a start that is killed here leaves no half file that looks whole
+                Path aside = Files.createTempFile(target, ".", ".part");
+                try (InputStream in = resource.getInputStream()) {
+                    Files.copy(in, aside, StandardCopyOption.REPLACE_EXISTING);
+                    Files.move(aside, file, StandardCopyOption.ATOMIC_MOVE);
+                } finally {
+                    Files.deleteIfExists(aside);
+                }
+                log.info("laid out {}", file);
+            }
+        }
+    }
+
+    private static boolean isSame(Resource resource, Path file) throws IOException {
+        if (!Files.isRegularFile(file) || Files.size(file) != resource.contentLength()) {
+            return false;
+        }
+        try (InputStream bundled = resource.getInputStream(); InputStream laidOut = Files.newInputStream(file)) {
+            return MessageDigest.isEqual(sha256(bundled), sha256(laidOut));
+        }
+    }
+
+    private static byte[] sha256(InputStream in) throws IOException {
+        try (DigestInputStream sum = new DigestInputStream(in, MessageDigest.getInstance("SHA-256"))) {
+            sum.transferTo(java.io.OutputStream.nullOutputStream());
+            return sum.getMessageDigest().digest();
+        } catch (NoSuchAlgorithmException e) {
+            throw new AssertionError("every Java has SHA-256", e);
+        }
+    }
+}

@@ -1,0 +1,97 @@
+package io.espalier.worker;
+
+import java.time.Duration;
+import java.time.Instant;
+import java.util.List;
+import java.util.concurrent.ArrayBlockingQueue;
+import java.util.concurrent.BlockingQueue;
+import java.util.function.Supplier;
+
+import javax.sql.DataSource;
+
+import com.github.kagkarlsson.scheduler.Scheduler;
+import com.github.kagkarlsson.scheduler.SchedulerName;
+import com.github.kagkarlsson.scheduler.task.CompletionHandler;
+import com.github.kagkarlsson.scheduler.task.Task;
+import com.github.kagkarlsson.scheduler.task.helper.Tasks;
+import io.espalier.job.PruningJobs;
+import io.espalier.pruning.ComputeDevice;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import org.springframework.context.SmartLifecycle;
+
+/** The end of the queue where jobs come out: one thread for each device, started last and stopped first. */
+class Dispatcher implements SmartLifecycle {
+
+    private static final Logger log = LoggerFactory.getLogger(Dispatcher.class);
+    /** Pause before a job is handed out again whose end could not be told to the database. */
+    private static final Duration RETRY = Duration.ofSeconds(10);
+    /** Jobs are long: none is locked before a device is free for it. */
+    private static final double FETCH_WHEN_IDLE = 0.5;
+    private static final double FETCH_UP_TO = 1;
+
+    private final String name;
+    private final DataSource database;
+    private final Supplier<List<ComputeDevice>> devices;
+    private final Worker worker;
+    private final WorkerSettings.Worker settings;
+    private final BlockingQueue<ComputeDevice> idle = new ArrayBlockingQueue<>(1024);
+    private Scheduler scheduler;
+
+    /** @param devices asked once, on the thread that starts this: the native library is loaded by it */
+    Dispatcher(String name, DataSource database, Supplier<List<ComputeDevice>> devices, Worker worker, WorkerSettings.Worker settings) {
+        this.name = name;
+        this.database = database;
+        this.devices = devices;
+        this.worker = worker;
+        this.settings = settings;
+    }
+
+    @Override
+    public void start() {
+        List<ComputeDevice> found = devices.get();
+        idle.addAll(found);
+        worker.sweep();
+        scheduler = Scheduler.create(database, List.of(task()))
+                .schedulerName(new SchedulerName.Fixed(name)).threads(found.size())
+                .heartbeatInterval(settings.heartbeat()).missedHeartbeatsLimit(settings.missedHeartbeats())
+                .pollingInterval(settings.poll()).pollUsingLockAndFetch(FETCH_WHEN_IDLE, FETCH_UP_TO).enablePriority()
+                .shutdownMaxWait(settings.shutdownWait())
+                .build();
+        scheduler.start();
+        log.info("worker {} takes jobs on {}", name, found.stream().map(ComputeDevice::name).toList());
+    }
+
+    private Task<Void> task() {
+        return Tasks.custom(PruningJobs.TASK.getTaskName(), Void.class)
+                .onDeadExecutionRevive()
+                .onFailure((complete, queue) -> queue.reschedule(complete, Instant.now().plus(RETRY)))
+                .execute((instance, context) -> carryOut(instance.getId()));
+    }
+
+    private CompletionHandler<Void> carryOut(String jobId) {
+        ComputeDevice device = idle.remove();
+        try {
+            return switch (worker.carryOut(jobId, device)) {
+                case DONE -> (complete, queue) -> queue.remove();
+                case HANDED_BACK -> (complete, queue) -> queue.reschedule(complete, Instant.now());
+                case LOST -> (complete, queue) -> {};
+            };
+        } finally {
+            idle.add(device);
+        }
+    }
+
+    @Override
+    public void stop() {
+        worker.shutDown();
+        scheduler.stop();
+        scheduler = null;
+        idle.clear();
+    }
+
+    @Override
+    public boolean isRunning() {
+        return scheduler != null;
+    }
+}

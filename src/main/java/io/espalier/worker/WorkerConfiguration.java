@@ -1,0 +1,50 @@
+package io.espalier.worker;
+
+import java.net.InetAddress;
+import java.net.UnknownHostException;
+
+import javax.sql.DataSource;
+
+import io.espalier.artifact.Artifacts;
+import io.espalier.job.PruningJobs;
+import io.espalier.pruning.ComputeDevice;
+import io.espalier.pruning.PruningRun;
+import io.espalier.recipe.ScoreShelf;
+import org.springframework.boot.autoconfigure.condition.ConditionalOnBooleanProperty;
+import org.springframework.context.annotation.Bean;
+import org.springframework.context.annotation.Configuration;
+import org.springframework.transaction.PlatformTransactionManager;
+import org.springframework.transaction.support.TransactionTemplate;
+
+/** The worker of a process that has one. */
+@Configuration(proxyBeanMethods = false)
+@ConditionalOnBooleanProperty("espalier.worker.enabled")
+class WorkerConfiguration {
+
+    private final String name = host() + "/" + ProcessHandle.current().pid();
+
+    @Bean
+    Workshop workshop() {
+        return PruningRun::execute;
+    }
+
+    @Bean
+    Worker worker(WorkerSettings settings, PruningJobs jobs, Artifacts artifacts, ScoreShelf shelf, PlatformTransactionManager transactions,
+            Workshop workshop) {
+        return new Worker(name, settings.directory(), new Worker.Products(artifacts, shelf, new TransactionTemplate(transactions)), jobs,
+                workshop);
+    }
+
+    @Bean
+    Dispatcher dispatcher(DataSource database, Worker worker, WorkerSettings settings) {
+        return new Dispatcher(name, database, () -> ComputeDevice.find(settings.worker().devices()), worker, settings.worker());
+    }
+
+    private static String host() {
+        try {
+            return InetAddress.getLocalHost().getHostName();
+        } catch (UnknownHostException e) {
+            return "localhost";
+        }
+    }
+}

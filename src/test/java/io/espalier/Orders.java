@@ -1,0 +1,31 @@
+package io.espalier;
+
+import java.math.BigDecimal;
+
+import io.espalier.recipe.Budget;
+import io.espalier.recipe.Calibration;
+import io.espalier.recipe.CorpusRef;
+import io.espalier.recipe.Evaluation;
+import io.espalier.recipe.Layout;
+import io.espalier.recipe.MethodChoice;
+import io.espalier.recipe.MethodName;
+import io.espalier.recipe.PruningRecipe;
+import io.espalier.recipe.ResolvedInputs;
+
+/** Orders that tests give. */
+public final class Orders {
+
+    private Orders() {}
+
+    /** A full order, with a ratio whose last digit is a zero. */
+    public static PruningRecipe recipe() {
+        return new PruningRecipe("tiny-qwen2moe", MethodChoice.of(MethodName.HEAPR),
+                new Calibration(CorpusRef.named("kjv-train"), 8, 64, 0L),
+                new Budget(new BigDecimal("0.90"), null), Layout.UNIFORM, 8, false,
+                new Evaluation(CorpusRef.named("kjv-test"), 4, null, true));
+    }
+
+    public static ResolvedInputs inputs() {
+        return new ResolvedInputs("/models/tiny", CorpusRef.at("/texts/train.txt"), CorpusRef.inline("In the beginning"));
+    }
+}

@@ -1,0 +1,157 @@
+package io.espalier.worker;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.awaitility.Awaitility.await;
+
+import java.time.Duration;
+import java.time.Instant;
+import java.util.List;
+import java.util.Queue;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
+
+import javax.sql.DataSource;
+
+import io.espalier.OfficeTest;
+import io.espalier.Orders;
+import io.espalier.artifact.Artifacts;
+import io.espalier.job.JobState;
+import io.espalier.job.PruningJob;
+import io.espalier.job.PruningJobs;
+import io.espalier.pruning.ComputeDevice;
+import io.espalier.recipe.ScoreShelf;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.springframework.beans.factory.annotation.Autowired;
+import org.springframework.jdbc.core.JdbcTemplate;
+import org.springframework.transaction.PlatformTransactionManager;
+import org.springframework.transaction.support.TransactionTemplate;
+
+@OfficeTest
+class DispatcherTest {
+
+    @Autowired
+    private PruningJobs jobs;
+    @Autowired
+    private Artifacts artifacts;
+    @Autowired
+    private ScoreShelf shelf;
+    @Autowired
+    private WorkerSettings settings;
+    @Autowired
+    private PlatformTransactionManager transactions;
+    @Autowired
+    private DataSource database;
+    @Autowired
+    private JdbcTemplate jdbc;
+    private final Queue<Dispatcher> started = new ConcurrentLinkedQueue<>();
+
+    @BeforeEach
+    void empty() {
+        jdbc.execute("truncate pruning_job, artifact, score_set, scheduled_tasks cascade");
+    }
+
+    @AfterEach
+    void stop() {
+        started.stream().filter(Dispatcher::isRunning).forEach(Dispatcher::stop);
+    }
+
+    @Test
+    void twoWorkersNeverRunTheSameJobAndADeviceNeverTwoAtOnce() {
+        Queue<String> runs = new ConcurrentLinkedQueue<>();
+        AtomicInteger crowded = new AtomicInteger();
+        ConcurrentLinkedQueue<String> busy = new ConcurrentLinkedQueue<>();
+        Workshop workshop = (inputs, device, progress) -> {
+            if (busy.contains(device.name())) {
+                crowded.incrementAndGet();
+            }
+            busy.add(device.name());
+            runs.add(inputs.workDirectory().getFileName().toString());
+            try {
+                return FakeRun.QUICK.execute(inputs, device, progress);
+            } finally {
+                busy.remove(device.name());
+            }
+        };
+        List<String> ids = IntStream.range(0, 30).mapToObj(i -> submit()).toList();
+        start("one", workshop, "gpu:0", "gpu:1");
+        start("two", workshop, "gpu:2", "gpu:3");
+        await().atMost(Duration.ofSeconds(60)).until(() -> jobs.list(JobState.SUCCEEDED, null, 100).size() == 30);
+        assertThat(runs).containsExactlyInAnyOrderElementsOf(ids.stream().map(id -> id + "-1").toList());
+        assertThat(crowded).hasValue(0);
+        assertThat(jobs.list(null, null, 100)).extracting(PruningJob::worker).contains("one", "two");
+        await().untilAsserted(() -> assertThat(queued()).isZero());
+    }
+
+    @Test
+    void theJobOfADeadWorkerRunsAgainWithinTenSeconds() {
+        String id = submit();
+        jobs.claim(id, "dead", "cpu");
+        // what a killed process leaves: an entry that is picked and whose heart has stopped
+        jdbc.update("update scheduled_tasks set picked = true, picked_by = 'dead', last_heartbeat = now(), version = version + 1");
+        Instant died = Instant.now();
+        start("alive", FakeRun.QUICK, "cpu");
+        await().atMost(Duration.ofSeconds(20)).until(() -> state(id) == JobState.SUCCEEDED);
+        PruningJob job = jobs.find(id).orElseThrow();
+        assertThat(job.attempt()).isEqualTo(2);
+        assertThat(job.worker()).isEqualTo("alive");
+        assertThat(Duration.between(died, job.startedAt())).isLessThan(Duration.ofSeconds(12));
+    }
+
+    @Test
+    void aDispatcherThatStopsHandsItsJobBackAndTheNextOneTakesIt() throws Exception {
+        String id = submit();
+        CountDownLatch running = new CountDownLatch(1);
+        Dispatcher first = start("first", (inputs, device, progress) -> FakeRun.endless(inputs, progress, running::countDown), "cpu");
+        assertThat(running.await(20, TimeUnit.SECONDS)).isTrue();
+        first.stop();
+        assertThat(state(id)).isEqualTo(JobState.QUEUED);
+        assertThat(queued()).isEqualTo(1);
+        start("second", FakeRun.QUICK, "cpu");
+        await().atMost(Duration.ofSeconds(10)).until(() -> state(id) == JobState.SUCCEEDED);
+        assertThat(jobs.find(id).orElseThrow().attempt()).isEqualTo(2);
+    }
+
+    @Test
+    void aCancelReachesARunningJobAndTheQueueGoesOn() throws Exception {
+        String stuck = submit();
+        String next = submit();
+        CountDownLatch running = new CountDownLatch(1);
+        start("w", (inputs, device, progress) -> inputs.workDirectory().toString().contains(stuck)
+                ? FakeRun.endless(inputs, progress, running::countDown)
+                : FakeRun.QUICK.execute(inputs, device, progress), "cpu");
+        assertThat(running.await(20, TimeUnit.SECONDS)).isTrue();
+        jobs.cancel(stuck);
+        await().atMost(Duration.ofSeconds(5)).until(() -> state(stuck) == JobState.CANCELLED);
+        await().atMost(Duration.ofSeconds(10)).until(() -> state(next) == JobState.SUCCEEDED);
+        await().untilAsserted(() -> assertThat(queued()).isZero());
+    }
+
+    private Dispatcher start(String name, Workshop workshop, String... devices) {
+        Worker worker = new Worker(name, settings.directory(), new Worker.Products(artifacts, shelf, new TransactionTemplate(transactions)),
+                jobs,
+                workshop);
+        Dispatcher dispatcher = new Dispatcher(name, database, () -> Stream.of(devices).map(ComputeDevice::new).toList(), worker,
+                new WorkerSettings.Worker(true, "auto", Duration.ofSeconds(2), 4, Duration.ofMillis(100), Duration.ofSeconds(10)));
+        dispatcher.start();
+        started.add(dispatcher);
+        return dispatcher;
+    }
+
+    private String submit() {
+        return jobs.submit(Orders.recipe(), Orders.inputs()).id();
+    }
+
+    private JobState state(String id) {
+        return jobs.find(id).orElseThrow().state();
+    }
+
+    private long queued() {
+        return jdbc.queryForObject("select count(*) from scheduled_tasks", Long.class);
+    }
+}

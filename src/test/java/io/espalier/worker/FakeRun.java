@@ -1,0 +1,63 @@
+package io.espalier.worker;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.math.BigDecimal;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+
+import io.espalier.pruning.PruningRun;
+import io.espalier.recipe.Budget;
+import io.espalier.recipe.MethodName;
+import io.espalier.recipe.Phase;
+import io.espalier.recipe.Progress;
+import io.espalier.recipe.PruningResult;
+import io.espalier.recipe.ScoreSummary;
+
+/** The files and figures of a run that never was. */
+final class FakeRun {
+
+    static final PruningResult RESULT = new PruningResult(new PruningResult.Size(100, 50, 10, 200), new PruningResult.Size(60, 30, 5, 120),
+            new PruningResult.Achieved(new BigDecimal("0.50"), Budget.RatioOf.ROUTED_ATOMS, 5, 0.5, 0.4, 0.4, 1, 3, 0), null, null, 0.125,
+            new PruningResult.Digests("a".repeat(64), "b".repeat(64), null, "c".repeat(64), "d".repeat(64), "e".repeat(64)));
+
+    private FakeRun() {}
+
+    static PruningRun.Outcome outcome(Path workDirectory) {
+        try {
+            Path artifact = Files.createDirectories(workDirectory.resolve("artifact"));
+            Files.writeString(artifact.resolve("config.json"), "{}");
+            Path scores = Files.writeString(workDirectory.resolve("scores.safetensors"), "scores");
+            return new PruningRun.Outcome(RESULT, artifact, scores, new ScoreSummary(MethodName.RANDOM, "rank only", null, List.of()));
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    /** Ticks through two phases and finishes at once. */
+    static final Workshop QUICK = (inputs, device, progress) -> {
+        progress.tick(new Progress.Tick(Phase.OPEN, 1, null, 4, null));
+        progress.note("experts_unrouted", "one expert got no token", Map.of("experts", List.of("0:3")));
+        progress.tick(new Progress.Tick(Phase.CUT, 90, null, 4, null));
+        return outcome(inputs.workDirectory());
+    };
+
+    /** Ticks until it is told to stop. */
+    static PruningRun.Outcome endless(PruningRun.Inputs inputs, Progress progress, Runnable onceStarted) {
+        boolean told = false;
+        while (progress.tick(new Progress.Tick(Phase.CALIBRATE, 10, 1, 4, 100.0))) {
+            if (!told) {
+                onceStarted.run();
+                told = true;
+            }
+            try {
+                Thread.sleep(20);
+            } catch (InterruptedException e) {
+                throw new IllegalStateException(e);
+            }
+        }
+        throw new Progress.StoppedException(Phase.CALIBRATE);
+    }
+}
