@@ -5,6 +5,7 @@ import java.io.OutputStream;
 import java.nio.channels.Channels;
 import java.nio.channels.FileChannel;
 import java.nio.channels.WritableByteChannel;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.Base64;
@@ -15,6 +16,7 @@ import java.util.Map;
 import jakarta.servlet.http.HttpServletRequest;
 import jakarta.servlet.http.HttpServletResponse;
 
+import org.springframework.http.ContentDisposition;
 import org.springframework.http.HttpHeaders;
 import org.springframework.http.HttpRange;
 import org.springframework.http.MediaType;
@@ -84,7 +86,7 @@ record Download(Source source, long length, String name, String type, String sha
             List.of(HttpHeaders.ETAG, "Repr-Digest").forEach(header -> response.setHeader(header, null));
             response.setHeader(HttpHeaders.CONTENT_RANGE, "bytes */" + length);
             throw new ProblemException(ProblemCode.RANGE_NOT_SATISFIABLE,
-                    request.getHeader(HttpHeaders.RANGE) + " (expected: within " + length + " bytes)");
+                    Given.printable(request.getHeader(HttpHeaders.RANGE)) + " (expected: within " + length + " bytes)");
         }
         if (range != null) {
             response.setStatus(HttpServletResponse.SC_PARTIAL_CONTENT);
@@ -92,7 +94,8 @@ record Download(Source source, long length, String name, String type, String sha
         }
         response.setContentType(type);
         response.setContentLengthLong(last - first + 1);
-        response.setHeader(HttpHeaders.CONTENT_DISPOSITION, "attachment; filename=\"" + name + "\"");
+        response.setHeader(HttpHeaders.CONTENT_DISPOSITION,
+                ContentDisposition.attachment().filename(name, StandardCharsets.UTF_8).build().toString());
         if (!"HEAD".equals(request.getMethod())) {
             source.write(first, last + 1, response.getOutputStream());
         }

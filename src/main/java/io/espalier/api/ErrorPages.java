@@ -19,7 +19,10 @@ import org.springframework.http.HttpStatusCode;
 import org.springframework.stereotype.Controller;
 import org.springframework.web.bind.annotation.RequestMapping;
 
-/** Errors that never reach a controller are problems too, not HTML: those the container forwards, and those it refuses before there is anything to forward. */
+/**
+ * Errors that never reach a controller are problems too, not HTML: those the container forwards, and those it refuses before there is anything to
+ * forward.
+ */
 @Controller
 final class ErrorPages implements ErrorController {
 

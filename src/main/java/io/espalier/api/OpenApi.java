@@ -8,7 +8,9 @@ import com.networknt.schema.Error;
 import com.networknt.schema.Schema;
 import com.networknt.schema.SchemaLocation;
 import com.networknt.schema.SchemaRegistry;
+import com.networknt.schema.dialect.Dialect;
 import com.networknt.schema.dialect.Dialects;
+import com.networknt.schema.keyword.NonValidationKeyword;
 import org.springframework.core.io.ClassPathResource;
 import org.springframework.stereotype.Component;
 import tools.jackson.databind.JsonNode;
@@ -26,6 +28,10 @@ final class OpenApi {
 
     private static final List<String> BOUNDS = List.of("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum");
 
+    /** JSON Schema as OpenAPI 3.1 uses it; what else stands in the document is none of the validator's business. */
+    static final Dialect DIALECT = Dialect.builder(Dialects.getDraft202012())
+            .unknownKeywordFactory((keyword, context) -> new NonValidationKeyword(keyword)).build();
+
     private final byte[] yaml;
     private final JsonNode root;
     private final SchemaRegistry registry;
@@ -38,7 +44,7 @@ final class OpenApi {
                     "contract/openapi.yaml: not on the class path (expected: the build copies the top-level openapi.yaml)", e);
         }
         root = new YAMLMapper().readTree(yaml);
-        registry = SchemaRegistry.withDialect(Dialects.getDraft202012(),
+        registry = SchemaRegistry.withDialect(DIALECT,
                 builder -> builder.schemas(location -> LOCATION.equals(location) ? digestible(root).toString() : null));
     }
 

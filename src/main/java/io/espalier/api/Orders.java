@@ -43,8 +43,9 @@ final class Orders {
         this.contract = contract;
         this.catalog = catalog;
         maxBytes = settings.maxBody().toBytes();
+        // why so tight: an order has some fifty tokens, and each that is wrong costs a sentence of the answer
         StreamReadConstraints measure = StreamReadConstraints.builder().maxNestingDepth(32).maxNumberLength(100).maxNameLength(1000)
-                .maxStringLength((int) Math.min(Integer.MAX_VALUE - 8, maxBytes)).build();
+                .maxTokenCount(2000).maxStringLength((int) Math.min(Integer.MAX_VALUE - 8, maxBytes)).build();
         strict = JsonMapper.builder(JsonFactory.builder().streamReadConstraints(measure).build())
                 .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
                 // why: a ratio is an exact decimal; a double in between would bend it

@@ -7,6 +7,8 @@ import io.espalier.recipe.Violation;
 /** A request that is answered with a problem. */
 final class ProblemException extends RuntimeException {
 
+    private static final int IN_WORDS = 10;
+
     private final ProblemCode code;
     private final List<Violation> violations;
     private final String state;
@@ -22,10 +24,14 @@ final class ProblemException extends RuntimeException {
         this.state = state;
     }
 
-    /** Everything that is wrong, at once. */
+    /** Everything that is wrong, at once; {@code detail} has the first of it in words. */
     static ProblemException violated(ProblemCode code, List<Violation> violations) {
-        String all = String.join("; ", violations.stream().map(Violation::sentence).toList());
-        return new ProblemException(code, violations.size() == 1 ? all : violations.size() + " violations; " + all, violations, null);
+        String words = String.join("; ", violations.stream().limit(IN_WORDS).map(Violation::sentence).toList());
+        return new ProblemException(code, violations.size() == 1
+                ? words
+                : violations.size() + " violations; " + words
+                        + (violations.size() > IN_WORDS ? "; ..." : ""),
+                violations, null);
     }
 
     /** The job is not in a state for this. */

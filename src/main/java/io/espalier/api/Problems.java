@@ -80,7 +80,8 @@ final class Problems {
             case 405 -> new ProblemException(ProblemCode.METHOD_NOT_ALLOWED, request.getMethod() + " is not known here");
             case 413 -> new ProblemException(ProblemCode.BODY_TOO_LARGE, "the request is larger than is read");
             case 503 -> unavailable(e, request);
-            default -> status.is4xxClientError()
+            // why: 501 and 505 are Tomcat's words for a Transfer-Encoding or an HTTP version that nobody speaks
+            default -> status.is4xxClientError() || status.value() == 501 || status.value() == 505
                     ? new ProblemException(ProblemCode.INVALID_REQUEST, "the request line, a header or a parameter cannot be read")
                     : ours(e, request);
         };

@@ -236,6 +236,19 @@ class BadOrdersTest {
     }
 
     @Test
+    void a_flood_of_fields_is_not_answered_with_a_flood_of_violations() {
+        StringBuilder many = new StringBuilder("{");
+        for (int i = 0; i < 500; i++) {
+            many.append("\"f").append(i).append("\": 1, ");
+        }
+        Api.Answer some = refused(many + "\"model\": \"m\"}");
+        assertThat(some.json().path("violations")).hasSizeGreaterThan(500);
+        assertThat(some.json().path("detail").stringValue()).hasSizeLessThan(5000).endsWith("; ...");
+
+        assertThat(api.order("{\"a\": [" + "1,".repeat(1_000_000) + "1]}").code()).isEqualTo("malformed_json");
+    }
+
+    @Test
     void a_body_over_the_limit_is_refused_whether_or_not_its_length_is_known() {
         String body = Posted.SHORTEST.replace("In the beginning", "x".repeat(9 << 20));
 

@@ -16,7 +16,6 @@ import java.util.regex.Pattern;
 import com.networknt.schema.SchemaLocation;
 import com.networknt.schema.SchemaRegistry;
 import com.networknt.schema.SchemaRegistryConfig;
-import com.networknt.schema.dialect.Dialects;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.ArrayNode;
@@ -45,7 +44,7 @@ final class Contract {
             throw new UncheckedIOException(e);
         }
         root.at("/components/schemas").forEach(Contract::close);
-        registry = SchemaRegistry.withDialect(Dialects.getDraft202012(),
+        registry = SchemaRegistry.withDialect(OpenApi.DIALECT,
                 builder -> builder.schemas(location -> LOCATION.equals(location) ? OpenApi.digestible(root).toString() : null)
                         .schemaRegistryConfig(SchemaRegistryConfig.builder().formatAssertionsEnabled(true).build()));
     }

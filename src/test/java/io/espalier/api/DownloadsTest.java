@@ -11,8 +11,9 @@ import java.util.HexFormat;
 import io.espalier.artifact.Artifacts;
 import io.espalier.catalog.ScoreSets;
 import io.espalier.job.PruningJobs;
-import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -22,6 +23,7 @@ import org.springframework.transaction.support.TransactionTemplate;
 import tools.jackson.databind.JsonNode;
 
 @ApiTest
+@TestInstance(TestInstance.Lifecycle.PER_CLASS)
 class DownloadsTest {
 
     private final Api api;
@@ -35,7 +37,7 @@ class DownloadsTest {
         runs = new Runs(jobs, artifacts, scores, new TransactionTemplate(transactions));
     }
 
-    @BeforeEach
+    @BeforeAll
     void a_job_succeeds() {
         job = "/v1/pruning-jobs/" + api.ordered(Posted.SHORTEST);
         artifact = "/v1/artifacts/" + runs.succeed(job.substring(job.lastIndexOf('/') + 1));

@@ -104,7 +104,8 @@ class ManneredTest {
     @ParameterizedTest
     @ValueSource(strings = {"GET /v1/models%2f..%2f HTTP/1.1", "GET /v1/%zz HTTP/1.1", "GET /v1/models/%00 HTTP/1.1",
             "GET /v1/mod<els HTTP/1.1",
-            "GET /v1/../../../etc/passwd HTTP/1.1", "GET nonsense HTTP/1.1", "GET /v1/models?x={} HTTP/1.1"})
+            "GET /v1/../../../etc/passwd HTTP/1.1", "GET nonsense HTTP/1.1", "GET /v1/models HTTP/9.9", "TRACE /v1/models HTTP/1.1",
+            "GET /v1/models?x={} HTTP/1.1"})
     void an_address_that_cannot_even_be_decoded_is_a_problem_too(String requestLine) throws IOException {
         String answer = raw(requestLine + "\r\nHost: localhost\r\nConnection: close\r\n\r\n");
 
