@@ -6,7 +6,7 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Random;
+import java.util.Map;
 
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -119,14 +119,14 @@ class BadOrdersTest {
     void what_is_missing_is_said() {
         assertThat(refused("{}").violations()).containsOnlyKeys("model", "budget", "calibration");
         assertThat(refused("{\"model\": \"tiny-qwen2moe\", \"method\": \"random\", \"budget\": {}}").violations())
-                .containsExactly(java.util.Map.entry("budget.ratio", "null -> a number more than 0 and less than 1"));
+                .containsExactly(Map.entry("budget.ratio", "null -> a number more than 0 and less than 1"));
     }
 
     @ParameterizedTest
     @ValueSource(strings = {"7", "0", "-8", "512", "3.5", "\"8\"", "null"})
     void an_alignment_has_to_be_a_power_of_two(String alignment) {
         assertThat(refused(Posted.COMPLETE.replace("\"alignment\": 8", "\"alignment\": " + alignment)).violations())
-                .containsExactly(java.util.Map.entry("alignment", alignment + " -> one of 1, 2, 4, 8, 16, 32, 64, 128, 256"));
+                .containsExactly(Map.entry("alignment", alignment + " -> one of 1, 2, 4, 8, 16, 32, 64, 128, 256"));
     }
 
     @ParameterizedTest
@@ -259,50 +259,6 @@ class BadOrdersTest {
     @Test
     void a_text_just_under_the_limit_is_taken() {
         assertThat(api.order(Posted.SHORTEST.replace("In the beginning", "x".repeat(8_000_000))).status()).isEqualTo(202);
-    }
-
-    @Test
-    void no_mutation_of_an_order_is_answered_with_our_failure() {
-        Random random = new Random(20250922);
-        String[] shards = {"\"", "{", "}", "[", "]", ",", ":", "null", "NaN", "-", "0", "1e400", "\\u0000", "\\ud800", "é", "/../", "true",
-                "\u0000", "''", "9".repeat(40)};
-        for (int i = 0; i < 200; i++) {
-            StringBuilder order = new StringBuilder(i % 2 == 0 ? Posted.COMPLETE : Posted.SHORTEST);
-            for (int n = random.nextInt(1, 4); n > 0; n--) {
-                int at = random.nextInt(order.length());
-                switch (random.nextInt(4)) {
-                    case 0 -> order.deleteCharAt(at);
-                    case 1 -> order.insert(at, shards[random.nextInt(shards.length)]);
-                    case 2 -> order.setCharAt(at, (char) random.nextInt(0x20, 0x250));
-                    default ->
-                        order.replace(at, Math.min(order.length(), at + random.nextInt(1, 12)), shards[random.nextInt(shards.length)]);
-                }
-            }
-            assertThat(api.order(order.toString()).status()).as(order.toString()).isIn(202, 400, 422);
-        }
-    }
-
-    @Test
-    void no_value_in_any_place_is_answered_with_our_failure() {
-        String[] values = {"null", "[]", "{}", "\"\"", "\"x\"", "-1", "0", "1e29", "1e-29", "true", "\"\\u0000\"", "[{}]",
-                "{\"a\": {\"b\": null}}",
-                "9223372036854775807", "-9223372036854775809", "0.00000000000000000000000000001", "8.0"};
-        tools.jackson.databind.json.JsonMapper json = tools.jackson.databind.json.JsonMapper.shared();
-        for (String pointer : new String[]{"model", "method", "method/name", "method/unrouted", "method/scope",
-                "method/token_count_exponent", "method/seed",
-                "calibration", "calibration/corpus", "calibration/corpus/text", "calibration/corpus/name", "calibration/corpus/path",
-                "calibration/corpus/field", "calibration/sequences", "calibration/sequence_length", "calibration/seed", "budget",
-                "budget/ratio",
-                "budget/ratio_of", "layout", "alignment", "allow_empty_experts", "evaluation", "evaluation/corpus", "evaluation/windows",
-                "evaluation/sequence_length", "evaluation/random_control"}) {
-            for (String value : values) {
-                tools.jackson.databind.JsonNode order = json.readTree(Posted.COMPLETE);
-                String parent = pointer.contains("/") ? "/" + pointer.substring(0, pointer.lastIndexOf('/')) : "";
-                ((tools.jackson.databind.node.ObjectNode) order.at(parent)).putRawValue(pointer.substring(pointer.lastIndexOf('/') + 1),
-                        new tools.jackson.databind.util.RawValue(value));
-                assertThat(api.order(order.toString()).status()).as(pointer + " = " + value).isIn(202, 422);
-            }
-        }
     }
 
     private Api.Answer refused(String order) {

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.io.IOException;
 import java.net.Socket;
 import java.nio.charset.StandardCharsets;
+import java.util.List;
 import java.util.Map;
 
 import org.junit.jupiter.api.Test;
@@ -12,6 +13,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.springframework.boot.test.web.server.LocalServerPort;
+import tools.jackson.databind.json.JsonMapper;
 
 /** Whatever is asked, the answer is a problem that a program can read: never HTML, never a stack trace, never silence. */
 @ApiTest
@@ -140,15 +142,15 @@ class ManneredTest {
 
     @Test
     void a_problem_says_the_same_in_all_its_fields() {
-        assertThat(JSON(api.get("/v1/models/none"))).isEqualTo(Map.of("type", "/problems/model-not-found", "title",
+        assertThat(fields(api.get("/v1/models/none"))).isEqualTo(Map.of("type", "/problems/model-not-found", "title",
                 "No such registered model", "status",
                 404, "detail", "no model is registered as none", "instance", "/v1/models/none", "code", "model_not_found", "violations",
-                java.util.List.of()));
+                List.of()));
     }
 
     @SuppressWarnings("unchecked")
-    private static Map<String, Object> JSON(Api.Answer answer) {
-        return tools.jackson.databind.json.JsonMapper.shared().treeToValue(answer.json(), Map.class);
+    private static Map<String, Object> fields(Api.Answer answer) {
+        return JsonMapper.shared().treeToValue(answer.json(), Map.class);
     }
 
     private String raw(String request) throws IOException {
