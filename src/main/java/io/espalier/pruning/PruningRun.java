@@ -1,15 +1,60 @@
 package io.espalier.pruning;
 
+import java.math.BigDecimal;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.Arrays;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.stream.IntStream;
 
+import ai.djl.ndarray.types.DataType;
+import io.espalier.calibration.ExpertStatistics;
+import io.espalier.calibration.Sweep;
+import io.espalier.checkpoint.Checkpoint;
+import io.espalier.checkpoint.ExpertTensors;
+import io.espalier.evaluation.ModelSize;
+import io.espalier.evaluation.Perplexity;
+import io.espalier.method.Criterion;
+import io.espalier.method.Evidence;
+import io.espalier.method.ScoreFile;
+import io.espalier.method.Scores;
+import io.espalier.plan.Allocation;
+import io.espalier.plan.Checksums;
+import io.espalier.plan.Cut;
+import io.espalier.plan.KeepPlan;
 import io.espalier.recipe.CorpusRef;
+import io.espalier.recipe.MethodChoice;
+import io.espalier.recipe.MethodName;
+import io.espalier.recipe.Phase;
+import io.espalier.recipe.PhaseProgress;
 import io.espalier.recipe.Progress;
 import io.espalier.recipe.PruningRecipe;
 import io.espalier.recipe.PruningResult;
+import io.espalier.recipe.PruningResult.Achieved;
+import io.espalier.recipe.PruningResult.Coverage;
+import io.espalier.recipe.PruningResult.Digests;
+import io.espalier.recipe.PruningResult.Size;
 import io.espalier.recipe.ScoreSummary;
+import io.espalier.transformer.Architecture;
+import io.espalier.transformer.Decoder;
+import io.espalier.transformer.DecoderSpec;
+import io.espalier.transformer.KeptAtoms;
 
-/** One run, whole: open, calibrate, score, plan, cut, check. The door between the office and the workshop. */
+/**
+ * One run, whole: open, calibrate, score, plan, cut, check. The door between the office and the workshop; the story is {@link #run}.
+ */
 public final class PruningRun {
+
+    /** Bytes of stored layer inputs that stay in memory; more goes to a file in the work directory. */
+    private static final long STATES_MEMORY = 4L << 30;
+
+    /** Of the random control; no seed that an order is likely to name. */
+    private static final long CONTROL_SEED = 1_000_003;
 
     /**
      * What a run starts from; every name is resolved, every path allowed.
@@ -32,7 +77,17 @@ public final class PruningRun {
      */
     public record Outcome(PruningResult result, Path artifact, Path scores, ScoreSummary summary) {}
 
-    private PruningRun() {}
+    private final Inputs inputs;
+    private final PruningRecipe recipe;
+    private final ComputeDevice device;
+    private final Progress progress;
+
+    private PruningRun(Inputs inputs, ComputeDevice device, Progress progress) {
+        this.inputs = inputs;
+        this.recipe = inputs.recipe();
+        this.device = device;
+        this.progress = progress;
+    }
 
     /**
      * Runs on the calling thread, which must own the device until this returns.
@@ -41,6 +96,228 @@ public final class PruningRun {
      * @throws Progress.StoppedException when progress answers not to go on
      */
     public static Outcome execute(Inputs inputs, ComputeDevice device, Progress progress) {
-        throw new IllegalStateException("written next");
+        try {
+            return new PruningRun(inputs, device, progress).run();
+        } catch (RuntimeException e) {
+            throw Failures.named(e);
+        }
+    }
+
+    private Outcome run() {
+        phase(Phase.OPEN, 0, 2).at(0, null, null, null);
+        try (OpenedRun opened = OpenedRun.open(inputs)) {
+            String modelDigest = opened.checkpoint().digest();
+            noteOpened(opened);
+            ExpertStatistics statistics = calibrate(opened, modelDigest);
+
+            phase(Phase.SCORE, 65, 67).at(0, null, null, null);
+            Evidence evidence = new Evidence(opened.checkpoint(), opened.spec().experts(), statistics);
+            Scores scores = Criterion.of(recipe.method()).score(evidence);
+            Path scoreFile = inputs.workDirectory().resolve("scores.safetensors");
+            ScoreFile.write(scoreFile, recipe.method(), scores, evidence, provenance(opened, modelDigest));
+
+            phase(Phase.PLAN, 67, 68).at(0, null, null, null);
+            KeepPlan plan = opened.allocate(scores.values(), OpenedRun.granularity(recipe));
+            ScoreSummary summary = ScoreTable.of(recipe.method().name(), scores, opened.spec().experts(), plan, statistics);
+            notePlanned(plan);
+
+            Path artifact = cut(opened, plan);
+            Digests digests = new Digests(modelDigest, opened.tokenizer() == null ? null : opened.tokenizer().digest(),
+                    opened.calibration() == null ? null : opened.calibration().digest(), sha256(scoreFile), plan.digest(), null);
+            PruningResult result = check(opened, plan, scores, statistics, artifact, digests);
+            ModelCard.write(artifact, recipe, inputs.model().getFileName().toString(), plan, result);
+            return new Outcome(result.summed(Checksums.write(artifact)), artifact, scoreFile, summary);
+        }
+    }
+
+    private ExpertStatistics calibrate(OpenedRun opened, String modelDigest) {
+        if (opened.calibration() == null) {
+            return null;
+        }
+        Criterion criterion = Criterion.of(recipe.method());
+        String fingerprint = sha256(String.join("|", "espalier-statistics/1", modelDigest, opened.calibration().digest(),
+                criterion.moments().toString(), DataType.FLOAT32.name()));
+        try (Decoder decoder = decoder(opened.checkpoint(), opened.spec(), KeptAtoms.ALL)) {
+            Sweep sweep = new Sweep(decoder, opened.calibration(), criterion.moments(), fingerprint, STATES_MEMORY, inputs.workDirectory());
+            ExpertStatistics statistics = sweep.run(phase(Phase.CALIBRATE, 2, 65));
+            noteCoverage(opened.spec().experts(), statistics);
+            return statistics;
+        }
+    }
+
+    private Path cut(OpenedRun opened, KeepPlan plan) {
+        PhaseProgress stretch = phase(Phase.CUT, 68, 76);
+        stretch.at(0, null, null, null);
+        Path artifact = inputs.workDirectory().resolve("model");
+        int[] widths = plan.experts().stream().mapToInt(KeepPlan.Expert::keptWidth).toArray();
+        long total = opened.checkpoint().tensorBytes();
+        long[] done = new long[1];
+        Cut.write(opened.checkpoint(), plan, opened.spec().experts(),
+                Architecture.of(opened.checkpoint()).resized(opened.checkpoint().config(), opened.spec(), widths), artifact, bytes -> {
+                    done[0] += bytes;
+                    stretch.at(Math.min(1, (double) done[0] / total), null, null, null);
+                });
+        return artifact;
+    }
+
+    /** Measures the written model, opened by our own reader, against the given one. */
+    private PruningResult check(OpenedRun opened, KeepPlan plan, Scores scores, ExpertStatistics statistics, Path artifact,
+            Digests digests) {
+        PhaseProgress stretch = phase(Phase.CHECK, 76, 99);
+        stretch.at(0, null, null, null);
+        try (Checkpoint written = Checkpoint.open(artifact)) {
+            DecoderSpec writtenSpec = Architecture.specOf(written);
+            Size before = ModelSize.of(opened.spec(), opened.checkpoint());
+            Size after = ModelSize.of(writtenSpec, written);
+            PruningResult.Perplexity perplexity = null;
+            if (opened.evaluation() != null) {
+                Perplexity given = measure(opened, opened.checkpoint(), opened.spec(), KeptAtoms.ALL, stretch.part(0, 0.4));
+                Perplexity cut = measure(opened, written, writtenSpec, KeptAtoms.ALL, stretch.part(0.4, 0.7));
+                Double control = recipe.evaluation().randomControl()
+                        ? Double.valueOf(
+                                measure(opened, opened.checkpoint(), opened.spec(), atRandom(opened), stretch.part(0.7, 1)).value())
+                        : null;
+                perplexity = new PruningResult.Perplexity(given.value(), cut.value(), control, given.predictedTokens());
+            }
+            Achieved achieved = new Achieved(recipe.budget().ratio(), recipe.budget().ratioOf(), plan.removedAtoms(),
+                    share(plan.removedAtoms(), plan.atoms()),
+                    share(before.totalParameters() - after.totalParameters(), before.totalParameters()),
+                    share(before.bytes() - after.bytes(), before.bytes()), plan.minWidth(), plan.maxWidth(), plan.emptyExperts());
+            PruningResult result = new PruningResult(before, after, achieved, coverage(opened.spec().experts(), statistics), perplexity,
+                    predictedLossChange(plan, scores), digests);
+            noteMeasured(result);
+            return result;
+        }
+    }
+
+    private Perplexity measure(OpenedRun opened, Checkpoint checkpoint, DecoderSpec spec, KeptAtoms kept, PhaseProgress stretch) {
+        try (Decoder decoder = decoder(checkpoint, spec, kept)) {
+            return Perplexity.measure(decoder, opened.evaluation(), STATES_MEMORY, inputs.workDirectory(), stretch);
+        }
+    }
+
+    private Decoder decoder(Checkpoint checkpoint, DecoderSpec spec, KeptAtoms kept) {
+        return Decoder.open(checkpoint, spec, kept, device.compute());
+    }
+
+    /** The same budget, layout and alignment with atoms drawn at random. */
+    private KeptAtoms atRandom(OpenedRun opened) {
+        MethodChoice draw = new MethodChoice(MethodName.RANDOM, null, null, null, CONTROL_SEED);
+        Scores scores = Criterion.of(draw).score(new Evidence(opened.checkpoint(), opened.spec().experts(), null));
+        return keeping(opened.allocate(scores.values(), Allocation.Granularity.ATOM));
+    }
+
+    /** Reads a model through a plan. */
+    static KeptAtoms keeping(KeepPlan plan) {
+        Map<List<Integer>, int[]> kept = new java.util.HashMap<>();
+        plan.experts().forEach(e -> kept.put(List.of(e.layer(), e.expert()), e.kept()));
+        return (layer, expert) -> kept.get(List.of(layer, expert));
+    }
+
+    /** Sum over the removed atoms; {@code null} when the criterion is not in units of loss. */
+    private static Double predictedLossChange(KeepPlan plan, Scores scores) {
+        if (scores.lossChange() == null) {
+            return null;
+        }
+        double sum = 0;
+        for (int e = 0; e < scores.lossChange().length; e++) {
+            double[] change = scores.lossChange()[e].clone();
+            for (int kept : plan.experts().get(e).kept()) {
+                change[kept] = 0;
+            }
+            sum += Arrays.stream(change).sum();
+        }
+        return sum;
+    }
+
+    private static Coverage coverage(List<ExpertTensors> experts, ExpertStatistics statistics) {
+        if (statistics == null) {
+            return null;
+        }
+        long[] routed = IntStream.range(0, experts.size()).mapToLong(statistics::routedTokens).sorted().toArray();
+        int half = routed.length / 2;
+        double median = routed.length % 2 == 1 ? routed[half] : (routed[half - 1] + routed[half]) / 2.0;
+        return new Coverage(statistics.tokens(), routed[0], median, unrouted(experts, statistics));
+    }
+
+    private static List<String> unrouted(List<ExpertTensors> experts, ExpertStatistics statistics) {
+        return IntStream.range(0, experts.size()).filter(e -> statistics.routedTokens(e) == 0)
+                .mapToObj(e -> experts.get(e).layer() + ":" + experts.get(e).expert()).toList();
+    }
+
+    private Map<String, String> provenance(OpenedRun opened, String modelDigest) {
+        Map<String, String> provenance = new TreeMap<>();
+        provenance.put("model_sha256", modelDigest);
+        if (opened.calibration() != null) {
+            provenance.put("calibration_sha256", opened.calibration().digest());
+        }
+        return provenance;
+    }
+
+    private void noteOpened(OpenedRun opened) {
+        Size size = ModelSize.of(opened.spec(), opened.checkpoint());
+        progress.note("model_opened", opened.spec().modelType() + " with " + opened.spec().layers().size() + " layers, "
+                + opened.spec().experts().size() + " routed experts, " + size.totalParameters() + " parameters",
+                Map.of("model_type", opened.spec().modelType(), "layers", opened.spec().layers().size(), "experts",
+                        opened.spec().experts().size(), "total_parameters", size.totalParameters(), "device", device.name()));
+    }
+
+    private void noteCoverage(List<ExpertTensors> experts, ExpertStatistics statistics) {
+        progress.note("calibrated",
+                statistics.tokens() + " tokens, mean negative log-likelihood " + statistics.meanLoss() + " nats a token",
+                Map.of("tokens", statistics.tokens(), "mean_loss", statistics.meanLoss()));
+        List<String> unrouted = unrouted(experts, statistics);
+        if (!unrouted.isEmpty()) {
+            progress.note("experts_unrouted",
+                    unrouted.size() + " of " + experts.size() + " experts were reached by no calibration token; policy: "
+                            + (recipe.method().unrouted() == null
+                                    ? "ranked by count"
+                                    : recipe.method().unrouted().name().toLowerCase(java.util.Locale.ROOT)),
+                    Map.of("experts", unrouted));
+        }
+    }
+
+    private void notePlanned(KeepPlan plan) {
+        progress.note("planned", plan.keptAtoms() + " of " + plan.atoms() + " atoms stay; expert widths " + plan.minWidth() + " to "
+                + plan.maxWidth(),
+                Map.of("kept_atoms", plan.keptAtoms(), "routed_atoms", plan.atoms(), "min_width", plan.minWidth(), "max_width",
+                        plan.maxWidth()));
+    }
+
+    private void noteMeasured(PruningResult result) {
+        if (result.perplexity() != null) {
+            progress.note("measured", "perplexity " + result.perplexity().before() + " before, " + result.perplexity().after() + " after",
+                    Map.of("before", result.perplexity().before(), "after", result.perplexity().after()));
+        }
+    }
+
+    private PhaseProgress phase(Phase phase, double from, double to) {
+        return new PhaseProgress(progress, phase, from, to);
+    }
+
+    private static double share(long part, long whole) {
+        return new BigDecimal(part).divide(new BigDecimal(whole), java.math.MathContext.DECIMAL64).doubleValue();
+    }
+
+    private static String sha256(String text) {
+        return HexFormat.of().formatHex(digest().digest(text.getBytes(StandardCharsets.UTF_8)));
+    }
+
+    private static String sha256(Path file) {
+        MessageDigest digest = digest();
+        try (java.io.InputStream in = new java.security.DigestInputStream(java.nio.file.Files.newInputStream(file), digest)) {
+            in.transferTo(java.io.OutputStream.nullOutputStream());
+        } catch (java.io.IOException e) {
+            throw new java.io.UncheckedIOException(e);
+        }
+        return HexFormat.of().formatHex(digest.digest());
+    }
+
+    private static MessageDigest digest() {
+        try {
+            return MessageDigest.getInstance("SHA-256");
+        } catch (NoSuchAlgorithmException everyJdkHasIt) {
+            throw new IllegalStateException(everyJdkHasIt);
+        }
     }
 }

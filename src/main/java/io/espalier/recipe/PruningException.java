@@ -26,6 +26,15 @@ public final class PruningException extends RuntimeException {
         this.violations = List.copyOf(violations);
     }
 
+    /** Several at once: the code of the first, the sentences of all. */
+    public static PruningException all(List<PruningException> several) {
+        if (several.size() == 1) {
+            return several.get(0);
+        }
+        return new PruningException(several.get(0).code, String.join("; ", several.stream().map(Throwable::getMessage).toList()),
+                several.stream().flatMap(each -> each.violations.stream()).toList(), several.get(0));
+    }
+
     public ErrorCode code() {
         return code;
     }

@@ -74,7 +74,7 @@ public record PruningResult(Size before, Size after, Achieved achieved, Coverage
      * SHA-256 digests, hexadecimal.
      *
      * @param model of the given checkpoint's content
-     * @param tokenizer of its tokenizer
+     * @param tokenizer of its tokenizer; {@code null} when it has none
      * @param calibration of the calibration token ids; {@code null} for methods that see none
      * @param scores of the scores file
      * @param plan of the keep-plan
@@ -82,4 +82,10 @@ public record PruningResult(Size before, Size after, Achieved achieved, Coverage
      */
     @JsonNaming(SnakeCaseStrategy.class)
     public record Digests(String model, String tokenizer, String calibration, String scores, String plan, String artifact) {}
+
+    /** The same with the digest of the written files, which is known last: the manifest inside them cannot hold it. */
+    public PruningResult summed(String artifact) {
+        return new PruningResult(before, after, achieved, coverage, perplexity, predictedLossChange,
+                new Digests(digests.model, digests.tokenizer, digests.calibration, digests.scores, digests.plan, artifact));
+    }
 }

@@ -1,0 +1,249 @@
+package io.espalier.checkpoint;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.lang.foreign.MemorySegment;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.SequencedMap;
+import java.util.function.Predicate;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
+
+import io.espalier.checkpoint.MalformedCheckpointException.Fault;
+import tools.jackson.databind.node.ObjectNode;
+
+/**
+ * A Hugging Face checkpoint on disk: {@code config.json} and named tensors in {@code model.safetensors}, or in the shards that
+ * {@code model.safetensors.index.json} names; the index wins when both are there. Opening reads headers only; weights are mapped.
+ * Safe for use by several threads until it is closed.
+ */
+public final class Checkpoint implements AutoCloseable {
+
+    public static final String CONFIG = "config.json";
+    public static final String SINGLE = "model.safetensors";
+    public static final String INDEX = "model.safetensors.index.json";
+
+    private static final Pattern NO_COMPANION = Pattern
+            .compile("\\..*|config\\.json|README\\.md|SHA256SUMS|.*\\.index\\.json|.*\\.(safetensors|bin|pt|pth|gguf|h5|msgpack|onnx)");
+    private static final Pattern OTHER_WEIGHTS = Pattern.compile(".*\\.(bin|pt|pth|gguf|h5|msgpack|onnx)");
+
+    private final Path directory;
+    private final ObjectNode config;
+    private final ObjectNode index;
+    private final List<FileStamp> stamps;
+    private final SequencedMap<Path, SafetensorsFile> shards;
+    private final SequencedMap<String, Tensor> tensors = new LinkedHashMap<>();
+    private String digest;
+
+    private Checkpoint(Path directory, ObjectNode config, ObjectNode index, List<FileStamp> stamps,
+            SequencedMap<Path, SafetensorsFile> shards) {
+        this.directory = directory;
+        this.config = config;
+        this.index = index;
+        this.stamps = stamps;
+        this.shards = shards;
+        for (SafetensorsFile shard : shards.values()) {
+            shard.tensors().forEach((name, tensor) -> {
+                Tensor other = tensors.putIfAbsent(name, tensor);
+                if (other != null) {
+                    throw MalformedCheckpointException.of(Fault.TENSOR_IN_TWO_SHARDS, shard.path(), "tensor '" + name + "'",
+                            "also in " + other.shard().getFileName(), "in one shard");
+                }
+            });
+        }
+    }
+
+    /**
+     * Opens the checkpoint in a directory, wherever its files lead.
+     *
+     * @throws MalformedCheckpointException when it breaks its format, with the first fault found
+     * @throws UncheckedIOException when a file cannot be read
+     */
+    public static Checkpoint open(Path directory) {
+        return open(directory, path -> true);
+    }
+
+    /**
+     * Opens the checkpoint in a directory whose files, symbolic links followed, all lie where the caller allows.
+     *
+     * @param allowed asked about the real path of the directory and of every file before it is read
+     */
+    public static Checkpoint open(Path directory, Predicate<Path> allowed) {
+        SequencedMap<Path, SafetensorsFile> shards = new LinkedHashMap<>();
+        try {
+            return open(directory, allowed, shards);
+        } catch (IOException cause) {
+            shards.values().forEach(SafetensorsFile::close);
+            throw new UncheckedIOException(cause);
+        } catch (RuntimeException unusable) {
+            shards.values().forEach(SafetensorsFile::close);
+            throw unusable;
+        }
+    }
+
+    private static Checkpoint open(Path directory, Predicate<Path> allowed, SequencedMap<Path, SafetensorsFile> shards)
+            throws IOException {
+        if (!Files.isDirectory(directory)) {
+            throw MalformedCheckpointException.of(Fault.NOT_A_DIRECTORY, directory, "type", "not a directory",
+                    "a directory that holds a checkpoint");
+        }
+        requireAllowed(directory, allowed);
+        Path configFile = directory.resolve(CONFIG);
+        if (!Files.isRegularFile(configFile)) {
+            throw MalformedCheckpointException.of(Fault.CONFIG_MISSING, directory, CONFIG, "missing", "a file");
+        }
+        requireAllowed(configFile, allowed);
+        List<FileStamp> stamps = new ArrayList<>(List.of(FileStamp.of(configFile)));
+        ObjectNode config = JsonFile.read(configFile, Fault.CONFIG_NOT_AN_OBJECT);
+        for (Path companion : companions(directory)) {
+            requireAllowed(companion, allowed);
+        }
+        Path indexFile = directory.resolve(INDEX);
+        if (Files.exists(indexFile)) {
+            requireAllowed(indexFile, allowed);
+            stamps.add(FileStamp.of(indexFile));
+            WeightIndex index = WeightIndex.read(indexFile);
+            for (String name : index.shards()) {
+                openShard(index.shard(directory, name), allowed, shards);
+            }
+            Checkpoint checkpoint = new Checkpoint(directory, config, index.json(), stamps, shards);
+            index.verify(checkpoint.tensors);
+            return checkpoint;
+        }
+        openShard(singleFile(directory), allowed, shards);
+        return new Checkpoint(directory, config, null, stamps, shards);
+    }
+
+    private static void openShard(Path file, Predicate<Path> allowed, SequencedMap<Path, SafetensorsFile> shards) throws IOException {
+        requireAllowed(file, allowed);
+        shards.put(file, SafetensorsFile.open(file));
+    }
+
+    private static void requireAllowed(Path path, Predicate<Path> allowed) throws IOException {
+        if (!allowed.test(path.toRealPath())) {
+            throw MalformedCheckpointException.of(Fault.PATH_NOT_ALLOWED, path, "leads to", path.toRealPath(),
+                    "a path under an allowed root");
+        }
+    }
+
+    private static Path singleFile(Path directory) throws IOException {
+        Path single = directory.resolve(SINGLE);
+        if (Files.exists(single)) {
+            return single;
+        }
+        String expected = SINGLE + " or " + INDEX;
+        try (Stream<Path> files = Files.list(directory)) {
+            List<String> others = files.map(file -> file.getFileName().toString())
+                    .filter(OTHER_WEIGHTS.asMatchPredicate()).sorted().toList();
+            if (!others.isEmpty()) {
+                throw MalformedCheckpointException.of(Fault.WEIGHTS_NOT_SAFETENSORS, directory, "weights", others, expected);
+            }
+        }
+        throw MalformedCheckpointException.of(Fault.NO_WEIGHTS, directory, "weights", "none", expected);
+    }
+
+    public Path directory() {
+        return directory;
+    }
+
+    /** A copy of {@code config.json}, keys in the file's order. */
+    public ObjectNode config() {
+        return config.deepCopy();
+    }
+
+    /** All tensors by name, ordered by shard name, then by their place in the shard. */
+    public SequencedMap<String, Tensor> tensors() {
+        return Collections.unmodifiableSequencedMap(tensors);
+    }
+
+    /** @throws MalformedCheckpointException when no shard holds a tensor of that name */
+    public Tensor tensor(String name) {
+        Tensor tensor = tensors.get(name);
+        if (tensor == null) {
+            throw MalformedCheckpointException.of(Fault.MISSING_TENSOR, directory, "tensor '" + name + "'", "missing",
+                    "one of the checkpoint's " + tensors.size());
+        }
+        return tensor;
+    }
+
+    /** The tensor's bytes, read-only, row-major, little-endian; valid until {@link #close}. */
+    public MemorySegment bytes(Tensor tensor) {
+        return shards.get(tensor.shard()).bytes(tensor);
+    }
+
+    /** The weight files, in name order. */
+    public List<SafetensorsFile> shards() {
+        return List.copyOf(shards.values());
+    }
+
+    /**
+     * The files beside config and weights that belong to the model, in name order: tokenizer, generation settings, chat template, modelling code,
+     * licence. Weights of any format, indices, the model card, checksums, hidden files and subdirectories are not among them.
+     */
+    public List<Path> companions() {
+        try {
+            return companions(directory);
+        } catch (IOException cause) {
+            throw new UncheckedIOException(cause);
+        }
+    }
+
+    private static List<Path> companions(Path directory) throws IOException {
+        try (Stream<Path> files = Files.list(directory)) {
+            return files.filter(Files::isRegularFile).filter(file -> !NO_COMPANION.matcher(file.getFileName().toString()).matches())
+                    .sorted()
+                    .toList();
+        }
+    }
+
+    /** The raw {@code model.safetensors.index.json}, or {@code null} when the checkpoint has none. */
+    public ObjectNode index() {
+        return index == null ? null : index.deepCopy();
+    }
+
+    /** Bytes of all tensors. */
+    public long tensorBytes() {
+        return tensors.values().stream().mapToLong(Tensor::length).sum();
+    }
+
+    /** Values of all tensors. */
+    public long parameters() {
+        return tensors.values().stream().mapToLong(Tensor::elements).sum();
+    }
+
+    /**
+     * SHA-256, hexadecimal, over config, index and shards in that order, shards by name: for each file its name, a zero byte, its length (u64,
+     * little-endian) and its content. Reads every byte the first time it is asked for.
+     */
+    public synchronized String digest() {
+        if (digest == null) {
+            ContentDigest content = new ContentDigest();
+            try {
+                for (FileStamp small : stamps) {
+                    content.add(small.path(), MemorySegment.ofArray(Files.readAllBytes(small.path())));
+                }
+            } catch (IOException cause) {
+                throw new UncheckedIOException(cause);
+            }
+            shards.values().forEach(shard -> content.add(shard.path(), shard.content()));
+            digest = content.hex();
+        }
+        return digest;
+    }
+
+    /** @throws MalformedCheckpointException when a file's size or modification time is not what it was at opening */
+    public void verifyUnchanged() {
+        stamps.forEach(FileStamp::verify);
+        shards.values().forEach(SafetensorsFile::verifyUnchanged);
+    }
+
+    @Override
+    public void close() {
+        shards.values().forEach(SafetensorsFile::close);
+    }
+}

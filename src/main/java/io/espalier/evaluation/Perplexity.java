@@ -1,0 +1,72 @@
+package io.espalier.evaluation;
+
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+
+import io.espalier.corpus.TokenWindows;
+import io.espalier.recipe.PhaseProgress;
+import io.espalier.transformer.Decoder;
+import io.espalier.transformer.ExpertObserver;
+import io.espalier.transformer.ForwardPass;
+import io.espalier.transformer.Head;
+import io.espalier.transformer.HiddenStates;
+import io.espalier.transformer.Scratch;
+import io.espalier.transformer.TokenBatch;
+
+/**
+ * {@code exp(sum of negative log-likelihoods / predicted tokens)} over windows that are each read alone: the first token of a window is not predicted.
+ *
+ * @param negativeLogLikelihood summed (nats)
+ * @param predictedTokens how many
+ */
+public record Perplexity(double negativeLogLikelihood, long predictedTokens) {
+
+    private static final int MICRO_BATCH_TOKENS = 2048;
+
+    public double value() {
+        return Math.exp(negativeLogLikelihood / predictedTokens);
+    }
+
+    /**
+     * Measures, with one layer's weights in memory at a time.
+     *
+     * @param statesMemory bytes of the residual stream above which it goes to a file
+     * @param workDirectory of that file
+     */
+    public static Perplexity measure(Decoder decoder, TokenWindows windows, long statesMemory, Path workDirectory, PhaseProgress progress) {
+        List<TokenBatch> batches = batches(windows);
+        int layers = decoder.spec().layers().size();
+        long tokens = (long) windows.windows() * windows.length();
+        long began = System.nanoTime();
+        try (HiddenStates states = HiddenStates.create(2, tokens, decoder.spec().hiddenSize(), decoder.compute(), statesMemory,
+                workDirectory)) {
+            ForwardPass forward = new ForwardPass(decoder, batches, states);
+            int[] done = new int[1];
+            forward.run(false, ExpertObserver.NONE, (layer, _) -> {
+                double share = ++done[0] / (layers * (double) batches.size());
+                progress.at(share, layer, layers, share * tokens / ((System.nanoTime() - began) * 1e-9));
+            });
+            Head head = decoder.head();
+            double[] losses = new double[batches.size()];
+            decoder.lanes().forEach(batches.size(), b -> {
+                try (Scratch _ = new Scratch()) {
+                    losses[b] = head.loss(forward.output(b, false), batches.get(b), false).negativeLogLikelihood();
+                }
+            }, _ -> {});
+            // summed in order, so that the digits do not depend on which lane was first
+            double sum = java.util.Arrays.stream(losses).sum();
+            long predicted = batches.stream().mapToLong(TokenBatch::predictedTokens).sum();
+            return new Perplexity(sum, predicted);
+        }
+    }
+
+    private static List<TokenBatch> batches(TokenWindows windows) {
+        int each = Math.max(1, MICRO_BATCH_TOKENS / windows.length());
+        List<TokenBatch> batches = new ArrayList<>();
+        for (int from = 0; from < windows.windows(); from += each) {
+            batches.add(TokenBatch.of(java.util.Arrays.copyOfRange(windows.ids(), from, Math.min(windows.windows(), from + each))));
+        }
+        return batches;
+    }
+}

@@ -1,0 +1,193 @@
+package io.espalier.plan;
+
+import java.io.StringWriter;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.Arrays;
+import java.util.HexFormat;
+import java.util.List;
+
+import tools.jackson.core.JacksonException;
+import tools.jackson.core.JsonGenerator;
+import tools.jackson.databind.DeserializationFeature;
+import tools.jackson.databind.json.JsonMapper;
+
+/**
+ * Which atoms of which routed expert stay. Immutable, independent of the criterion; everything after it (cut, card, mask) uses only this.
+ *
+ * <p>As JSON: {@code {"experts":[{"layer":0,"expert":0,"width":96,"kept":[0,2,5]}]}}, one form for one plan.
+ */
+public final class KeepPlan {
+
+    private static final JsonMapper JSON = JsonMapper.builder().enable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES)
+            .enable(DeserializationFeature.FAIL_ON_NULL_FOR_PRIMITIVES, DeserializationFeature.FAIL_ON_MISSING_CREATOR_PROPERTIES).build();
+
+    /**
+     * What stays of one expert.
+     *
+     * @param layer index of the decoder layer
+     * @param expert index within the layer
+     * @param width atoms before
+     * @param kept indices of the atoms that stay, ascending; empty when none does
+     */
+    public record Expert(int layer, int expert, int width, int[] kept) {
+
+        /** @throws IllegalArgumentException when an index is not in [0, width) or not above the one before it */
+        public Expert {
+            kept = kept.clone();
+            for (int i = 0; i < kept.length; i++) {
+                if (kept[i] < (i == 0 ? 0 : kept[i - 1] + 1) || kept[i] >= width) {
+                    throw new IllegalArgumentException("layer " + layer + ", expert " + expert + ": kept[" + i + "] is " + kept[i]
+                            + " (expected: ascending indices below the width " + width + ")");
+                }
+            }
+        }
+
+        /** A copy of the indices. */
+        @Override
+        public int[] kept() {
+            return kept.clone();
+        }
+
+        /** Atoms after. */
+        public int keptWidth() {
+            return kept.length;
+        }
+
+        @Override
+        public boolean equals(Object other) {
+            return other instanceof Expert that && layer == that.layer && expert == that.expert && width == that.width
+                    && Arrays.equals(kept, that.kept);
+        }
+
+        @Override
+        public int hashCode() {
+            return 31 * (31 * layer + expert) + Arrays.hashCode(kept);
+        }
+    }
+
+    private record Form(List<Expert> experts) {}
+
+    private final List<Expert> experts;
+
+    private KeepPlan(List<Expert> experts) {
+        this.experts = List.copyOf(experts);
+    }
+
+    /**
+     * @param experts every routed expert of the model, in order of (layer, expert)
+     * @throws IllegalArgumentException when the order is another, or an expert comes twice
+     */
+    public static KeepPlan of(List<Expert> experts) {
+        for (int i = 1; i < experts.size(); i++) {
+            Expert before = experts.get(i - 1);
+            Expert here = experts.get(i);
+            if (here.layer < before.layer || here.layer == before.layer && here.expert <= before.expert) {
+                throw new IllegalArgumentException("layer " + here.layer + ", expert " + here.expert + " after layer " + before.layer
+                        + ", expert " + before.expert + " (expected: ascending by layer, then expert)");
+            }
+        }
+        return new KeepPlan(experts);
+    }
+
+    /** In order of (layer, expert). */
+    public List<Expert> experts() {
+        return experts;
+    }
+
+    /** Atoms before. */
+    public long atoms() {
+        return experts.stream().mapToLong(Expert::width).sum();
+    }
+
+    /** Atoms after. */
+    public long keptAtoms() {
+        return experts.stream().mapToLong(Expert::keptWidth).sum();
+    }
+
+    public long removedAtoms() {
+        return atoms() - keptAtoms();
+    }
+
+    /** Narrowest expert after, atoms. */
+    public int minWidth() {
+        return experts.stream().mapToInt(Expert::keptWidth).min().orElse(0);
+    }
+
+    /** Widest expert after, atoms. */
+    public int maxWidth() {
+        return experts.stream().mapToInt(Expert::keptWidth).max().orElse(0);
+    }
+
+    /** Experts without an atom after. */
+    public int emptyExperts() {
+        return (int) experts.stream().filter(expert -> expert.keptWidth() == 0).count();
+    }
+
+    /** SHA-256, hexadecimal, over {@code keep-plan/1} and, for every expert, layer, expert, width, count and indices, each an i32, little-endian. */
+    public String digest() {
+        try {
+            MessageDigest sha256 = MessageDigest.getInstance("SHA-256");
+            sha256.update("keep-plan/1".getBytes(StandardCharsets.US_ASCII));
+            for (Expert expert : experts) {
+                ByteBuffer numbers = ByteBuffer.allocate(Integer.BYTES * (4 + expert.kept.length)).order(ByteOrder.LITTLE_ENDIAN);
+                numbers.putInt(expert.layer).putInt(expert.expert).putInt(expert.width).putInt(expert.kept.length);
+                numbers.asIntBuffer().put(expert.kept);
+                sha256.update(numbers.rewind());
+            }
+            return HexFormat.of().formatHex(sha256.digest());
+        } catch (NoSuchAlgorithmException everyJdkHasIt) {
+            throw new IllegalStateException(everyJdkHasIt);
+        }
+    }
+
+    /** The same text for the same plan, on one line. */
+    public String toJson() {
+        StringWriter text = new StringWriter();
+        try (JsonGenerator json = JSON.createGenerator(text)) {
+            json.writeStartObject();
+            json.writeArrayPropertyStart("experts");
+            for (Expert expert : experts) {
+                json.writeStartObject();
+                json.writeNumberProperty("layer", expert.layer);
+                json.writeNumberProperty("expert", expert.expert);
+                json.writeNumberProperty("width", expert.width);
+                json.writeName("kept");
+                json.writeArray(expert.kept, 0, expert.kept.length);
+                json.writeEndObject();
+            }
+            json.writeEndArray();
+            json.writeEndObject();
+        }
+        return text.toString();
+    }
+
+    /** @throws IllegalArgumentException when the text is no plan */
+    public static KeepPlan fromJson(String json) {
+        try {
+            return of(JSON.readValue(json, Form.class).experts());
+        } catch (JacksonException broken) {
+            throw new IllegalArgumentException(
+                    "keep-plan: " + broken.getOriginalMessage() + " (expected: experts with layer, expert, width, kept)",
+                    broken);
+        }
+    }
+
+    @Override
+    public boolean equals(Object other) {
+        return other instanceof KeepPlan that && experts.equals(that.experts);
+    }
+
+    @Override
+    public int hashCode() {
+        return experts.hashCode();
+    }
+
+    @Override
+    public String toString() {
+        return "keeps " + keptAtoms() + " of " + atoms() + " atoms in " + experts.size() + " experts";
+    }
+}

@@ -1,0 +1,27 @@
+package io.espalier.recipe;
+
+/**
+ * One phase's stretch of a run: turns "this share of the phase is done" into percent of the whole.
+ *
+ * @param progress who is told
+ * @param phase the step
+ * @param from percent at which the phase begins
+ * @param to percent at which it ends
+ */
+public record PhaseProgress(Progress progress, Phase phase, double from, double to) {
+
+    /** Nobody is told. */
+    public static final PhaseProgress IGNORED = new PhaseProgress(Progress.IGNORED, Phase.CHECK, 0, 100);
+
+    /** @throws Progress.StoppedException when the answer is not to go on */
+    public void at(double share, Integer layer, Integer layers, Double tokensPerSecond) {
+        if (!progress.tick(new Progress.Tick(phase, from + (to - from) * share, layer, layers, tokensPerSecond))) {
+            throw new Progress.StoppedException(phase);
+        }
+    }
+
+    /** The part of this stretch between two shares of it. */
+    public PhaseProgress part(double begin, double end) {
+        return new PhaseProgress(progress, phase, from + (to - from) * begin, from + (to - from) * end);
+    }
+}

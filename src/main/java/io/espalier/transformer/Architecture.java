@@ -1,0 +1,187 @@
+package io.espalier.transformer;
+
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.SequencedMap;
+
+import io.espalier.checkpoint.Checkpoint;
+import io.espalier.checkpoint.DType;
+import io.espalier.checkpoint.ExpertTensors;
+import io.espalier.checkpoint.Tensor;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.node.ArrayNode;
+import tools.jackson.databind.node.ObjectNode;
+
+/**
+ * A published decoder architecture: one page that turns its {@code config.json} into sizes and names, and back after experts became narrower. What
+ * two architectures share are the bricks; the wiring is repeated on each page on purpose.
+ */
+public sealed interface Architecture permits Llama, Mixtral, Qwen2Moe, Qwen3Moe, DeepseekMoe, Olmoe {
+
+    /** Our one addition to {@code config.json}: widths that the stock keys cannot say. */
+    String WIDTHS_KEY = "espalier";
+
+    /** The name in {@code config.json}'s {@code model_type}. */
+    String modelType();
+
+    /** The configuration key that holds the width of the routed experts; {@code null} for a dense model. */
+    String expertWidthKey();
+
+    /** Sizes and names, or everything about the configuration that is refused. */
+    DecoderSpec read(ConfigReader config);
+
+    /** The implemented architectures by {@code model_type}. */
+    static SequencedMap<String, Architecture> all() {
+        SequencedMap<String, Architecture> all = new LinkedHashMap<>();
+        for (Architecture each : List.of(new Qwen2Moe(), new Qwen3Moe(), new DeepseekMoe(), new Olmoe(), new Mixtral(), new Llama())) {
+            all.put(each.modelType(), each);
+        }
+        return all;
+    }
+
+    /** @throws UnsupportedModelException when {@code model_type} names none of them */
+    static Architecture of(Checkpoint checkpoint) {
+        JsonNode type = checkpoint.config().get("model_type");
+        Architecture found = type == null ? null : all().get(type.stringValue(""));
+        if (found == null) {
+            throw new UnsupportedModelException(UnsupportedModelException.Reason.ARCHITECTURE,
+                    List.of("config.json: model_type: " + (type == null ? "missing" : type) + " (expected: one of " + all().keySet()
+                            + ")"));
+        }
+        return found;
+    }
+
+    /**
+     * The model as sizes and names, with every tensor of the files accounted for.
+     *
+     * @throws UnsupportedModelException with everything that is refused, missing, misshapen or unknown
+     */
+    static DecoderSpec specOf(Checkpoint checkpoint) {
+        ConfigReader config = new ConfigReader(checkpoint.config());
+        DecoderSpec spec = of(checkpoint).read(config);
+        requireSense(spec, config);
+        config.throwIfRefused();
+        requireTensors(spec, checkpoint);
+        return spec;
+    }
+
+    /**
+     * The configuration of the same model with narrower experts: only what has to change does. One width for all is said with the stock key;
+     * anything else under {@value #WIDTHS_KEY}, which stock loaders ignore.
+     *
+     * @param widths of every expert, in the order of {@link DecoderSpec#experts()}
+     */
+    default ObjectNode resized(ObjectNode config, DecoderSpec spec, int[] widths) {
+        ObjectNode changed = config.deepCopy();
+        changed.remove(WIDTHS_KEY);
+        int first = widths[0];
+        boolean uniform = java.util.Arrays.stream(widths).allMatch(w -> w == first);
+        if (uniform) {
+            changed.put(expertWidthKey(), first);
+            return changed;
+        }
+        Map<Integer, ArrayNode> byLayer = new LinkedHashMap<>();
+        ObjectNode ours = changed.putObject(WIDTHS_KEY);
+        ObjectNode layers = ours.putObject("expert_widths");
+        List<ExpertTensors> experts = spec.experts();
+        for (int i = 0; i < widths.length; i++) {
+            byLayer.computeIfAbsent(experts.get(i).layer(), layer -> layers.putArray(String.valueOf(layer))).add(widths[i]);
+        }
+        return changed;
+    }
+
+    /** The width of each expert of one layer: the stock key's, unless ours says otherwise. */
+    static int[] expertWidths(ConfigReader config, int layer, int experts, int stockWidth) {
+        int[] widths = new int[experts];
+        java.util.Arrays.fill(widths, stockWidth);
+        JsonNode ours = config.node().path(WIDTHS_KEY).path("expert_widths").path(String.valueOf(layer));
+        if (ours.isMissingNode()) {
+            return widths;
+        }
+        if (!ours.isArray() || ours.size() != experts) {
+            config.refuse(WIDTHS_KEY + ".expert_widths." + layer + ": " + ours + " (expected: a list of " + experts + " widths)");
+            return widths;
+        }
+        for (int e = 0; e < experts; e++) {
+            if (!ours.get(e).isIntegralNumber() || ours.get(e).intValue() < 0) {
+                config.refuse(WIDTHS_KEY + ".expert_widths." + layer + "[" + e + "]: " + ours.get(e)
+                        + " (expected: an integer that is not negative)");
+            } else {
+                widths[e] = ours.get(e).intValue();
+            }
+        }
+        return widths;
+    }
+
+    /** Experts named {@code <prefix>.<e>.<gate|up|down>.weight}. */
+    static List<ExpertTensors> experts(int layer, String prefix, int[] widths, String gate, String up, String down) {
+        List<ExpertTensors> experts = new ArrayList<>(widths.length);
+        for (int e = 0; e < widths.length; e++) {
+            String at = prefix + "." + e + ".";
+            experts.add(new ExpertTensors(layer, e, widths[e], at + gate + ".weight", at + up + ".weight", at + down + ".weight"));
+        }
+        return experts;
+    }
+
+    private static void requireSense(DecoderSpec spec, ConfigReader config) {
+        DecoderSpec.AttentionSpec attention = spec.attention();
+        if (attention.heads() % attention.kvHeads() != 0) {
+            config.refuse("num_key_value_heads: " + attention.kvHeads() + " (expected: a divisor of num_attention_heads "
+                    + attention.heads() + ")");
+        }
+        if (attention.headDim() % 2 != 0) {
+            config.refuse("head_dim: " + attention.headDim() + " (expected: an even number, rotary positions turn pairs)");
+        }
+        spec.layers().stream().map(DecoderSpec.LayerSpec::mlp).filter(DecoderSpec.Moe.class::isInstance).map(DecoderSpec.Moe.class::cast)
+                .filter(moe -> moe.topK() > moe.experts().size()).findFirst()
+                .ifPresent(moe -> config.refuse("num_experts_per_tok: " + moe.topK()
+                        + " (expected: at most the " + moe.experts().size() + " experts of a layer)"));
+    }
+
+    private static void requireTensors(DecoderSpec spec, Checkpoint checkpoint) {
+        List<String> problems = new ArrayList<>();
+        SequencedMap<String, long[]> expected = spec.tensors();
+        SequencedMap<String, Tensor> given = checkpoint.tensors();
+        expected.forEach((name, shape) -> {
+            Tensor tensor = given.get(name);
+            if (tensor == null) {
+                problems.add(name + ": missing (expected: shape " + java.util.Arrays.toString(shape) + ")");
+            } else if (!java.util.Arrays.equals(shapeOf(tensor), shape)) {
+                problems.add(tensor.shard().getFileName() + ": " + name + ": shape " + java.util.Arrays.toString(shapeOf(tensor))
+                        + " (expected: "
+                        + java.util.Arrays.toString(shape) + ", from config.json)");
+            } else if (tensor.dtype() != DType.F32 && tensor.dtype() != DType.F16 && tensor.dtype() != DType.BF16) {
+                problems.add(tensor.shard().getFileName() + ": " + name + ": dtype " + tensor.dtype() + " (expected: F32, F16 or BF16)");
+            }
+        });
+        given.forEach((name, tensor) -> {
+            if (!expected.containsKey(name) && !inert(name, spec)) {
+                problems.add(
+                        tensor.shard().getFileName() + ": " + name + ": unknown tensor (expected: only tensors of a " + spec.modelType()
+                                + " model; an unknown one may be part of its mathematics)");
+            }
+        });
+        if (!problems.isEmpty()) {
+            List<String> shown = new ArrayList<>(problems.subList(0, Math.min(20, problems.size())));
+            if (shown.size() < problems.size()) {
+                shown.add("and " + (problems.size() - shown.size()) + " more");
+            }
+            throw new UnsupportedModelException(UnsupportedModelException.Reason.TENSORS, shown);
+        }
+    }
+
+    /** Tensors that old files carry and no stock model class reads: rotary tables, and a head beside a tied embedding. */
+    private static boolean inert(String name, DecoderSpec spec) {
+        return name.endsWith(".rotary_emb.inv_freq") || spec.tiedEmbeddings() && name.equals(DecoderSpec.HEAD);
+    }
+
+    private static long[] shapeOf(Tensor tensor) {
+        long[] shape = new long[tensor.rank()];
+        for (int i = 0; i < shape.length; i++) {
+            shape[i] = tensor.dim(i);
+        }
+        return shape;
+    }
+}

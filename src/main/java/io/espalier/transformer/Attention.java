@@ -1,0 +1,165 @@
+package io.espalier.transformer;
+
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDArrays;
+import ai.djl.ndarray.NDList;
+import ai.djl.ndarray.index.NDIndex;
+import ai.djl.ndarray.types.Shape;
+
+import io.espalier.transformer.DecoderSpec.AttentionSpec;
+import io.espalier.transformer.DecoderSpec.QkNorm;
+
+/**
+ * Causal grouped-query attention: {@code y = W_o concat_h softmax(q_h k' / sqrt(D)) v + b_o}, queries and keys optionally normed, then rotated.
+ * Letters: B sequences, S positions, H query heads, K key/value heads, G = H / K queries a key head, D head width.
+ *
+ * @param q [H D, hidden], k and v [K D, hidden], o [hidden, H D]
+ * @param qBias [H D] or {@code null}; the other biases likewise
+ * @param qNorm norm of the queries or {@code null}
+ */
+record Attention(AttentionSpec spec, NDArray q, NDArray k, NDArray v, NDArray o, NDArray qBias, NDArray kBias, NDArray vBias, NDArray oBias,
+        RmsNorm qNorm, RmsNorm kNorm) {
+
+    /** The S x S matrices of as many key heads at once as fit into this many numbers: what bounds the memory of a long sequence. */
+    private static final long SCORES_AT_ONCE = 16L << 20;
+
+    static Attention load(Weights weights, String prefix, AttentionSpec spec, double eps) {
+        String at = prefix + ".self_attn.";
+        boolean bias = spec.qkvBias();
+        boolean norm = spec.qkNorm() != QkNorm.NONE;
+        return new Attention(spec, weights.load(at + "q_proj.weight"), weights.load(at + "k_proj.weight"),
+                weights.load(at + "v_proj.weight"),
+                weights.load(at + "o_proj.weight"), bias ? weights.load(at + "q_proj.bias") : null,
+                bias ? weights.load(at + "k_proj.bias") : null, bias ? weights.load(at + "v_proj.bias") : null,
+                spec.outputBias() ? weights.load(at + "o_proj.bias") : null,
+                norm ? new RmsNorm(weights.load(at + "q_norm.weight"), eps) : null,
+                norm ? new RmsNorm(weights.load(at + "k_norm.weight"), eps) : null);
+    }
+
+    /**
+     * What the backward pass needs of the forward pass. The probabilities are not in it: they are S times larger than the rest.
+     *
+     * @param x input, [B S, hidden]
+     * @param rawQueries before norm and rotation, [B S, H D]; rawKeys likewise
+     * @param queries rotated, [B K, G S, D]
+     * @param keys rotated, [B K, S, D]; values likewise
+     * @param mixed concat_h p v, [B S, H D]
+     */
+    record Tape(NDArray x, NDArray rawQueries, NDArray rawKeys, NDArray queries, NDArray keys, NDArray values, NDArray mixed) {}
+
+    Tape record(NDArray x, int batch, Positions positions) {
+        NDArray rawQueries = GatedMlp.linear(x, q, qBias);
+        NDArray rawKeys = GatedMlp.linear(x, k, kBias);
+        NDArray queries = byKeyHead(rotated(rawQueries, qNorm, spec.heads(), batch, positions), batch);
+        NDArray keys = byKeyHead(rotated(rawKeys, kNorm, spec.kvHeads(), batch, positions), batch);
+        NDArray values = byKeyHead(GatedMlp.linear(x, v, vBias).reshape(batch, -1, spec.kvHeads(), spec.headDim()), batch);
+        NDList mixed = new NDList();
+        for (NDIndex heads : blocks(keys)) {
+            try (Scratch scratch = new Scratch()) {
+                NDArray p = probabilities(queries.get(heads), keys.get(heads), positions);
+                mixed.add(scratch.keep(p.matMul(values.get(heads))));
+            }
+        }
+        return new Tape(x, rawQueries, rawKeys, queries, keys, values, byToken(NDArrays.concat(mixed, 0), spec.heads(), batch));
+    }
+
+    /** y, [B S, hidden]. */
+    NDArray output(Tape tape) {
+        return GatedMlp.linear(tape.mixed(), o, oBias);
+    }
+
+    /** x [B S, hidden] to [B S, hidden]. */
+    NDArray forward(NDArray x, int batch, Positions positions) {
+        return output(record(x, batch, positions));
+    }
+
+    /** dy [B S, hidden] to dx. */
+    NDArray backward(Tape tape, NDArray dy, int batch, Positions positions) {
+        // forward was y = mixed W_o', mixed = p v, p = softmax(c q k' + mask), c = 1 / sqrt(D)
+        NDArray dMixed = byKeyHead(dy.matMul(o).reshape(batch, -1, spec.heads(), spec.headDim()), batch);
+        // p . dp summed over keys is mixed . dMixed summed over D: D numbers a row instead of S
+        NDArray mixed = byKeyHead(tape.mixed().reshape(batch, -1, spec.heads(), spec.headDim()), batch);
+        NDArray rowSums = mixed.mul(dMixed).sum(new int[]{-1}, true);
+        double c = 1 / Math.sqrt(spec.headDim());
+        NDList dQueries = new NDList();
+        NDList dKeys = new NDList();
+        NDList dValues = new NDList();
+        for (NDIndex heads : blocks(tape.keys())) {
+            try (Scratch scratch = new Scratch()) {
+                NDArray qh = tape.queries().get(heads);
+                NDArray kh = tape.keys().get(heads);
+                NDArray dm = dMixed.get(heads);
+                NDArray p = probabilities(qh, kh, positions);
+                NDArray dp = dm.matMul(tape.values().get(heads).transpose(0, 2, 1));
+                NDArray ds = dp.subi(rowSums.get(heads)).muli(p).muli(c);
+                dQueries.add(scratch.keep(ds.matMul(kh)));
+                dKeys.add(scratch.keep(ds.transpose(0, 2, 1).matMul(qh)));
+                dValues.add(scratch.keep(p.transpose(0, 2, 1).matMul(dm)));
+            }
+        }
+        // back through rotation, norm and projections
+        NDArray dq = rotatedBack(NDArrays.concat(dQueries, 0), tape.rawQueries(), qNorm, spec.heads(), batch, positions);
+        NDArray dk = rotatedBack(NDArrays.concat(dKeys, 0), tape.rawKeys(), kNorm, spec.kvHeads(), batch, positions);
+        NDArray dv = byToken(NDArrays.concat(dValues, 0), spec.kvHeads(), batch);
+        return dq.matMul(q).addi(dk.matMul(k)).addi(dv.matMul(v));
+    }
+
+    /** softmax(q k' / sqrt(D) + mask): q [n, G S, D], k [n, S, D] to [n, G S, S]. */
+    private NDArray probabilities(NDArray q, NDArray k, Positions positions) {
+        long n = k.getShape().get(0);
+        long s = k.getShape().get(1);
+        NDArray scores = q.matMul(k.transpose(0, 2, 1)).muli(1 / Math.sqrt(spec.headDim()));
+        NDArray masked = scores.reshape(-1, s, s).addi(positions.mask());
+        return masked.softmax(-1).reshape(n, -1, s);
+    }
+
+    /** Projection [B S, heads D], normed and rotated: [B, S, heads, D]. */
+    private NDArray rotated(NDArray raw, RmsNorm norm, int heads, int batch, Positions positions) {
+        return positions.rotate(normed(raw, norm, heads).reshape(batch, -1, heads, spec.headDim()));
+    }
+
+    private NDArray normed(NDArray raw, RmsNorm norm, int heads) {
+        if (norm == null) {
+            return raw;
+        }
+        return norm.forward(spec.qkNorm() == QkNorm.FULL ? raw : raw.reshape(-1, heads, spec.headDim()));
+    }
+
+    /** The gradient of {@link #rotated}: [B K, ..S, D] back to [B S, heads D]. */
+    private NDArray rotatedBack(NDArray d, NDArray raw, RmsNorm norm, int heads, int batch, Positions positions) {
+        NDArray dNormed = positions.rotateBack(byToken(d, heads, batch).reshape(batch, -1, heads, spec.headDim()));
+        Shape flat = raw.getShape();
+        if (norm == null) {
+            return dNormed.reshape(flat);
+        }
+        if (spec.qkNorm() == QkNorm.FULL) {
+            return norm.backward(raw, dNormed.reshape(flat));
+        }
+        Shape perHead = new Shape(-1, heads, spec.headDim());
+        return norm.backward(raw.reshape(perHead), dNormed.reshape(perHead)).reshape(flat);
+    }
+
+    /** [B, S, heads, D] to [B K, heads / K * S, D]: the queries of one key head lie together. */
+    private NDArray byKeyHead(NDArray x, int batch) {
+        long s = x.getShape().get(1);
+        long group = x.getShape().get(2) / spec.kvHeads();
+        return x.transpose(0, 2, 1, 3).reshape((long) batch * spec.kvHeads(), group * s, spec.headDim());
+    }
+
+    /** The inverse of {@link #byKeyHead}, flattened: [B S, heads D]. */
+    private NDArray byToken(NDArray x, int heads, int batch) {
+        return x.reshape(batch, heads, -1, spec.headDim()).transpose(0, 2, 1, 3).reshape(-1, (long) heads * spec.headDim());
+    }
+
+    private Iterable<NDIndex> blocks(NDArray keys) {
+        long n = keys.getShape().get(0);
+        long s = keys.getShape().get(1);
+        long group = spec.heads() / spec.kvHeads();
+        long atOnce = Math.max(1, SCORES_AT_ONCE / (group * s * s));
+        java.util.List<NDIndex> blocks = new java.util.ArrayList<>();
+        for (long from = 0; from < n; from += atOnce) {
+            blocks.add(new NDIndex().addSliceDim(from, Math.min(n, from + atOnce)));
+        }
+        return blocks;
+    }
+}

@@ -1,0 +1,177 @@
+package io.espalier.transformer;
+
+import java.util.ArrayList;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Set;
+
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.node.ObjectNode;
+
+/**
+ * Reads {@code config.json} as the stock model class would, defaults included, and remembers everything that is wrong. What would change the
+ * mathematics and is not implemented here is refused by name, never ignored.
+ */
+final class ConfigReader {
+
+    private final ObjectNode config;
+    private final List<String> problems = new ArrayList<>();
+
+    ConfigReader(ObjectNode config) {
+        this.config = config;
+    }
+
+    ObjectNode node() {
+        return config;
+    }
+
+    boolean has(String key) {
+        return present(config.get(key));
+    }
+
+    int positive(String key) {
+        JsonNode value = config.get(key);
+        if (!present(value)) {
+            problems.add(key + ": missing (expected: a positive integer)");
+            return 1;
+        }
+        return positive(key, 1);
+    }
+
+    int positive(String key, int absent) {
+        int value = nonNegative(key, absent);
+        if (value == 0) {
+            problems.add(key + ": 0 (expected: a positive integer)");
+            return 1;
+        }
+        return value;
+    }
+
+    int nonNegative(String key, int absent) {
+        JsonNode value = config.get(key);
+        if (!present(value)) {
+            return absent;
+        }
+        if (!value.isIntegralNumber() || !value.canConvertToInt() || value.intValue() < 0) {
+            problems.add(key + ": " + value + " (expected: an integer that is not negative)");
+            return absent;
+        }
+        return value.intValue();
+    }
+
+    double positiveNumber(String key, double absent) {
+        JsonNode value = config.get(key);
+        if (!present(value)) {
+            return absent;
+        }
+        if (!value.isNumber() || !(value.doubleValue() > 0)) {
+            problems.add(key + ": " + value + " (expected: a positive number)");
+            return absent;
+        }
+        return value.doubleValue();
+    }
+
+    boolean flag(String key, boolean absent) {
+        JsonNode value = config.get(key);
+        if (!present(value)) {
+            return absent;
+        }
+        if (!value.isBoolean()) {
+            problems.add(key + ": " + value + " (expected: true or false)");
+            return absent;
+        }
+        return value.booleanValue();
+    }
+
+    /** Layer indices listed under a key. */
+    Set<Integer> layerSet(String key) {
+        Set<Integer> found = new LinkedHashSet<>();
+        JsonNode value = config.get(key);
+        if (!present(value)) {
+            return found;
+        }
+        if (!value.isArray()) {
+            problems.add(key + ": " + value + " (expected: a list of layer indices)");
+            return found;
+        }
+        for (JsonNode entry : value) {
+            if (entry.isIntegralNumber()) {
+                found.add(entry.intValue());
+            } else {
+                problems.add(key + ": " + entry + " (expected: a layer index)");
+            }
+        }
+        return found;
+    }
+
+    /** The base of the rotary frequencies; a scaling of them is refused. Newer files put both under {@code rope_parameters}. */
+    double ropeTheta(double absent) {
+        double theta = positiveNumber("rope_theta", absent);
+        for (String key : List.of("rope_scaling", "rope_parameters")) {
+            JsonNode rope = config.get(key);
+            if (!present(rope)) {
+                continue;
+            }
+            if (!rope.isObject()) {
+                problems.add(key + ": " + rope + " (expected: null or an object)");
+                continue;
+            }
+            JsonNode type = rope.has("rope_type") ? rope.get("rope_type") : rope.get("type");
+            if (present(type) && !"default".equals(type.stringValue(""))) {
+                problems.add(key + ": type " + type + " (expected: default or null; other rotary scalings are not implemented)");
+            } else if (!present(type) && !rope.isEmpty() && !rope.has("rope_theta")) {
+                problems.add(key + ": " + rope + " (expected: null; rotary scaling is not implemented)");
+            }
+            if (present(rope.get("rope_theta")) && rope.get("rope_theta").isNumber()) {
+                theta = rope.get("rope_theta").doubleValue();
+            }
+        }
+        only("partial_rotary_factor", "1.0", value -> value.isNumber() && value.doubleValue() == 1.0);
+        return theta;
+    }
+
+    /** Refuses an activation other than SiLU. */
+    void silu(String key) {
+        only(key, "silu", value -> "silu".equals(value.stringValue("")) || "swish".equals(value.stringValue("")));
+    }
+
+    /**
+     * Refuses a sliding window that is in force: one that is switched on and narrower than the positions the model is made for.
+     *
+     * @param enabledBy the key that switches the window on, or {@code null} when its size alone does
+     */
+    void noSlidingWindow(String enabledBy, int maxPositions) {
+        JsonNode window = config.get("sliding_window");
+        if (!present(window) || enabledBy != null && !flag(enabledBy, false)) {
+            return;
+        }
+        if (!window.isIntegralNumber() || window.longValue() < maxPositions) {
+            problems.add("sliding_window: " + window + " (expected: null, or at least max_position_embeddings " + maxPositions
+                    + "; attention in a sliding window is not implemented)");
+        }
+    }
+
+    /** Accepts a key only when it is absent or passes; the message says what would have. */
+    void only(String key, String expected, java.util.function.Predicate<JsonNode> accepted) {
+        JsonNode value = config.get(key);
+        if (present(value) && !accepted.test(value)) {
+            problems.add(key + ": " + value + " (expected: " + expected + " or absent; other values are not implemented)");
+        }
+    }
+
+    void refuse(String problem) {
+        problems.add(problem);
+    }
+
+    /** @throws UnsupportedModelException naming everything that was refused */
+    void throwIfRefused() {
+        if (!problems.isEmpty()) {
+            throw new UnsupportedModelException(UnsupportedModelException.Reason.CONFIGURATION,
+                    problems.stream().map(p -> "config.json: " + p).toList());
+        }
+    }
+
+    private static boolean present(JsonNode value) {
+        return value != null && !value.isNull() && !value.isMissingNode();
+    }
+}

@@ -1,0 +1,112 @@
+package io.espalier.transformer;
+
+import java.util.ArrayList;
+import java.util.List;
+
+import ai.djl.ndarray.NDArray;
+import io.espalier.checkpoint.ExpertTensors;
+import io.espalier.transformer.DecoderSpec.Dense;
+import io.espalier.transformer.DecoderSpec.LayerSpec;
+import io.espalier.transformer.DecoderSpec.Moe;
+
+/**
+ * One decoder layer: {@code h = x + attention(norm1(x))}, {@code y = h + mlp(norm2(h))}.
+ */
+public final class DecoderLayer {
+
+    /**
+     * What a layer makes of a micro-batch.
+     *
+     * @param y the next layer's input, [B S, hidden]
+     * @param selected experts of each row, [B S * K], -1 for padding; {@code null} for a dense layer
+     */
+    public record Result(NDArray y, int[] selected) {}
+
+    private final LayerSpec spec;
+    private final Decoder decoder;
+    private final RmsNorm norm1;
+    private final Attention attention;
+    private final RmsNorm norm2;
+    private final GatedMlp dense;
+    private final MoeBlock moe;
+
+    DecoderLayer(Decoder decoder, LayerSpec spec, Weights weights) {
+        this.spec = spec;
+        this.decoder = decoder;
+        double eps = decoder.spec().rmsNormEps();
+        this.norm1 = new RmsNorm(weights.load(spec.prefix() + ".input_layernorm.weight"), eps);
+        this.attention = Attention.load(weights, spec.prefix(), decoder.spec().attention(), eps);
+        this.norm2 = new RmsNorm(weights.load(spec.prefix() + ".post_attention_layernorm.weight"), eps);
+        switch (spec.mlp()) {
+            case Dense one -> {
+                this.dense = weights.mlp(one.mlp());
+                this.moe = null;
+            }
+            case Moe many -> {
+                this.dense = null;
+                this.moe = load(many, weights);
+            }
+        }
+    }
+
+    private MoeBlock load(Moe moe, Weights weights) {
+        NDArray router = weights.load(moe.router());
+        List<GatedMlp> experts = new ArrayList<>(moe.experts().size());
+        for (ExpertTensors expert : moe.experts()) {
+            experts.add(weights.expert(expert));
+        }
+        return new MoeBlock(router, moe, experts, moe.shared() == null ? null : weights.mlp(moe.shared()),
+                moe.sharedGate() == null ? null : weights.load(moe.sharedGate()), spec.index());
+    }
+
+    public LayerSpec spec() {
+        return spec;
+    }
+
+    /**
+     * Forward.
+     *
+     * @param x [B S, hidden]
+     * @throws NotFiniteException when the output is not a number
+     */
+    public Result forward(NDArray x, TokenBatch batch, ExpertObserver observer) {
+        try (Scratch scratch = new Scratch()) {
+            NDArray h = attention.forward(norm1.forward(x), batch.sequences(), decoder.positions(batch.sequenceLength())).addi(x);
+            NDArray n = norm2.forward(h);
+            Result mlp = moe == null ? new Result(dense.project(dense.activations(n)), null) : moe.forward(n, batch, observer);
+            NDArray y = mlp.y().addi(h);
+            NotFiniteException.requireFinite(y.abs().max().toType(ai.djl.ndarray.types.DataType.FLOAT64, false).getDouble(),
+                    "output of layer " + spec.index());
+            return new Result(scratch.keep(y), mlp.selected());
+        }
+    }
+
+    /**
+     * The vector-Jacobian product, everything between x and y computed anew.
+     *
+     * @param x what went forward, [B S, hidden]
+     * @param dy gradient of the sum-reduced loss with respect to y
+     * @param selected as {@link #forward} returned it
+     * @return the gradient with respect to x
+     */
+    public NDArray backward(NDArray x, NDArray dy, TokenBatch batch, int[] selected, ExpertObserver observer) {
+        try (Scratch scratch = new Scratch()) {
+            Positions positions = decoder.positions(batch.sequenceLength());
+            // forward was h = x + attention(n1), n1 = norm1(x)
+            NDArray n1 = norm1.forward(x);
+            Attention.Tape tape = attention.record(n1, batch.sequences(), positions);
+            NDArray h = attention.output(tape).addi(x);
+            // forward was y = h + mlp(n2), n2 = norm2(h)
+            NDArray n2 = norm2.forward(h);
+            NDArray dn2;
+            if (moe == null) {
+                dn2 = dense.inputGradient(dense.record(n2), dense.activationGradient(dy));
+            } else {
+                dn2 = moe.backward(n2, dy, selected, observer);
+            }
+            NDArray dh = norm2.backward(h, dn2).addi(dy);
+            NDArray dn1 = attention.backward(tape, dh, batch.sequences(), positions);
+            return scratch.keep(norm1.backward(x, dn1).addi(dh));
+        }
+    }
+}

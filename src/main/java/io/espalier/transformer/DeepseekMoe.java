@@ -1,0 +1,86 @@
+package io.espalier.transformer;
+
+import java.util.ArrayList;
+import java.util.List;
+
+import io.espalier.transformer.DecoderSpec.AttentionSpec;
+import io.espalier.transformer.DecoderSpec.Dense;
+import io.espalier.transformer.DecoderSpec.LayerSpec;
+import io.espalier.transformer.DecoderSpec.MlpSpec;
+import io.espalier.transformer.DecoderSpec.MlpTensors;
+import io.espalier.transformer.DecoderSpec.Moe;
+import io.espalier.transformer.DecoderSpec.QkNorm;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.node.ObjectNode;
+
+/**
+ * DeepSeek-MoE, first version (deepseek-moe-16b; arXiv 2401.06066). What is its own: the first layers are dense, and the shared experts are one MLP
+ * whose width the stock class computes as {@code moe_intermediate_size * n_shared_experts}.
+ */
+record DeepseekMoe() implements Architecture {
+
+    private static final String SHARED_WIDTH = "shared_expert_width";
+
+    @Override
+    public String modelType() {
+        return "deepseek";
+    }
+
+    @Override
+    public String expertWidthKey() {
+        return "moe_intermediate_size";
+    }
+
+    @Override
+    public DecoderSpec read(ConfigReader config) {
+        int hidden = config.positive("hidden_size");
+        int heads = config.positive("num_attention_heads");
+        boolean bias = config.flag("attention_bias", false);
+        config.silu("hidden_act");
+        config.only("scoring_func", "softmax", value -> "softmax".equals(value.stringValue("")));
+        AttentionSpec attention = new AttentionSpec(heads, config.positive("num_key_value_heads", heads),
+                config.positive("head_dim", Math.max(1, hidden / heads)), config.ropeTheta(10_000), bias, bias, QkNorm.NONE);
+        List<LayerSpec> layers = new ArrayList<>();
+        for (int l = 0; l < config.positive("num_hidden_layers"); l++) {
+            String prefix = "model.layers." + l;
+            boolean sparse = config.has("n_routed_experts") && l >= config.nonNegative("first_k_dense_replace", 0)
+                    && l % config.positive("moe_layer_freq", 1) == 0;
+            layers.add(new LayerSpec(l, prefix,
+                    sparse ? moe(config, l, prefix) : new Dense(MlpTensors.at(prefix + ".mlp", config.positive("intermediate_size")))));
+        }
+        return new DecoderSpec(modelType(), hidden, config.positive("vocab_size"), config.positive("max_position_embeddings", 2048),
+                config.positiveNumber("rms_norm_eps", 1e-6), attention, config.flag("tie_word_embeddings", false), layers);
+    }
+
+    private static MlpSpec moe(ConfigReader config, int layer, String prefix) {
+        int stockWidth = config.positive("moe_intermediate_size");
+        int[] widths = Architecture.expertWidths(config, layer, config.positive("n_routed_experts"), stockWidth);
+        MlpTensors shared = null;
+        if (config.has("n_shared_experts")) {
+            JsonNode ours = config.node().path(WIDTHS_KEY).path(SHARED_WIDTH);
+            int width = ours.isIntegralNumber() ? ours.intValue() : stockWidth * config.positive("n_shared_experts");
+            shared = MlpTensors.at(prefix + ".mlp.shared_experts", width);
+        }
+        return new Moe(prefix + ".mlp.gate.weight", config.positive("num_experts_per_tok"), config.flag("norm_topk_prob", false), 1e-20,
+                Architecture.experts(layer, prefix + ".mlp.experts", widths, "gate_proj", "up_proj", "down_proj"), shared, null);
+    }
+
+    /**
+     * Narrower routed experts must not narrow the shared ones, whose width hangs on the same key: {@code n_shared_experts} is scaled so that the
+     * product stays. Where no integer does that, ours says the width and stock loaders will refuse the shapes.
+     */
+    @Override
+    public ObjectNode resized(ObjectNode config, DecoderSpec spec, int[] widths) {
+        int shared = spec.layers().stream().map(LayerSpec::mlp).filter(Moe.class::isInstance).map(Moe.class::cast).map(Moe::shared)
+                .filter(java.util.Objects::nonNull).mapToInt(MlpTensors::width).findFirst().orElse(0);
+        ObjectNode changed = Architecture.super.resized(config, spec, widths);
+        int stockWidth = changed.get("moe_intermediate_size").intValue();
+        if (shared > 0 && stockWidth > 0 && shared % stockWidth == 0) {
+            changed.put("n_shared_experts", shared / stockWidth);
+        } else if (shared > 0) {
+            ObjectNode ours = changed.get(WIDTHS_KEY) instanceof ObjectNode node ? node : changed.putObject(WIDTHS_KEY);
+            ours.put(SHARED_WIDTH, shared);
+        }
+        return changed;
+    }
+}

@@ -1,0 +1,119 @@
+package io.espalier.transformer;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.channels.FileChannel;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicLong;
+
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.DataType;
+import ai.djl.ndarray.types.Shape;
+
+/**
+ * The residual stream between the layers of a streamed model, one block a (slot, micro-batch): in memory, or in a spill file when there is too much of
+ * it. A slot is a place between two layers; writing a block again replaces it. Blocks may be used by several lanes at once, each block by one.
+ */
+public final class HiddenStates implements AutoCloseable {
+
+    private final DataType compute;
+    private final Arena arena = Arena.ofShared();
+    private final Map<Long, MemorySegment> blocks = new ConcurrentHashMap<>();
+    private final Map<Long, Long> offsets = new ConcurrentHashMap<>();
+    private final FileChannel spill;
+    private final AtomicLong spilled = new AtomicLong();
+
+    private HiddenStates(DataType compute, FileChannel spill) {
+        this.compute = compute;
+        this.spill = spill;
+    }
+
+    /**
+     * @param slots places between layers
+     * @param tokens over all micro-batches
+     * @param hiddenSize width of the stream
+     * @param memoryLimit bytes above which the blocks go to a file
+     * @param directory of that file, which is deleted on close
+     */
+    public static HiddenStates create(int slots, long tokens, int hiddenSize, DataType compute, long memoryLimit, Path directory) {
+        long bytes = slots * tokens * hiddenSize * (compute == DataType.FLOAT64 ? Double.BYTES : Float.BYTES);
+        try {
+            return new HiddenStates(compute, bytes <= memoryLimit
+                    ? null
+                    : FileChannel.open(directory.resolve("hidden-states.spill"), StandardOpenOption.CREATE, StandardOpenOption.READ,
+                            StandardOpenOption.WRITE, StandardOpenOption.TRUNCATE_EXISTING, StandardOpenOption.DELETE_ON_CLOSE));
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    /** Stores x [rows, hidden]. */
+    public void put(int slot, int microBatch, NDArray x) {
+        ByteBuffer bytes = x.toByteBuffer(true);
+        long key = key(slot, microBatch);
+        if (spill == null) {
+            MemorySegment source = MemorySegment.ofBuffer(bytes);
+            blocks.computeIfAbsent(key, _ -> arena.allocate(source.byteSize(), 64)).copyFrom(source);
+            return;
+        }
+        long at = offsets.computeIfAbsent(key, _ -> spilled.getAndAdd(bytes.remaining()));
+        try {
+            while (bytes.hasRemaining()) {
+                at += spill.write(bytes, at);
+            }
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    /**
+     * Reads a block. In memory the array lies on the stored block itself: it must be closed before the block is written again.
+     *
+     * @return [rows, hidden] on the manager's device
+     */
+    public NDArray get(int slot, int microBatch, int rows, int hiddenSize, NDManager manager) {
+        Shape shape = new Shape(rows, hiddenSize);
+        long key = key(slot, microBatch);
+        if (spill == null) {
+            return manager.create(blocks.get(key).asByteBuffer().order(ByteOrder.nativeOrder()), shape, compute);
+        }
+        int bytes = Math.toIntExact(shape.size() * (compute == DataType.FLOAT64 ? Double.BYTES : Float.BYTES));
+        try (Arena transfers = Arena.ofConfined(); Scratch scratch = new Scratch()) {
+            ByteBuffer transfer = transfers.allocate(bytes, 64).asByteBuffer().order(ByteOrder.nativeOrder());
+            long at = offsets.get(key);
+            while (transfer.hasRemaining()) {
+                int read = spill.read(transfer, at + transfer.position());
+                if (read < 0) {
+                    throw new IOException("spill file: ends at " + (at + transfer.position()) + " (expected: " + (at + bytes) + " bytes)");
+                }
+            }
+            return scratch.keep(manager.create(transfer.rewind(), shape, compute).duplicate());
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    private static long key(int slot, int microBatch) {
+        return (long) slot << 32 | microBatch;
+    }
+
+    @Override
+    public void close() {
+        arena.close();
+        if (spill != null) {
+            try {
+                spill.close();
+            } catch (IOException e) {
+                throw new UncheckedIOException(e);
+            }
+        }
+    }
+}

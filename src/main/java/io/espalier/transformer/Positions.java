@@ -1,0 +1,55 @@
+package io.espalier.transformer;
+
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDArrays;
+import ai.djl.ndarray.NDList;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.DataType;
+import ai.djl.ndarray.types.Shape;
+
+/**
+ * What depends on positions alone, for one sequence length S: the rotary tables (arXiv 2104.09864) and the causal mask.
+ *
+ * @param cos cosines of position * theta^(-2i/headDim), [1, S, 1, headDim / 2]
+ * @param sin sines of the same
+ * @param mask 0 where a query may look, minus infinity where it may not, [S, S]
+ */
+record Positions(NDArray cos, NDArray sin, NDArray mask) {
+
+    static Positions of(int length, int headDim, double theta, DataType compute, NDManager manager) {
+        int half = headDim / 2;
+        double[] cos = new double[length * half];
+        double[] sin = new double[length * half];
+        float[] mask = new float[length * length];
+        for (int t = 0; t < length; t++) {
+            for (int i = 0; i < half; i++) {
+                double angle = t * Math.pow(theta, -2.0 * i / headDim);
+                cos[t * half + i] = Math.cos(angle);
+                sin[t * half + i] = Math.sin(angle);
+            }
+            java.util.Arrays.fill(mask, t * length + t + 1, (t + 1) * length, Float.NEGATIVE_INFINITY);
+        }
+        Shape table = new Shape(1, length, 1, half);
+        try (Scratch scratch = new Scratch()) {
+            return new Positions(scratch.keep(manager.create(cos, table).toType(compute, false)),
+                    scratch.keep(manager.create(sin, table).toType(compute, false)),
+                    scratch.keep(manager.create(mask, new Shape(length, length)).toType(compute, false)));
+        }
+    }
+
+    /** Rotates the two halves of every head: {@code (x1, x2) -> (x1 cos - x2 sin, x2 cos + x1 sin)}; x is [B, S, heads, headDim]. */
+    NDArray rotate(NDArray x) {
+        NDList halves = x.split(2, 3);
+        NDArray x1 = halves.get(0);
+        NDArray x2 = halves.get(1);
+        return NDArrays.concat(new NDList(x1.mul(cos).sub(x2.mul(sin)), x2.mul(cos).add(x1.mul(sin))), 3);
+    }
+
+    /** The gradient of {@link #rotate}: rotation is orthogonal, so it is the rotation back. */
+    NDArray rotateBack(NDArray dy) {
+        NDList halves = dy.split(2, 3);
+        NDArray d1 = halves.get(0);
+        NDArray d2 = halves.get(1);
+        return NDArrays.concat(new NDList(d1.mul(cos).add(d2.mul(sin)), d2.mul(cos).sub(d1.mul(sin))), 3);
+    }
+}

@@ -1,0 +1,145 @@
+package io.espalier;
+
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.classes;
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.TreeSet;
+import java.util.stream.Stream;
+
+import com.tngtech.archunit.core.domain.JavaClass;
+import com.tngtech.archunit.core.domain.JavaClasses;
+import com.tngtech.archunit.core.importer.ClassFileImporter;
+import com.tngtech.archunit.core.importer.ImportOption;
+import org.junit.jupiter.api.Test;
+
+/** The plan of the house, held by the build: who may import whom, what each wing must not know, and what nothing may be called. */
+class HouseTest {
+
+    private static final String BASE = "io.espalier";
+
+    /** Room to the rooms it may import. Arrows point down; recipe and checkpoint are the ground that everybody above may stand on. */
+    private static final Map<String, Set<String>> MAY_IMPORT = Map.ofEntries(
+            Map.entry("worker", Set.of("job", "artifact", "pruning", "recipe")),
+            Map.entry("api", Set.of("job", "artifact", "catalog", "plan", "recipe")),
+            Map.entry("pruning", Set.of("method", "calibration", "plan", "evaluation", "transformer", "corpus", "checkpoint", "recipe")),
+            Map.entry("method", Set.of("calibration", "transformer", "checkpoint", "recipe")),
+            Map.entry("evaluation", Set.of("transformer", "corpus", "checkpoint", "recipe")),
+            Map.entry("calibration", Set.of("transformer", "corpus", "checkpoint", "recipe")),
+            Map.entry("plan", Set.of("checkpoint", "recipe")),
+            Map.entry("transformer", Set.of("checkpoint")),
+            Map.entry("corpus", Set.of("checkpoint", "recipe")),
+            Map.entry("job", Set.of("recipe")),
+            Map.entry("catalog", Set.of("checkpoint", "recipe")),
+            Map.entry("checkpoint", Set.of()),
+            Map.entry("artifact", Set.of()),
+            Map.entry("recipe", Set.of()),
+            Map.entry("platform", Set.of()));
+
+    private static final List<String> WORKSHOP = List.of("pruning", "method", "evaluation", "calibration", "plan", "transformer", "corpus",
+            "checkpoint");
+
+    private static final List<String> WITHOUT_TENSORS = List.of("worker", "api", "job", "catalog", "artifact", "recipe", "platform", "plan",
+            "checkpoint");
+
+    private final JavaClasses house = new ClassFileImporter().withImportOption(ImportOption.Predefined.DO_NOT_INCLUDE_TESTS)
+            .importPackages(BASE);
+
+    @Test
+    void everyRoomImportsOnlyTheRoomsThatThePlanAllows() {
+        Map<String, Set<String>> forbidden = new TreeMap<>();
+        for (JavaClass type : house) {
+            String room = room(type);
+            type.getDirectDependenciesFromSelf().stream().map(dependency -> dependency.getTargetClass().getBaseComponentType())
+                    .filter(target -> target.getPackageName().startsWith(BASE + ".")).map(HouseTest::room)
+                    .filter(other -> !other.equals(room) && !MAY_IMPORT.getOrDefault(room, Set.of()).contains(other))
+                    .forEach(other -> forbidden.computeIfAbsent(room, _ -> new TreeSet<>())
+                            .add(other + " (by " + type.getSimpleName() + ")"));
+        }
+        assertThat(forbidden).isEmpty();
+    }
+
+    @Test
+    void thePlanNamesExactlyTheRoomsThatStand() throws IOException {
+        try (Stream<Path> rooms = Files.list(Path.of("src/main/java/io/espalier"))) {
+            assertThat(rooms.filter(Files::isDirectory).map(room -> room.getFileName().toString()))
+                    .containsExactlyInAnyOrderElementsOf(MAY_IMPORT.keySet());
+        }
+    }
+
+    @Test
+    void theWorkshopKnowsNoSpringAndNoPersistence() {
+        noClasses().that().resideInAnyPackage(packages(WORKSHOP)).should().dependOnClassesThat()
+                .resideInAnyPackage("org.springframework..", "jakarta.persistence..", "org.hibernate..", "com.github.kagkarlsson..")
+                .check(house);
+    }
+
+    @Test
+    void theOfficeThePlanAndTheCheckpointKnowNoTensor() {
+        noClasses().that().resideInAnyPackage(packages(WITHOUT_TENSORS)).should().dependOnClassesThat().resideInAnyPackage("ai.djl..")
+                .check(house);
+    }
+
+    @Test
+    void theBasePackageIsADoormat() {
+        classes().that().resideInAPackage(BASE).should().haveSimpleName("EspalierApplication").check(house);
+    }
+
+    @Test
+    void everyRoomHasACharterAtItsDoor() throws IOException {
+        for (String room : MAY_IMPORT.keySet()) {
+            assertThat(Files.readString(Path.of("src/main/java/io/espalier", room, "package-info.java"))).as(room)
+                    .matches("(?s)/\\*\\* .+\\..*");
+        }
+    }
+
+    @Test
+    void noTypeHasANameWithoutMeaning() {
+        noClasses().that().resideInAPackage(BASE + "..").should().haveNameMatching(".*(Impl|Utils?|Helper|Manager|Mapper|Dto|DTO)")
+                .check(house);
+    }
+
+    @Test
+    void noSourceFileNamesARegistrysHostOrADevelopersMachine() throws IOException {
+        String machine = "/" + "work/|/" + "tmp/|/" + "root/|/" + "home/[a-z]";
+        String registry = "repo\\d?\\." + "maven|registry\\." + "npmjs|deb\\." + "debian|files\\." + "pythonhosted";
+        try (Stream<Path> files = Stream.of("src", "migrations", "pom.xml", "openapi.yaml", "README.md", ".ci").map(Path::of)
+                .filter(Files::exists).flatMap(HouseTest::walk)) {
+            List<Path> naming = files.filter(file -> file.toString().matches(".*\\.(java|xml|yaml|yml|md|sql|properties)|.*/run"))
+                    .filter(file -> read(file).lines().anyMatch(line -> line.matches(".*(" + machine + "|" + registry + ").*"))).toList();
+            assertThat(naming).isEmpty();
+        }
+    }
+
+    private static String[] packages(List<String> rooms) {
+        return rooms.stream().map(room -> BASE + "." + room + "..").toArray(String[]::new);
+    }
+
+    private static String room(JavaClass type) {
+        String below = type.getPackageName().substring(Math.min(type.getPackageName().length(), BASE.length() + 1));
+        return below.contains(".") ? below.substring(0, below.indexOf('.')) : below;
+    }
+
+    private static Stream<Path> walk(Path from) {
+        try {
+            return Files.walk(from).filter(Files::isRegularFile);
+        } catch (IOException e) {
+            throw new java.io.UncheckedIOException(e);
+        }
+    }
+
+    private static String read(Path file) {
+        try {
+            return Files.readString(file);
+        } catch (IOException e) {
+            throw new java.io.UncheckedIOException(e);
+        }
+    }
+}

@@ -1,0 +1,198 @@
+package io.espalier.calibration;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
+
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.EnumSet;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import java.util.concurrent.Callable;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+
+import ai.djl.Device;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.DataType;
+import io.espalier.calibration.ExpertStatistics.Slice;
+import io.espalier.checkpoint.Checkpoint;
+import io.espalier.checkpoint.ExpertTensors;
+import io.espalier.corpus.TokenWindows;
+import io.espalier.recipe.PhaseProgress;
+import io.espalier.transformer.Architecture;
+import io.espalier.transformer.AutogradTwin;
+import io.espalier.transformer.Compute;
+import io.espalier.transformer.Decoder;
+import io.espalier.transformer.KeptAtoms;
+import io.espalier.transformer.RandomModel;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/** The streamed sweep against whole-graph autograd, and its statistics as a monoid. */
+class SweepTest {
+
+    private static final EnumSet<Moment> BOTH = EnumSet.allOf(Moment.class);
+
+    private final List<Decoder> opened = new java.util.concurrent.CopyOnWriteArrayList<>();
+
+    @TempDir
+    Path directory;
+
+    @AfterEach
+    void closeDecoders() {
+        opened.forEach(Decoder::close);
+    }
+
+    @ParameterizedTest
+    @EnumSource(RandomModel.class)
+    void streamingInReverseEqualsWholeGraphAutograd(RandomModel model) {
+        TokenWindows windows = windows(3, 11);
+        try (Checkpoint checkpoint = Checkpoint.open(model.write(directory, 5));
+                NDManager manager = NDManager.newBaseManager(Device.cpu())) {
+            Map<String, AutogradTwin.Seen> seen = new HashMap<>();
+            double loss = 0;
+            AutogradTwin twin = new AutogradTwin(checkpoint, manager);
+            for (int[] ids : windows.ids()) {
+                loss += twin.run(ids, seen);
+            }
+            for (DataType compute : List.of(DataType.FLOAT64, DataType.FLOAT32)) {
+                double tolerance = compute == DataType.FLOAT64 ? 1e-10 : 1e-5;
+                ExpertStatistics statistics = sweep(checkpoint, windows, compute, Long.MAX_VALUE).run(PhaseProgress.IGNORED);
+                assertThat(statistics.meanLoss() * 30).isCloseTo(loss, within(tolerance * loss));
+                List<ExpertTensors> experts = Architecture.specOf(checkpoint).experts();
+                for (int e = 0; e < experts.size(); e++) {
+                    AutogradTwin.Seen twins = seen.get(experts.get(e).layer() + ":" + experts.get(e).expert());
+                    assertThat(statistics.routedTokens(e)).isEqualTo(twins.a().size());
+                    if (!twins.a().isEmpty()) {
+                        assertClose(statistics.mean(Moment.ACTIVATION_SQUARED, e), meanSquare(twins.a()), tolerance);
+                        assertClose(statistics.mean(Moment.GRADIENT_SQUARED, e), meanSquare(twins.da()), tolerance);
+                    }
+                }
+            }
+        }
+    }
+
+    @Test
+    void statesInASpillFileGiveTheSameBitsAsStatesInMemory() {
+        TokenWindows windows = windows(4, 16);
+        try (Checkpoint checkpoint = Checkpoint.open(RandomModel.QWEN3_MOE.write(directory.resolve("model"), 5))) {
+            ExpertStatistics inMemory = sweep(checkpoint, windows, DataType.FLOAT32, Long.MAX_VALUE).run(PhaseProgress.IGNORED);
+            ExpertStatistics spilled = sweep(checkpoint, windows, DataType.FLOAT32, 0).run(PhaseProgress.IGNORED);
+            assertSame(spilled, inMemory);
+            assertThat(directory.toFile().list()).containsExactly("model");
+        }
+    }
+
+    @Test
+    void slicesMergedInAnyOrderGiveTheBitsOfTheWhole() {
+        TokenWindows windows = windows(300, 64);
+        try (Checkpoint checkpoint = Checkpoint.open(RandomModel.DEEPSEEK.write(directory, 5))) {
+            Sweep sweep = sweep(checkpoint, windows, DataType.FLOAT32, Long.MAX_VALUE);
+            int step = sweep.windowsPerBatch();
+            ExpertStatistics whole = sweep.run(PhaseProgress.IGNORED);
+            ExpertStatistics first = sweep.run(new Slice(0, 3 * step), PhaseProgress.IGNORED);
+            ExpertStatistics second = sweep.run(new Slice(3 * step, 5 * step), PhaseProgress.IGNORED);
+            ExpertStatistics third = sweep.run(new Slice(5 * step, 300), PhaseProgress.IGNORED);
+            assertSame(first.merge(second).merge(third), whole);
+            assertSame(third.merge(first.merge(second)), whole);
+            assertSame(second.merge(third.merge(first)), whole);
+        }
+    }
+
+    @Test
+    void theNumberOfLanesDoesNotChangeABit() {
+        TokenWindows windows = windows(200, 64);
+        try (Checkpoint checkpoint = Checkpoint.open(RandomModel.QWEN2_MOE.write(directory, 5))) {
+            ExpertStatistics alone = sweep(checkpoint, windows, DataType.FLOAT32, Long.MAX_VALUE, 1).run(PhaseProgress.IGNORED);
+            ExpertStatistics together = sweep(checkpoint, windows, DataType.FLOAT32, Long.MAX_VALUE, 5).run(PhaseProgress.IGNORED);
+            assertSame(together, alone);
+            assertThat(together.meanLoss()).isEqualTo(alone.meanLoss());
+        }
+    }
+
+    @Test
+    void statisticsSurviveBeingWrittenAndRead() {
+        try (Checkpoint checkpoint = Checkpoint.open(RandomModel.MIXTRAL.write(directory, 5))) {
+            ExpertStatistics statistics = sweep(checkpoint, windows(2, 9), DataType.FLOAT32, Long.MAX_VALUE).run(PhaseProgress.IGNORED);
+            Path file = directory.resolve("statistics.safetensors");
+            statistics.write(file);
+            ExpertStatistics read = ExpertStatistics.read(file);
+            assertSame(read, statistics);
+            assertThat(read.fingerprint()).isEqualTo(statistics.fingerprint());
+            assertThat(read.meanLoss()).isEqualTo(statistics.meanLoss());
+            assertThatThrownBy(() -> read.merge(statistics)).isInstanceOf(IllegalArgumentException.class)
+                    .hasMessageContaining("would count twice");
+            ExpertStatistics foreign = ExpertStatistics.zero("another", new int[]{1}, BOTH);
+            assertThatThrownBy(() -> read.merge(foreign)).hasMessageContaining("another")
+                    .hasMessageContaining("statistics of one calibration");
+        }
+    }
+
+    @Test
+    void twoThreadsSweepAtOnceWithoutDisturbingEachOther() throws Exception {
+        TokenWindows windows = windows(4, 16);
+        try (Checkpoint checkpoint = Checkpoint.open(RandomModel.OLMOE.write(directory, 5));
+                ExecutorService pool = Executors.newFixedThreadPool(2)) {
+            ExpertStatistics alone = sweep(checkpoint, windows, DataType.FLOAT32, Long.MAX_VALUE).run(PhaseProgress.IGNORED);
+            Callable<ExpertStatistics> task = () -> sweep(checkpoint, windows, DataType.FLOAT32, Long.MAX_VALUE).run(PhaseProgress.IGNORED);
+            for (Future<ExpertStatistics> each : pool.invokeAll(java.util.Collections.nCopies(6, task))) {
+                assertSame(each.get(), alone);
+            }
+        }
+    }
+
+    private Sweep sweep(Checkpoint checkpoint, TokenWindows windows, DataType compute, long statesMemory) {
+        return sweep(checkpoint, windows, compute, statesMemory, 2);
+    }
+
+    private Sweep sweep(Checkpoint checkpoint, TokenWindows windows, DataType compute, long statesMemory, int lanes) {
+        Decoder decoder = Decoder.open(checkpoint, Architecture.specOf(checkpoint), KeptAtoms.ALL,
+                new Compute(Device.cpu(), compute, lanes));
+        opened.add(decoder);
+        return new Sweep(decoder, windows, BOTH, "test", statesMemory, directory);
+    }
+
+    private static TokenWindows windows(int count, int length) {
+        Random random = new Random(count);
+        int[][] ids = new int[count][];
+        for (int i = 0; i < count; i++) {
+            ids[i] = random.ints(length, 0, 50).toArray();
+        }
+        return TokenWindows.of(ids);
+    }
+
+    private static double[] meanSquare(List<double[]> rows) {
+        double[] mean = new double[rows.get(0).length];
+        for (double[] row : rows) {
+            for (int k = 0; k < mean.length; k++) {
+                mean[k] += row[k] * row[k] / rows.size();
+            }
+        }
+        return mean;
+    }
+
+    private static void assertClose(double[] given, double[] expected, double tolerance) {
+        double largest = Arrays.stream(expected).max().orElse(0);
+        for (int k = 0; k < expected.length; k++) {
+            assertThat(given[k]).isCloseTo(expected[k], within(tolerance * largest));
+        }
+    }
+
+    private static void assertSame(ExpertStatistics given, ExpertStatistics expected) {
+        assertThat(given.tokens()).isEqualTo(expected.tokens());
+        for (int e = 0; e < expected.experts(); e++) {
+            assertThat(given.routedTokens(e)).isEqualTo(expected.routedTokens(e));
+            for (Moment moment : BOTH) {
+                assertThat(given.mean(moment, e)).isEqualTo(expected.mean(moment, e));
+            }
+        }
+    }
+}

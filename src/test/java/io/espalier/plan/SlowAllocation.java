@@ -1,0 +1,97 @@
+package io.espalier.plan;
+
+import java.math.BigDecimal;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Comparator;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.stream.Collectors;
+
+import io.espalier.plan.Allocation.Granularity;
+
+/** The ragged allocation as one would explain it: lists of objects, sorted by comparators, one competition after the other. */
+final class SlowAllocation {
+
+    private record Atom(int expert, int index, double score) {}
+
+    private record Unit(int expert, List<Atom> atoms) {
+        double mean() {
+            return atoms.stream().mapToDouble(Atom::score).sum() / atoms.size();
+        }
+    }
+
+    private SlowAllocation() {}
+
+    /** Kept atoms by (layer, expert), or {@code null} when the budget cannot be reached. Costs are the experts' parameters per atom. */
+    static List<List<Integer>> kept(Allocation order, List<ExpertScores> experts, BigDecimal costToRemove) {
+        long allCost = experts.stream().mapToLong(e -> e.parametersPerAtom() * e.scores().length).sum();
+        Map<Integer, List<Unit>> left = new TreeMap<>();
+        Map<Object, List<Integer>> competitions = new LinkedHashMap<>();
+        for (int e = 0; e < experts.size(); e++) {
+            left.put(e, units(e, experts.get(e), order.alignment()));
+            Object competition = switch (order.scope()) {
+                case GLOBAL -> "model";
+                case LAYER -> experts.get(e).layer();
+                case EXPERT -> "expert " + e;
+            };
+            competitions.computeIfAbsent(competition, any -> new ArrayList<>()).add(e);
+        }
+        for (List<Integer> members : competitions.values()) {
+            long cost = members.stream().mapToLong(e -> experts.get(e).parametersPerAtom() * experts.get(e).scores().length).sum();
+            // removed / cost >= costToRemove / allCost, without a division
+            BigDecimal threshold = costToRemove.multiply(BigDecimal.valueOf(cost));
+            List<List<Unit>> candidates = candidates(order, experts, members, left);
+            while (BigDecimal.valueOf(removed(experts, members, left)).multiply(BigDecimal.valueOf(allCost)).compareTo(threshold) < 0) {
+                if (candidates.isEmpty()) {
+                    return null;
+                }
+                List<Unit> going = candidates.removeFirst();
+                left.get(going.getFirst().expert).removeAll(going);
+            }
+        }
+        return left.values().stream()
+                .map(units -> units.stream().flatMap(unit -> unit.atoms.stream()).map(Atom::index).sorted().toList()).toList();
+    }
+
+    private static List<Unit> units(int e, ExpertScores expert, int alignment) {
+        List<Atom> atoms = new ArrayList<>();
+        for (int k = 0; k < expert.scores().length; k++) {
+            atoms.add(new Atom(e, k, expert.scores()[k]));
+        }
+        atoms.sort(Comparator.comparingDouble(Atom::score).thenComparingInt(Atom::index));
+        List<Unit> units = new ArrayList<>();
+        for (int at = atoms.size() % alignment; at < atoms.size(); at += alignment) {
+            units.add(new Unit(e, atoms.subList(at, at + alignment)));
+        }
+        return units;
+    }
+
+    /** What may go, in the order in which it goes. */
+    private static List<List<Unit>> candidates(Allocation order, List<ExpertScores> experts, List<Integer> members,
+            Map<Integer, List<Unit>> left) {
+        List<List<Unit>> candidates = new ArrayList<>();
+        List<List<Unit>> removable = new ArrayList<>();
+        for (int e : members) {
+            List<Unit> units = left.get(e);
+            removable.add(List.copyOf(units.subList(0, Math.max(0, units.size() - (order.allowEmptyExperts() ? 0 : 1)))));
+        }
+        if (order.granularity() == Granularity.EXPERT) {
+            Map<Integer, Double> means = members.stream()
+                    .collect(Collectors.toMap(e -> e, e -> Arrays.stream(experts.get(e).scores()).average().orElseThrow()));
+            removable.stream().filter(units -> !units.isEmpty())
+                    .sorted(Comparator.comparingDouble((List<Unit> units) -> means.get(units.getFirst().expert))).forEach(candidates::add);
+        } else {
+            removable.stream().flatMap(List::stream).sorted(Comparator.comparingDouble(Unit::mean))
+                    .forEach(unit -> candidates.add(List.of(unit)));
+        }
+        return candidates;
+    }
+
+    private static long removed(List<ExpertScores> experts, List<Integer> members, Map<Integer, List<Unit>> left) {
+        return members.stream().mapToLong(e -> experts.get(e).parametersPerAtom()
+                * (experts.get(e).scores().length - left.get(e).stream().mapToInt(unit -> unit.atoms.size()).sum())).sum();
+    }
+}

@@ -1,0 +1,223 @@
+package io.espalier.pruning;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
+
+import java.io.IOException;
+import java.math.BigDecimal;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+
+import io.espalier.checkpoint.Checkpoint;
+import io.espalier.checkpoint.SafetensorsFile;
+import io.espalier.corpus.Corpus;
+import io.espalier.corpus.TokenWindows;
+import io.espalier.corpus.Windowing;
+import io.espalier.evaluation.Perplexity;
+import io.espalier.plan.KeepPlan;
+import io.espalier.recipe.Budget;
+import io.espalier.recipe.Budget.RatioOf;
+import io.espalier.recipe.Calibration;
+import io.espalier.recipe.CorpusRef;
+import io.espalier.recipe.Evaluation;
+import io.espalier.recipe.Layout;
+import io.espalier.recipe.MethodChoice;
+import io.espalier.recipe.MethodName;
+import io.espalier.recipe.Phase;
+import io.espalier.recipe.PhaseProgress;
+import io.espalier.recipe.Progress;
+import io.espalier.recipe.PruningRecipe;
+import io.espalier.transformer.Architecture;
+import io.espalier.transformer.Compute;
+import io.espalier.transformer.Decoder;
+import io.espalier.transformer.Fixture;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+
+/** Whole runs on the trained fixture models, against what the official implementation kept and measured. */
+class PruningRunTest {
+
+    private static final ComputeDevice CPU = new ComputeDevice("cpu");
+
+    @TempDir
+    Path directory;
+
+    @ParameterizedTest
+    @CsvSource({"QWEN2_MOE, 0.2", "QWEN2_MOE, 0.25", "QWEN2_MOE, 0.4", "QWEN2_MOE, 0.5", "DEEPSEEK_MOE, 0.2", "DEEPSEEK_MOE, 0.25",
+            "DEEPSEEK_MOE, 0.4", "DEEPSEEK_MOE, 0.5"})
+    void heaprKeepsTheReferencesAtomsAndReachesItsPerplexities(Fixture fixture, BigDecimal ratio) throws IOException {
+        PruningRecipe recipe = recipe(fixture, MethodChoice.of(MethodName.HEAPR), ratio, Layout.RAGGED, true, false);
+        PruningRun.Outcome outcome = run(fixture, recipe);
+        JsonNode reference = JsonMapper.shared().readTree(fixture.reference("ppl.json").toFile());
+        assertThat(outcome.result().perplexity().before()).isCloseTo(reference.get("ppl_test").doubleValue(), within(0.01));
+        assertThat(outcome.result().perplexity().after())
+                .isCloseTo(reference.get("pruned").get(ratio.toPlainString()).get("heapr_identity").doubleValue(), within(0.01));
+        KeepPlan plan = KeepPlan.fromJson(Files.readString(outcome.artifact().resolve("pruning-plan.json")));
+        assertThat(mask(plan)).isEqualTo(keptByReference(fixture, ratio));
+        assertThat(outcome.result().achieved().atomsRemoved()).isEqualTo(plan.removedAtoms());
+    }
+
+    @ParameterizedTest
+    @CsvSource({"MAGNITUDE, magnitude, 0.25", "MAGNITUDE, magnitude, 0.5", "ACTIVATION, act_norm, 0.25", "ACTIVATION, act_norm, 0.5",
+            "FREQUENCY, expert_drop_zero, 0.25", "FREQUENCY, expert_drop_zero, 0.5"})
+    void theBaselinesReachTheirReferencePerplexities(MethodName method, String column, BigDecimal ratio) {
+        for (Fixture fixture : List.of(Fixture.QWEN2_MOE, Fixture.DEEPSEEK_MOE)) {
+            PruningRecipe recipe = recipe(fixture, MethodChoice.of(method), ratio, Layout.RAGGED, true, false);
+            PruningRun.Outcome outcome = run(fixture, recipe);
+            double expected = JsonMapper.shared().readTree(fixture.reference("ppl.json").toFile()).get("pruned").get(ratio.toPlainString())
+                    .get(column).doubleValue();
+            assertThat(outcome.result().perplexity().after()).as("%s", fixture).isCloseTo(expected, within(0.01));
+        }
+    }
+
+    @Test
+    void weighingByTokenCountReachesTheReferencePerplexity() {
+        MethodChoice weighed = new MethodChoice(MethodName.HEAPR, null, null, BigDecimal.ONE, null);
+        PruningRun.Outcome outcome = run(Fixture.QWEN2_MOE,
+                recipe(Fixture.QWEN2_MOE, weighed, new BigDecimal("0.5"), Layout.RAGGED, true, false));
+        assertThat(outcome.result().perplexity().after()).isCloseTo(46.26350916533922, within(0.01));
+    }
+
+    @ParameterizedTest
+    @CsvSource({"QWEN2_MOE, RAGGED, 1", "QWEN2_MOE, RAGGED, 32", "QWEN2_MOE, UNIFORM, 8", "DEEPSEEK_MOE, RAGGED, 8",
+            "DEEPSEEK_MOE, UNIFORM, 1",
+            "DEEPSEEK_MOE, UNIFORM, 32"})
+    void theWrittenModelComputesWhatTheMaskedOriginalComputes(Fixture fixture, Layout layout, int alignment) throws IOException {
+        PruningRecipe order = recipe(fixture, MethodChoice.of(MethodName.MAGNITUDE), new BigDecimal("0.3"), layout, false, false);
+        PruningRecipe recipe = new PruningRecipe(order.model(), order.method(), order.calibration(), order.budget(), layout, alignment,
+                false,
+                order.evaluation());
+        PruningRun.Outcome outcome = run(fixture, recipe);
+        KeepPlan plan = KeepPlan.fromJson(Files.readString(outcome.artifact().resolve("pruning-plan.json")));
+        try (Checkpoint original = Checkpoint.open(fixture.model());
+                Decoder masked = Decoder.open(original, Architecture.specOf(original), PruningRun.keeping(plan), Compute.cpu())) {
+            TokenWindows windows = Corpus.windows(CorpusRef.at(fixture.reference("test_ids.safetensors").toAbsolutePath().toString()), null,
+                    new Windowing.Strided(16, 256), masked.spec().vocabSize());
+            double expected = Perplexity.measure(masked, windows, Long.MAX_VALUE, directory, PhaseProgress.IGNORED).value();
+            assertThat(outcome.result().perplexity().after()).isCloseTo(expected, within(1e-3));
+        }
+        assertThat(plan.experts()).allMatch(expert -> expert.keptWidth() % alignment == 0 && expert.keptWidth() > 0);
+        if (layout == Layout.UNIFORM) {
+            JsonNode config = JsonMapper.shared().readTree(outcome.artifact().resolve("config.json").toFile());
+            assertThat(config.get("moe_intermediate_size").intValue()).isEqualTo(plan.minWidth()).isEqualTo(plan.maxWidth());
+        }
+    }
+
+    @Test
+    void theSameOrderTwiceGivesTheSameBytes() {
+        PruningRecipe recipe = recipe(Fixture.DEEPSEEK_MOE, MethodChoice.of(MethodName.HEAPR), new BigDecimal("0.37"), Layout.RAGGED, false,
+                true);
+        PruningRun.Outcome first = run(Fixture.DEEPSEEK_MOE, recipe);
+        PruningRun.Outcome second = run(Fixture.DEEPSEEK_MOE, recipe);
+        assertThat(second.result()).isEqualTo(first.result());
+        assertThat(second.result().digests().artifact()).isNotNull();
+        assertThat(second.summary()).isEqualTo(first.summary());
+    }
+
+    @ParameterizedTest
+    @EnumSource(RatioOf.class)
+    void theBudgetIsReachedInTheUnitItWasOrderedIn(RatioOf ratioOf) {
+        PruningRecipe order = recipe(Fixture.QWEN2_MOE, MethodChoice.of(MethodName.RANDOM), new BigDecimal("0.3"), Layout.RAGGED, false,
+                false);
+        PruningRecipe recipe = new PruningRecipe(order.model(), order.method(), order.calibration(),
+                new Budget(new BigDecimal("0.3"), ratioOf), order.layout(), 1, false, null);
+        PruningRun.Outcome outcome = run(Fixture.QWEN2_MOE, recipe);
+        double achieved = switch (ratioOf) {
+            case ROUTED_ATOMS -> outcome.result().achieved().routedAtomRatio();
+            case TOTAL_PARAMETERS -> outcome.result().achieved().totalParameterRatio();
+            case BYTES -> outcome.result().achieved().byteRatio();
+        };
+        assertThat(achieved).isBetween(0.3, 0.3 + 1.0 / 6000);
+        assertThat(outcome.result().perplexity()).isNull();
+        assertThat(outcome.result().coverage()).isNull();
+    }
+
+    @Test
+    void aRandomControlIsMeasuredAtTheSameBudget() {
+        PruningRun.Outcome outcome = run(Fixture.QWEN2_MOE,
+                recipe(Fixture.QWEN2_MOE, MethodChoice.of(MethodName.HEAPR), new BigDecimal("0.5"), Layout.RAGGED, false, true));
+        assertThat(outcome.result().perplexity().randomControl()).isGreaterThan(outcome.result().perplexity().after() + 5);
+        assertThat(outcome.result().predictedLossChange()).isPositive();
+    }
+
+    @Test
+    void progressNeverFallsAndVisitsEveryPhaseInOrder() {
+        List<Progress.Tick> ticks = new ArrayList<>();
+        List<String> notes = new ArrayList<>();
+        run(Fixture.QWEN2_MOE,
+                recipe(Fixture.QWEN2_MOE, MethodChoice.of(MethodName.HEAPR), new BigDecimal("0.5"), Layout.RAGGED, false, true),
+                new Progress() {
+                    @Override
+                    public boolean tick(Tick tick) {
+                        ticks.add(tick);
+                        return true;
+                    }
+
+                    @Override
+                    public void note(String type, String message, Map<String, Object> data) {
+                        notes.add(type);
+                    }
+                });
+        assertThat(ticks).isSortedAccordingTo((a, b) -> Double.compare(a.percent(), b.percent()));
+        assertThat(ticks.stream().map(Progress.Tick::phase).distinct()).containsExactly(Phase.OPEN, Phase.CALIBRATE, Phase.SCORE,
+                Phase.PLAN,
+                Phase.CUT, Phase.CHECK);
+        assertThat(ticks.stream().filter(t -> t.phase() == Phase.CALIBRATE)).allMatch(t -> t.tokensPerSecond() > 0 && t.layers() == 4);
+        assertThat(notes).containsExactly("model_opened", "calibrated", "planned", "measured");
+    }
+
+    private PruningRun.Outcome run(Fixture fixture, PruningRecipe recipe) {
+        return run(fixture, recipe, Progress.IGNORED);
+    }
+
+    private PruningRun.Outcome run(Fixture fixture, PruningRecipe recipe, Progress progress) {
+        try {
+            Path work = Files.createTempDirectory(directory, "run");
+            return PruningRun.execute(new PruningRun.Inputs(recipe, fixture.model(), recipe.calibration().corpus(),
+                    recipe.evaluation() == null ? null : recipe.evaluation().corpus(), work), CPU, progress);
+        } catch (IOException e) {
+            throw new java.io.UncheckedIOException(e);
+        }
+    }
+
+    /** The reference's own calibration tokens, and all of its test windows or the first few. */
+    private static PruningRecipe recipe(Fixture fixture, MethodChoice method, BigDecimal ratio, Layout layout, boolean allWindows,
+            boolean control) {
+        int windows = !allWindows ? 16 : fixture == Fixture.QWEN2_MOE ? 63 : 65;
+        return new PruningRecipe("fixture", method,
+                new Calibration(CorpusRef.at(fixture.reference("calib_ids.safetensors").toAbsolutePath().toString()), 32, 256, 0L),
+                new Budget(ratio, RatioOf.ROUTED_ATOMS), layout, 1, method.name() == MethodName.FREQUENCY,
+                new Evaluation(CorpusRef.at(fixture.reference("test_ids.safetensors").toAbsolutePath().toString()), windows, 256, control));
+    }
+
+    private static boolean[] mask(KeepPlan plan) {
+        boolean[] mask = new boolean[(int) plan.atoms()];
+        int from = 0;
+        for (KeepPlan.Expert expert : plan.experts()) {
+            for (int atom : expert.kept()) {
+                mask[from + atom] = true;
+            }
+            from += expert.width();
+        }
+        return mask;
+    }
+
+    private static boolean[] keptByReference(Fixture fixture, BigDecimal ratio) {
+        try (SafetensorsFile masks = SafetensorsFile.open(fixture.reference("keep_masks.safetensors"))) {
+            long[] kept = masks.longs("keep_" + ratio.toPlainString());
+            boolean[] mask = new boolean[kept.length];
+            for (int i = 0; i < kept.length; i++) {
+                mask[i] = kept[i] == 1;
+            }
+            return mask;
+        }
+    }
+}

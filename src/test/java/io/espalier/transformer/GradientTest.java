@@ -1,0 +1,99 @@
+package io.espalier.transformer;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
+
+import java.nio.file.Path;
+import java.util.Random;
+
+import ai.djl.Device;
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.Shape;
+import io.espalier.checkpoint.Checkpoint;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/** Every hand-written backward against central differences, in float64. */
+class GradientTest {
+
+    private static final double STEP = 1e-5;
+
+    @Test
+    void theExpertsBackwardEqualsFiniteDifferencesElementByElement() {
+        Random random = new Random(7);
+        try (NDManager manager = NDManager.newBaseManager(Device.cpu())) {
+            int hidden = 7;
+            int width = 5;
+            int tokens = 3;
+            GatedMlp expert = new GatedMlp(gaussian(manager, random, width, hidden), gaussian(manager, random, width, hidden),
+                    gaussian(manager, random, hidden, width));
+            NDArray x = gaussian(manager, random, tokens, hidden);
+            NDArray de = gaussian(manager, random, tokens, hidden);
+            GatedMlp.Tape tape = expert.record(x);
+            NDArray da = expert.activationGradient(de);
+            double[] dx = expert.inputGradient(tape, da).toDoubleArray();
+            double[] values = x.toDoubleArray();
+            double worst = 0;
+            for (int i = 0; i < values.length; i++) {
+                double difference = (along(expert, values, i, STEP, de) - along(expert, values, i, -STEP, de)) / (2 * STEP);
+                worst = Math.max(worst, Math.abs(difference - dx[i]) / (1 + Math.abs(dx[i])));
+            }
+            assertThat(worst).isLessThan(1e-8);
+            // the gradient at the down projection's input is W_d' dE, and a is what the forward pass computes
+            assertThat(tape.a().toDoubleArray()).containsExactly(expert.activations(x).toDoubleArray());
+        }
+    }
+
+    private static double along(GatedMlp expert, double[] values, int i, double step, NDArray de) {
+        double[] moved = values.clone();
+        moved[i] += step;
+        NDArray x = de.getManager().create(moved, de.getShape());
+        return expert.project(expert.activations(x)).mul(de).sum().getDouble();
+    }
+
+    @ParameterizedTest
+    @EnumSource(RandomModel.class)
+    void everyLayersBackwardEqualsFiniteDifferences(RandomModel model, @TempDir Path directory) {
+        try (Checkpoint checkpoint = Checkpoint.open(model.write(directory, 11));
+                Decoder decoder = Decoder.open(checkpoint, Architecture.specOf(checkpoint), KeptAtoms.ALL, Compute.checking())) {
+            Random random = new Random(3);
+            TokenBatch batch = TokenBatch.of(new int[][]{ids(random, 9), ids(random, 9)});
+            int hidden = decoder.spec().hiddenSize();
+            for (int l = 0; l < decoder.spec().layers().size(); l++) {
+                DecoderLayer layer = decoder.layer(l);
+                NDArray x = gaussian(decoder.manager(), random, 18, hidden);
+                NDArray dy = gaussian(decoder.manager(), random, 18, hidden);
+                NDArray direction = gaussian(decoder.manager(), random, 18, hidden);
+                int[] selected = layer.forward(x, batch, ExpertObserver.NONE).selected();
+                double analytic = layer.backward(x, dy, batch, selected, ExpertObserver.NONE).mul(direction).sum().getDouble();
+                double step = 1e-6;
+                double ahead = layer.forward(x.add(direction.mul(step)), batch, ExpertObserver.NONE).y().mul(dy).sum().getDouble();
+                double behind = layer.forward(x.sub(direction.mul(step)), batch, ExpertObserver.NONE).y().mul(dy).sum().getDouble();
+                double difference = (ahead - behind) / (2 * step);
+                assertThat(difference).as("layer %d", l).isCloseTo(analytic, within(1e-6 * (1 + Math.abs(analytic))));
+            }
+            NDArray x = gaussian(decoder.manager(), random, 18, hidden);
+            NDArray direction = gaussian(decoder.manager(), random, 18, hidden);
+            Head head = decoder.head();
+            double analytic = head.loss(x, batch, true).dx().mul(direction).sum().getDouble();
+            double difference = (head.loss(x.add(direction.mul(STEP)), batch, false).negativeLogLikelihood()
+                    - head.loss(x.sub(direction.mul(STEP)), batch, false).negativeLogLikelihood()) / (2 * STEP);
+            assertThat(difference).as("head").isCloseTo(analytic, within(1e-6 * (1 + Math.abs(analytic))));
+        }
+    }
+
+    private static int[] ids(Random random, int length) {
+        return random.ints(length, 0, 50).toArray();
+    }
+
+    private static NDArray gaussian(NDManager manager, Random random, int rows, int columns) {
+        double[] values = new double[rows * columns];
+        for (int i = 0; i < values.length; i++) {
+            values[i] = random.nextGaussian();
+        }
+        return manager.create(values, new Shape(rows, columns));
+    }
+}
