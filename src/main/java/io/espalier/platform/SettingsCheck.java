@@ -3,16 +3,21 @@ package io.espalier.platform;
 import java.util.ArrayList;
 import java.util.List;
 
-import org.springframework.beans.BeansException;
-import org.springframework.beans.factory.BeanCreationException;
+import jakarta.validation.Validation;
+import jakarta.validation.ValidatorFactory;
+
 import org.springframework.beans.factory.config.BeanFactoryPostProcessor;
 import org.springframework.beans.factory.config.ConfigurableListableBeanFactory;
 import org.springframework.boot.context.properties.ConfigurationProperties;
 import org.springframework.boot.context.properties.bind.BindException;
+import org.springframework.boot.context.properties.bind.Bindable;
+import org.springframework.boot.context.properties.bind.Binder;
 import org.springframework.boot.context.properties.bind.validation.BindValidationException;
+import org.springframework.boot.context.properties.bind.validation.ValidationBindHandler;
 import org.springframework.core.env.Environment;
 import org.springframework.stereotype.Component;
 import org.springframework.validation.FieldError;
+import org.springframework.validation.beanvalidation.SpringValidatorAdapter;
 
 /** Binds the settings of all rooms before anything else starts, so that everything that is wrong with them is said at once. */
 @Component
@@ -20,18 +25,23 @@ class SettingsCheck implements BeanFactoryPostProcessor {
 
     @Override
     public void postProcessBeanFactory(ConfigurableListableBeanFactory beans) {
+        Environment environment = beans.getBean(Environment.class);
         List<String> problems = new ArrayList<>();
-        for (String name : beans.getBeanNamesForAnnotation(ConfigurationProperties.class)) {
-            Class<?> type = beans.getType(name, false);
-            if (type != null && type.getName().startsWith("io.espalier.")) {
-                try {
-                    beans.getBean(name);
-                } catch (BeanCreationException e) {
-                    problems.addAll(problems(e));
+        // why not simply ask for the beans: their messages need a context that is further on, and by then the database is starting
+        try (ValidatorFactory factory = Validation.buildDefaultValidatorFactory()) {
+            SpringValidatorAdapter validator = new SpringValidatorAdapter(factory.getValidator());
+            for (String name : beans.getBeanNamesForAnnotation(ConfigurationProperties.class)) {
+                Class<?> type = beans.getType(name, false);
+                if (type != null && type.getName().startsWith("io.espalier.")) {
+                    String prefix = type.getAnnotation(ConfigurationProperties.class).value();
+                    try {
+                        Binder.get(environment).bindOrCreate(prefix, Bindable.of(type), new ValidationBindHandler(validator));
+                    } catch (BindException e) {
+                        problems.addAll(problems(e));
+                    }
                 }
             }
         }
-        Environment environment = beans.getBean(Environment.class);
         if ("external".equalsIgnoreCase(environment.getProperty("espalier.database.mode"))
                 && environment.getProperty("spring.datasource.url", "").isBlank()) {
             problems.add("spring.datasource.url: missing (expected: a JDBC address, because espalier.database.mode is external)");
@@ -43,7 +53,7 @@ class SettingsCheck implements BeanFactoryPostProcessor {
         }
     }
 
-    private static List<String> problems(BeansException failure) {
+    private static List<String> problems(BindException failure) {
         for (Throwable t = failure; t != null; t = t.getCause()) {
             if (t instanceof BindValidationException invalid) {
                 String prefix = invalid.getValidationErrors().getName() + ".";

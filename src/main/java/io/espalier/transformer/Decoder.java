@@ -3,9 +3,8 @@ package io.espalier.transformer;
 import java.lang.foreign.MemorySegment;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
 
-import ai.djl.Device;
-import ai.djl.engine.Engine;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
@@ -15,8 +14,8 @@ import io.espalier.checkpoint.Tensor;
 import io.espalier.transformer.DecoderSpec.LayerSpec;
 
 /**
- * A decoder model opened for streaming: one part (a layer or the head) has its weights in memory at a time, whatever the size of the model. Belongs to
- * one thread; several decoders may work on several threads at once, because nothing here uses the engine's global gradient collector.
+ * A decoder model opened for streaming: one part (a layer or the head) has its weights in memory at a time, whatever the size of the model. Parts are
+ * loaded by one thread, and then used by all lanes; several decoders may work at once, because nothing here uses the engine's global gradient collector.
  */
 public final class Decoder implements AutoCloseable {
 
@@ -25,14 +24,16 @@ public final class Decoder implements AutoCloseable {
     private final DataType compute;
     private final NDManager manager;
     private final Weights weights;
-    private final Map<Integer, Positions> positions = new HashMap<>();
+    private final Lanes lanes;
+    private final Map<Integer, Positions> positions = new ConcurrentHashMap<>();
 
-    private Decoder(Checkpoint checkpoint, DecoderSpec spec, KeptAtoms kept, Device device, DataType compute) {
+    private Decoder(Checkpoint checkpoint, DecoderSpec spec, KeptAtoms kept, Compute compute) {
         this.checkpoint = checkpoint;
         this.spec = spec;
-        this.compute = compute;
-        this.manager = NDManager.newBaseManager(device);
-        this.weights = new Weights(checkpoint, kept, device, compute, largestPart(spec, compute == DataType.FLOAT64));
+        this.compute = compute.type();
+        this.manager = NDManager.newBaseManager(compute.device());
+        this.weights = new Weights(checkpoint, kept, compute.device(), this.compute, largestPart(spec, this.compute == DataType.FLOAT64));
+        this.lanes = new Lanes(compute.lanes());
     }
 
     /**
@@ -41,12 +42,11 @@ public final class Decoder implements AutoCloseable {
      * @param checkpoint stays the caller's to close, after this
      * @param spec of the checkpoint
      * @param kept the atoms that take part
-     * @param device where the arithmetic happens
-     * @param compute FLOAT32, or FLOAT64 for checking gradients
+     * @param compute where and how the arithmetic happens
      */
-    public static Decoder open(Checkpoint checkpoint, DecoderSpec spec, KeptAtoms kept, Device device, DataType compute) {
-        Engine.getInstance();
-        return new Decoder(checkpoint, spec, kept, device, compute);
+    public static Decoder open(Checkpoint checkpoint, DecoderSpec spec, KeptAtoms kept, Compute compute) {
+        Torch.start();
+        return new Decoder(checkpoint, spec, kept, compute);
     }
 
     public DecoderSpec spec() {
@@ -56,6 +56,11 @@ public final class Decoder implements AutoCloseable {
     /** FLOAT32 or FLOAT64. */
     public DataType compute() {
         return compute;
+    }
+
+    /** The cores that micro-batches are spread over. */
+    public Lanes lanes() {
+        return lanes;
     }
 
     /** Where activations belong. */
@@ -124,6 +129,7 @@ public final class Decoder implements AutoCloseable {
 
     @Override
     public void close() {
+        lanes.close();
         weights.close();
         manager.close();
     }

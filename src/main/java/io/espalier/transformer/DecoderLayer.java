@@ -94,7 +94,8 @@ public final class DecoderLayer {
             Positions positions = decoder.positions(batch.sequenceLength());
             // forward was h = x + attention(n1), n1 = norm1(x)
             NDArray n1 = norm1.forward(x);
-            NDArray h = attention.forward(n1, batch.sequences(), positions).addi(x);
+            Attention.Tape tape = attention.record(n1, batch.sequences(), positions);
+            NDArray h = attention.output(tape).addi(x);
             // forward was y = h + mlp(n2), n2 = norm2(h)
             NDArray n2 = norm2.forward(h);
             NDArray dn2;
@@ -104,7 +105,7 @@ public final class DecoderLayer {
                 dn2 = moe.backward(n2, dy, selected, observer);
             }
             NDArray dh = norm2.backward(h, dn2).addi(dy);
-            NDArray dn1 = attention.backward(n1, dh, batch.sequences(), positions);
+            NDArray dn1 = attention.backward(tape, dh, batch.sequences(), positions);
             return scratch.keep(norm1.backward(x, dn1).addi(dh));
         }
     }

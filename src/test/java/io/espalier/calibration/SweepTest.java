@@ -26,9 +26,11 @@ import io.espalier.corpus.TokenWindows;
 import io.espalier.recipe.PhaseProgress;
 import io.espalier.transformer.Architecture;
 import io.espalier.transformer.AutogradTwin;
+import io.espalier.transformer.Compute;
 import io.espalier.transformer.Decoder;
 import io.espalier.transformer.KeptAtoms;
 import io.espalier.transformer.RandomModel;
+import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -39,8 +41,15 @@ class SweepTest {
 
     private static final EnumSet<Moment> BOTH = EnumSet.allOf(Moment.class);
 
+    private final List<Decoder> opened = new java.util.concurrent.CopyOnWriteArrayList<>();
+
     @TempDir
     Path directory;
+
+    @AfterEach
+    void closeDecoders() {
+        opened.forEach(Decoder::close);
+    }
 
     @ParameterizedTest
     @EnumSource(RandomModel.class)
@@ -99,6 +108,17 @@ class SweepTest {
     }
 
     @Test
+    void theNumberOfLanesDoesNotChangeABit() {
+        TokenWindows windows = windows(200, 64);
+        try (Checkpoint checkpoint = Checkpoint.open(RandomModel.QWEN2_MOE.write(directory, 5))) {
+            ExpertStatistics alone = sweep(checkpoint, windows, DataType.FLOAT32, Long.MAX_VALUE, 1).run(PhaseProgress.IGNORED);
+            ExpertStatistics together = sweep(checkpoint, windows, DataType.FLOAT32, Long.MAX_VALUE, 5).run(PhaseProgress.IGNORED);
+            assertSame(together, alone);
+            assertThat(together.meanLoss()).isEqualTo(alone.meanLoss());
+        }
+    }
+
+    @Test
     void statisticsSurviveBeingWrittenAndRead() {
         try (Checkpoint checkpoint = Checkpoint.open(RandomModel.MIXTRAL.write(directory, 5))) {
             ExpertStatistics statistics = sweep(checkpoint, windows(2, 9), DataType.FLOAT32, Long.MAX_VALUE).run(PhaseProgress.IGNORED);
@@ -130,7 +150,13 @@ class SweepTest {
     }
 
     private Sweep sweep(Checkpoint checkpoint, TokenWindows windows, DataType compute, long statesMemory) {
-        Decoder decoder = Decoder.open(checkpoint, Architecture.specOf(checkpoint), KeptAtoms.ALL, Device.cpu(), compute);
+        return sweep(checkpoint, windows, compute, statesMemory, 2);
+    }
+
+    private Sweep sweep(Checkpoint checkpoint, TokenWindows windows, DataType compute, long statesMemory, int lanes) {
+        Decoder decoder = Decoder.open(checkpoint, Architecture.specOf(checkpoint), KeptAtoms.ALL,
+                new Compute(Device.cpu(), compute, lanes));
+        opened.add(decoder);
         return new Sweep(decoder, windows, BOTH, "test", statesMemory, directory);
     }
 

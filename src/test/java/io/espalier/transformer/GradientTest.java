@@ -9,7 +9,6 @@ import java.util.Random;
 import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
-import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import io.espalier.checkpoint.Checkpoint;
 import org.junit.jupiter.api.Test;
@@ -59,8 +58,7 @@ class GradientTest {
     @EnumSource(RandomModel.class)
     void everyLayersBackwardEqualsFiniteDifferences(RandomModel model, @TempDir Path directory) {
         try (Checkpoint checkpoint = Checkpoint.open(model.write(directory, 11));
-                Decoder decoder = Decoder.open(checkpoint, Architecture.specOf(checkpoint), KeptAtoms.ALL, Device.cpu(),
-                        DataType.FLOAT64)) {
+                Decoder decoder = Decoder.open(checkpoint, Architecture.specOf(checkpoint), KeptAtoms.ALL, Compute.checking())) {
             Random random = new Random(3);
             TokenBatch batch = TokenBatch.of(new int[][]{ids(random, 9), ids(random, 9)});
             int hidden = decoder.spec().hiddenSize();
