@@ -21,7 +21,7 @@ record Attention(AttentionSpec spec, NDArray q, NDArray k, NDArray v, NDArray o,
         RmsNorm qNorm, RmsNorm kNorm) {
 
     /** The S x S matrices of as many key heads at once as fit into this many numbers: what bounds the memory of a long sequence. */
-    private static final long SCORES_AT_ONCE = 16L << 20;
+    private static final long SCORES_AT_ONCE = 4L << 20;
 
     static Attention load(Weights weights, String prefix, AttentionSpec spec, double eps) {
         String at = prefix + ".self_attn.";
@@ -39,69 +39,85 @@ record Attention(AttentionSpec spec, NDArray q, NDArray k, NDArray v, NDArray o,
     /**
      * What the backward pass needs of the forward pass. The probabilities are not in it: they are S times larger than the rest.
      *
-     * @param x input, [B S, hidden]
-     * @param rawQueries before norm and rotation, [B S, H D]; rawKeys likewise
+     * @param rawQueries before norm and rotation, [B S, H D]; {@code null} when there is no norm, which alone looks at them again; rawKeys likewise
      * @param queries rotated, [B K, G S, D]
      * @param keys rotated, [B K, S, D]; values likewise
-     * @param mixed concat_h p v, [B S, H D]
+     * @param mixed concat_h p v, [B K, G S, D]
      */
-    record Tape(NDArray x, NDArray rawQueries, NDArray rawKeys, NDArray queries, NDArray keys, NDArray values, NDArray mixed) {}
+    record Tape(NDArray rawQueries, NDArray rawKeys, NDArray queries, NDArray keys, NDArray values, NDArray mixed) {}
 
+    /** x [B S, hidden] to everything but y. */
     Tape record(NDArray x, int batch, Positions positions) {
-        NDArray rawQueries = linear(x, q, qBias);
-        NDArray rawKeys = linear(x, k, kBias);
-        NDArray queries = byKeyHead(rotated(rawQueries, qNorm, spec.heads(), batch, positions), batch);
-        NDArray keys = byKeyHead(rotated(rawKeys, kNorm, spec.kvHeads(), batch, positions), batch);
-        NDArray values = byKeyHead(linear(x, v, vBias).reshape(batch, -1, spec.kvHeads(), spec.headDim()), batch);
-        NDList mixed = new NDList();
-        for (NDIndex heads : blocks(keys)) {
-            try (Scratch scratch = new Scratch()) {
-                NDArray p = probabilities(queries.get(heads), keys.get(heads), positions);
-                mixed.add(scratch.keep(p.matMul(values.get(heads))));
+        try (Scratch scratch = new Scratch()) {
+            NDArray rawQueries = linear(x, q, qBias);
+            NDArray rawKeys = linear(x, k, kBias);
+            NDArray queries = scratch.keep(byKeyHead(rotated(rawQueries, qNorm, spec.heads(), batch, positions), batch));
+            NDArray keys = scratch.keep(byKeyHead(rotated(rawKeys, kNorm, spec.kvHeads(), batch, positions), batch));
+            NDArray values = scratch.keep(byKeyHead(linear(x, v, vBias).reshape(batch, -1, spec.kvHeads(), spec.headDim()), batch));
+            NDList mixed = new NDList();
+            for (NDIndex heads : blocks(keys)) {
+                try (Scratch block = new Scratch()) {
+                    NDArray p = probabilities(queries.get(heads), keys.get(heads), positions);
+                    mixed.add(block.keep(p.matMul(values.get(heads))));
+                }
             }
+            boolean norm = qNorm != null;
+            return new Tape(norm ? scratch.keep(rawQueries) : null, norm ? scratch.keep(rawKeys) : null, queries, keys, values,
+                    scratch.keep(NDArrays.concat(mixed, 0)));
         }
-        return new Tape(x, rawQueries, rawKeys, queries, keys, values, byToken(NDArrays.concat(mixed, 0), spec.heads(), batch));
     }
 
     /** y, [B S, hidden]. */
-    NDArray output(Tape tape) {
-        return linear(tape.mixed(), o, oBias);
+    NDArray output(Tape tape, int batch) {
+        try (Scratch scratch = new Scratch()) {
+            return scratch.keep(linear(byToken(tape.mixed(), spec.heads(), batch), o, oBias));
+        }
     }
 
     /** x [B S, hidden] to [B S, hidden]. */
     NDArray forward(NDArray x, int batch, Positions positions) {
-        return output(record(x, batch, positions));
+        try (Scratch scratch = new Scratch()) {
+            return scratch.keep(output(record(x, batch, positions), batch));
+        }
     }
 
     /** dy [B S, hidden] to dx. */
     NDArray backward(Tape tape, NDArray dy, int batch, Positions positions) {
-        // forward was y = mixed W_o', mixed = p v, p = softmax(c q k' + mask), c = 1 / sqrt(D)
-        NDArray dMixed = byKeyHead(Kernels.times(dy, o).reshape(batch, -1, spec.heads(), spec.headDim()), batch);
-        // p . dp summed over keys is mixed . dMixed summed over D: D numbers a row instead of S
-        NDArray mixed = byKeyHead(tape.mixed().reshape(batch, -1, spec.heads(), spec.headDim()), batch);
-        NDArray rowSums = mixed.mul(dMixed).sum(new int[]{-1}, true);
-        double c = 1 / Math.sqrt(spec.headDim());
-        NDList dQueries = new NDList();
-        NDList dKeys = new NDList();
-        NDList dValues = new NDList();
-        for (NDIndex heads : blocks(tape.keys())) {
-            try (Scratch scratch = new Scratch()) {
-                NDArray qh = tape.queries().get(heads);
-                NDArray kh = tape.keys().get(heads);
-                NDArray dm = dMixed.get(heads);
-                NDArray p = probabilities(qh, kh, positions);
-                NDArray dp = dm.matMul(tape.values().get(heads).transpose(0, 2, 1));
-                NDArray ds = dp.subi(rowSums.get(heads)).muli(p).muli(c);
-                dQueries.add(scratch.keep(ds.matMul(kh)));
-                dKeys.add(scratch.keep(ds.transpose(0, 2, 1).matMul(qh)));
-                dValues.add(scratch.keep(p.transpose(0, 2, 1).matMul(dm)));
+        try (Scratch scratch = new Scratch()) {
+            // forward was y = mixed W_o', mixed = p v, p = softmax(c q k' + mask), c = 1 / sqrt(D)
+            NDArray dMixed = byKeyHead(Kernels.times(dy, o).reshape(batch, -1, spec.heads(), spec.headDim()), batch);
+            // p . dp summed over keys is mixed . dMixed summed over D: D numbers a row instead of S
+            NDArray rowSums = tape.mixed().mul(dMixed).sum(new int[]{-1}, true);
+            double c = 1 / Math.sqrt(spec.headDim());
+            NDList dQueries = new NDList();
+            NDList dKeys = new NDList();
+            NDList dValues = new NDList();
+            for (NDIndex heads : blocks(tape.keys())) {
+                try (Scratch block = new Scratch()) {
+                    NDArray qh = tape.queries().get(heads);
+                    NDArray kh = tape.keys().get(heads);
+                    NDArray dm = dMixed.get(heads);
+                    NDArray p = probabilities(qh, kh, positions);
+                    dValues.add(block.keep(p.transpose(0, 2, 1).matMul(dm)));
+                    NDArray ds = dm.matMul(tape.values().get(heads).transpose(0, 2, 1)).subi(rowSums.get(heads)).muli(p).muli(c);
+                    dQueries.add(block.keep(ds.matMul(kh)));
+                    dKeys.add(block.keep(ds.transpose(0, 2, 1).matMul(qh)));
+                }
             }
+            // back through rotation, norm and projections
+            NDArray dx = projectedBack(rotatedBack(dQueries, tape.rawQueries(), qNorm, spec.heads(), batch, positions), q, null);
+            projectedBack(rotatedBack(dKeys, tape.rawKeys(), kNorm, spec.kvHeads(), batch, positions), k, dx);
+            projectedBack(byToken(NDArrays.concat(dValues, 0), spec.kvHeads(), batch), v, dx);
+            return scratch.keep(dx);
         }
-        // back through rotation, norm and projections
-        NDArray dq = rotatedBack(NDArrays.concat(dQueries, 0), tape.rawQueries(), qNorm, spec.heads(), batch, positions);
-        NDArray dk = rotatedBack(NDArrays.concat(dKeys, 0), tape.rawKeys(), kNorm, spec.kvHeads(), batch, positions);
-        NDArray dv = byToken(NDArrays.concat(dValues, 0), spec.kvHeads(), batch);
-        return Kernels.times(dq, q).addi(Kernels.times(dk, k)).addi(Kernels.times(dv, v));
+    }
+
+    /** Adds d W to dx, or begins it. */
+    private static NDArray projectedBack(NDArray d, NDArray weight, NDArray dx) {
+        try (Scratch scratch = new Scratch(); d) {
+            NDArray part = Kernels.times(d, weight);
+            return dx == null ? scratch.keep(part) : dx.addi(part);
+        }
     }
 
     private static NDArray linear(NDArray x, NDArray weight, NDArray bias) {
@@ -130,18 +146,21 @@ record Attention(AttentionSpec spec, NDArray q, NDArray k, NDArray v, NDArray o,
         return norm.forward(spec.qkNorm() == QkNorm.FULL ? raw : raw.reshape(-1, heads, spec.headDim()));
     }
 
-    /** The gradient of {@link #rotated}: [B K, ..S, D] back to [B S, heads D]. */
-    private NDArray rotatedBack(NDArray d, NDArray raw, RmsNorm norm, int heads, int batch, Positions positions) {
-        NDArray dNormed = positions.rotateBack(byToken(d, heads, batch).reshape(batch, -1, heads, spec.headDim()));
-        Shape flat = raw.getShape();
-        if (norm == null) {
-            return dNormed.reshape(flat);
+    /** The gradient of {@link #rotated}: blocks of [B K, ..S, D] back to [B S, heads D]. */
+    private NDArray rotatedBack(NDList blocks, NDArray raw, RmsNorm norm, int heads, int batch, Positions positions) {
+        try (Scratch scratch = new Scratch()) {
+            NDArray d = byToken(NDArrays.concat(blocks, 0), heads, batch);
+            NDArray dNormed = positions.rotateBack(d.reshape(batch, -1, heads, spec.headDim()));
+            Shape flat = d.getShape();
+            if (norm == null) {
+                return scratch.keep(dNormed.reshape(flat));
+            }
+            if (spec.qkNorm() == QkNorm.FULL) {
+                return scratch.keep(norm.backward(raw, dNormed.reshape(flat)));
+            }
+            Shape perHead = new Shape(-1, heads, spec.headDim());
+            return scratch.keep(norm.backward(raw.reshape(perHead), dNormed.reshape(perHead)).reshape(flat));
         }
-        if (spec.qkNorm() == QkNorm.FULL) {
-            return norm.backward(raw, dNormed.reshape(flat));
-        }
-        Shape perHead = new Shape(-1, heads, spec.headDim());
-        return norm.backward(raw.reshape(perHead), dNormed.reshape(perHead)).reshape(flat);
     }
 
     /** [B, S, heads, D] to [B K, heads / K * S, D]: the queries of one key head lie together. */

@@ -85,11 +85,14 @@ public final class DecoderLayer {
             // forward was h = x + attention(n1), n1 = norm1(x)
             NDArray n1 = norm1.forward(x);
             Attention.Tape tape = attention.record(n1, batch.sequences(), positions);
-            NDArray h = attention.output(tape).addi(x);
+            NDArray h = attention.output(tape, batch.sequences()).addi(x);
             // forward was y = h + mlp(n2), n2 = norm2(h)
             NDArray n2 = norm2.forward(h);
-            NDArray dn2 = moe == null ? dense.reverse(n2, dy, ones(n2)).dx() : moe.backward(n2, dy, selected, observer);
-            NDArray dh = norm2.backward(h, dn2).addi(dy);
+            NDArray dh;
+            try (Scratch half = new Scratch()) {
+                NDArray dn2 = moe == null ? dense.reverse(n2, dy, ones(n2)).dx() : moe.backward(n2, dy, selected, observer);
+                dh = half.keep(norm2.backward(h, dn2).addi(dy));
+            }
             NDArray dn1 = attention.backward(tape, dh, batch.sequences(), positions);
             return scratch.keep(norm1.backward(x, dn1).addi(dh));
         }

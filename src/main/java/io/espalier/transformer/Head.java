@@ -15,7 +15,7 @@ import ai.djl.ndarray.types.Shape;
 public final class Head {
 
     /** Logits alive at once. */
-    private static final long LOGITS_AT_ONCE = 16L << 20;
+    private static final long LOGITS_AT_ONCE = 4L << 20;
 
     private final RmsNorm norm;
     private final NDArray weight;

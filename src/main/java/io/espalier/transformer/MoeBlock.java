@@ -61,8 +61,10 @@ record MoeBlock(NDArray router, DecoderSpec.Moe spec, Experts experts, GatedMlp 
             }
         }
         if (shared != null) {
-            NDArray s = shared.forward(x);
-            y.addi(sharedGate == null ? s : s.muli(sharedWeight(x)));
+            try (Scratch _ = new Scratch()) {
+                NDArray s = shared.forward(x);
+                y.addi(sharedGate == null ? s : s.muli(sharedWeight(x)));
+            }
         }
         return new DecoderLayer.Result(y, selected);
     }
@@ -100,7 +102,9 @@ record MoeBlock(NDArray router, DecoderSpec.Moe spec, Experts experts, GatedMlp 
         }
         dx.addi(Kernels.times(routerGradient(p, selected, dr), router));
         if (shared != null) {
-            dx.addi(sharedGradient(x, dy));
+            try (Scratch _ = new Scratch()) {
+                dx.addi(sharedGradient(x, dy));
+            }
         }
         return dx;
     }

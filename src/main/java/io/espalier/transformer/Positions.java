@@ -39,17 +39,21 @@ record Positions(NDArray cos, NDArray sin, NDArray mask) {
 
     /** Rotates the two halves of every head: {@code (x1, x2) -> (x1 cos - x2 sin, x2 cos + x1 sin)}; x is [B, S, heads, headDim]. */
     NDArray rotate(NDArray x) {
-        NDList halves = x.split(2, 3);
-        NDArray x1 = halves.get(0);
-        NDArray x2 = halves.get(1);
-        return NDArrays.concat(new NDList(x1.mul(cos).sub(x2.mul(sin)), x2.mul(cos).add(x1.mul(sin))), 3);
+        try (Scratch scratch = new Scratch()) {
+            NDList halves = x.split(2, 3);
+            NDArray x1 = halves.get(0);
+            NDArray x2 = halves.get(1);
+            return scratch.keep(NDArrays.concat(new NDList(x1.mul(cos).subi(x2.mul(sin)), x2.mul(cos).addi(x1.mul(sin))), 3));
+        }
     }
 
     /** The gradient of {@link #rotate}: rotation is orthogonal, so it is the rotation back. */
     NDArray rotateBack(NDArray dy) {
-        NDList halves = dy.split(2, 3);
-        NDArray d1 = halves.get(0);
-        NDArray d2 = halves.get(1);
-        return NDArrays.concat(new NDList(d1.mul(cos).add(d2.mul(sin)), d2.mul(cos).sub(d1.mul(sin))), 3);
+        try (Scratch scratch = new Scratch()) {
+            NDList halves = dy.split(2, 3);
+            NDArray d1 = halves.get(0);
+            NDArray d2 = halves.get(1);
+            return scratch.keep(NDArrays.concat(new NDList(d1.mul(cos).addi(d2.mul(sin)), d2.mul(cos).subi(d1.mul(sin))), 3));
+        }
     }
 }

@@ -14,15 +14,20 @@ record RmsNorm(NDArray weight, double eps) {
 
     /** [.., width] to the same shape. */
     NDArray forward(NDArray x) {
-        return x.div(root(x)).mul(weight);
+        try (Scratch scratch = new Scratch()) {
+            return scratch.keep(x.div(root(x)).muli(weight));
+        }
     }
 
     /** {@code dx = (dn - n * mean(dn * n)) / sqrt(mean(x^2) + eps)} with {@code dn = dy * w}. */
     NDArray backward(NDArray x, NDArray dy) {
-        NDArray root = root(x);
-        NDArray n = x.div(root);
-        NDArray dn = dy.mul(weight);
-        return dn.sub(n.mul(dn.mul(n).mean(LAST, true))).div(root);
+        try (Scratch scratch = new Scratch()) {
+            NDArray root = root(x);
+            NDArray n = x.div(root);
+            NDArray dn = dy.mul(weight);
+            NDArray mean = dn.mul(n).mean(LAST, true);
+            return scratch.keep(dn.subi(n.muli(mean)).divi(root));
+        }
     }
 
     private NDArray root(NDArray x) {
