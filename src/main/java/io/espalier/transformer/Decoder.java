@@ -11,7 +11,7 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import io.espalier.checkpoint.Checkpoint;
-import io.espalier.checkpoint.Tensor;
+import io.espalier.checkpoint.StoredMatrix;
 import io.espalier.transformer.DecoderSpec.LayerSpec;
 
 /**
@@ -69,8 +69,7 @@ public final class Decoder implements AutoCloseable {
      * @return [B S, hidden]; the rows are read from the mapped file, the table is never loaded
      */
     public NDArray embed(TokenBatch batch) {
-        Tensor table = checkpoint.tensor(DecoderSpec.EMBEDDING);
-        MemorySegment stored = checkpoint.bytes(table);
+        StoredMatrix table = checkpoint.matrix(DecoderSpec.EMBEDDING);
         int hidden = spec.hiddenSize();
         int tokens = batch.sequences() * batch.sequenceLength();
         int[] rows = new int[tokens];
@@ -80,7 +79,7 @@ public final class Decoder implements AutoCloseable {
         boolean wide = compute == DataType.FLOAT64;
         try (WeightBuffer buffer = new WeightBuffer(WeightBuffer.bytesFor((long) tokens * hidden, wide), wide);
                 Scratch scratch = new Scratch()) {
-            MemorySegment numbers = buffer.convert(stored, table.dtype(), spec.vocabSize(), hidden, rows, null, table.name());
+            MemorySegment numbers = buffer.convert(table, rows, null);
             NDArray borrowed = manager.create(numbers.asByteBuffer().order(java.nio.ByteOrder.nativeOrder()), new Shape(tokens, hidden),
                     compute);
             return scratch.keep(borrowed.duplicate());
@@ -111,12 +110,11 @@ public final class Decoder implements AutoCloseable {
 
     private static long largestPart(DecoderSpec spec, boolean wide) {
         Map<String, Long> parts = new HashMap<>();
-        spec.tensors().forEach((name, shape) -> {
+        spec.matrices().forEach((name, elements) -> {
             String part = spec.layers().stream().map(LayerSpec::prefix).filter(p -> name.startsWith(p + ".")).findFirst().orElse("head");
             if (part.equals("head") && !name.equals(spec.headTensor()) && !name.equals(DecoderSpec.FINAL_NORM)) {
                 return;
             }
-            long elements = java.util.Arrays.stream(shape).reduce(1, (a, b) -> a * b);
             parts.merge(part, WeightBuffer.bytesFor(elements, wide), Long::sum);
         });
         return parts.values().stream().mapToLong(Long::longValue).max().orElse(0);

@@ -5,6 +5,7 @@ import java.util.List;
 import java.util.SequencedMap;
 
 import io.espalier.checkpoint.ExpertTensors;
+import io.espalier.checkpoint.Slab;
 
 /**
  * A decoder as sizes and names: everything about a model but its numbers. Written by an architecture's page, read by the bricks.
@@ -86,6 +87,10 @@ public record DecoderSpec(String modelType, int hiddenSize, int vocabSize, int m
                 .toList();
     }
 
+    DecoderSpec withLayers(List<LayerSpec> others) {
+        return new DecoderSpec(modelType, hiddenSize, vocabSize, maxPositions, rmsNormEps, attention, tiedEmbeddings, others);
+    }
+
     String headTensor() {
         return tiedEmbeddings ? EMBEDDING : HEAD;
     }
@@ -104,6 +109,19 @@ public record DecoderSpec(String modelType, int hiddenSize, int vocabSize, int m
         all.put(FINAL_NORM, new long[]{hiddenSize});
         if (!tiedEmbeddings) {
             all.put(HEAD, new long[]{vocabSize, hiddenSize});
+        }
+        return all;
+    }
+
+    /** Elements of every array that is loaded, by a name that begins with its layer's: as {@link #tensors}, but a fused tensor by its experts. */
+    SequencedMap<String, Long> matrices() {
+        SequencedMap<String, Long> all = new LinkedHashMap<>();
+        tensors().forEach((name, shape) -> all.put(name, java.util.Arrays.stream(shape).reduce(1, Math::multiplyExact)));
+        for (ExpertTensors expert : experts()) {
+            for (Slab slab : List.of(expert.gate(), expert.up(), expert.down())) {
+                all.remove(slab.tensor());
+                all.put(slab.alone(), (long) slab.rows() * slab.columns());
+            }
         }
         return all;
     }
@@ -136,7 +154,9 @@ public record DecoderSpec(String modelType, int hiddenSize, int vocabSize, int m
     private void moeTensors(Moe moe, SequencedMap<String, long[]> all) {
         all.put(moe.router(), new long[]{moe.experts().size(), hiddenSize});
         for (ExpertTensors expert : moe.experts()) {
-            mlpTensors(new MlpTensors(expert.width(), expert.gate(), expert.up(), expert.down()), all);
+            for (Slab slab : List.of(expert.gate(), expert.up(), expert.down())) {
+                all.put(slab.tensor(), slab.shape().stream().mapToLong(Long::longValue).toArray());
+            }
         }
         if (moe.shared() != null) {
             mlpTensors(moe.shared(), all);

@@ -6,10 +6,12 @@ import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
 
 import io.espalier.checkpoint.DType;
+import io.espalier.checkpoint.Scales;
+import io.espalier.checkpoint.StoredMatrix;
 
 /**
  * Memory for one layer's weights, taken once and filled anew for each layer: fresh pages for every layer cost more than the conversion itself.
- * Converts stored numbers (F32, F16, BF16, little-endian) to the compute type and refuses NaN and infinity on the way.
+ * Converts stored numbers (F32, F16, BF16, little-endian, and F8_E4M3 with its scales) to the compute type and refuses NaN and infinity on the way.
  */
 final class WeightBuffer implements AutoCloseable {
 
@@ -42,35 +44,61 @@ final class WeightBuffer implements AutoCloseable {
     /**
      * Converts a matrix, or the named rows and columns of it.
      *
-     * @param stored the tensor's bytes
      * @param rows row indices to take, or {@code null} for all
      * @param columns column indices to take, or {@code null} for all
-     * @param name for the message when a number is not finite
      * @return float32, or float64 when wide, row-major, valid until {@link #reset}
+     * @throws NotFiniteException naming the matrix, when a number taken is NaN or infinite
      */
-    MemorySegment convert(MemorySegment stored, DType dtype, int storedRows, int storedColumns, int[] rows, int[] columns, String name) {
-        int rowCount = rows == null ? storedRows : rows.length;
-        int columnCount = columns == null ? storedColumns : columns.length;
+    MemorySegment convert(StoredMatrix matrix, int[] rows, int[] columns) {
+        int rowCount = rows == null ? matrix.rows() : rows.length;
+        int columnCount = columns == null ? matrix.columns() : columns.length;
+        MemorySegment stored = matrix.bytes();
+        DType dtype = matrix.dtype();
         MemorySegment target = take((long) rowCount * columnCount);
         boolean finite = true;
-        if (rows == null && columns == null) {
-            finite = range(stored, dtype, 0, target, 0, (long) storedRows * storedColumns);
+        if (dtype == DType.F8_E4M3) {
+            for (int r = 0; r < rowCount; r++) {
+                finite &= fp8(matrix, rows == null ? r : rows[r], columns, target, (long) r * columnCount, columnCount);
+            }
+        } else if (rows == null && columns == null) {
+            finite = range(stored, dtype, 0, target, 0, (long) rowCount * columnCount);
         } else if (columns == null) {
             for (int r = 0; r < rowCount; r++) {
-                finite &= range(stored, dtype, (long) rows[r] * storedColumns, target, (long) r * columnCount, storedColumns);
+                finite &= range(stored, dtype, (long) rows[r] * columnCount, target, (long) r * columnCount, columnCount);
             }
         } else {
             for (int r = 0; r < rowCount; r++) {
-                long from = (long) (rows == null ? r : rows[r]) * storedColumns;
+                long from = (long) (rows == null ? r : rows[r]) * matrix.columns();
                 for (int c = 0; c < columnCount; c++) {
                     finite &= range(stored, dtype, from + columns[c], target, (long) r * columnCount + c, 1);
                 }
             }
         }
         if (!finite) {
-            throw new NotFiniteException(name + ": holds NaN or infinity (expected: finite weights)");
+            throw new NotFiniteException(matrix.name() + ": holds NaN or infinity (expected: finite weights)");
         }
         return target;
+    }
+
+    /** One row of an FP8 matrix, a run of columns that share a scale at a time. The product is a float32 number whatever the compute type. */
+    private boolean fp8(StoredMatrix matrix, int row, int[] columns, MemorySegment to, long at, int count) {
+        Scales scales = matrix.scales();
+        long from = (long) row * matrix.columns();
+        boolean finite = true;
+        for (int c = 0; c < count;) {
+            int block = (columns == null ? c : columns[c]) / scales.columnsEach();
+            float scale = scales.inGrid(row / scales.rowsEach(), block);
+            for (; c < count && (columns == null ? c : columns[c]) / scales.columnsEach() == block; c++) {
+                float value = E4m3.value(matrix.bytes().get(ValueLayout.JAVA_BYTE, from + (columns == null ? c : columns[c]))) * scale;
+                finite &= Float.isFinite(value);
+                if (wide) {
+                    to.set(ValueLayout.JAVA_DOUBLE, (at + c) << 3, value);
+                } else {
+                    to.set(ValueLayout.JAVA_FLOAT, (at + c) << 2, value);
+                }
+            }
+        }
+        return finite;
     }
 
     private MemorySegment take(long elements) {
@@ -85,7 +113,7 @@ final class WeightBuffer implements AutoCloseable {
             case BF16 -> wide ? bf16ToDouble(from, first, to, at, count) : bf16ToFloat(from, first, to, at, count);
             case F16 -> f16(from, first, to, at, count);
             case F32 -> wide ? f32ToDouble(from, first, to, at, count) : f32ToFloat(from, first, to, at, count);
-            default -> throw new IllegalArgumentException("dtype: " + dtype + " (expected: F32, F16 or BF16)");
+            default -> throw new IllegalArgumentException("dtype: " + dtype + " (expected: F32, F16, BF16 or F8_E4M3)");
         };
     }
 

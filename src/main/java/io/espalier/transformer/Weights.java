@@ -12,7 +12,7 @@ import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import io.espalier.checkpoint.Checkpoint;
 import io.espalier.checkpoint.ExpertTensors;
-import io.espalier.checkpoint.Tensor;
+import io.espalier.checkpoint.StoredMatrix;
 
 /**
  * One part of a model (a layer, the head) as numbers on a device, loaded from the mapped checkpoint and dropped again. On the CPU the arrays lie
@@ -40,27 +40,25 @@ final class Weights implements AutoCloseable {
 
     /** A whole tensor in the compute type. */
     NDArray load(String name) {
-        return load(name, null, null);
+        return load(checkpoint.matrix(name), checkpoint.tensor(name).rank() == 1, null, null);
     }
 
     /** One expert's gate, up [kept width, hidden] and down [hidden, kept width]. */
     GatedMlp expert(ExpertTensors expert) {
         int[] atoms = kept.of(expert.layer(), expert.expert());
-        return new GatedMlp(load(expert.gate(), atoms, null), load(expert.up(), atoms, null), load(expert.down(), null, atoms));
+        return new GatedMlp(load(checkpoint.matrix(expert.gate()), false, atoms, null),
+                load(checkpoint.matrix(expert.up()), false, atoms, null), load(checkpoint.matrix(expert.down()), false, null, atoms));
     }
 
     GatedMlp mlp(DecoderSpec.MlpTensors mlp) {
         return new GatedMlp(load(mlp.gate()), load(mlp.up()), load(mlp.down()));
     }
 
-    private NDArray load(String name, int[] rows, int[] columns) {
-        Tensor tensor = checkpoint.tensor(name);
-        int storedRows = tensor.rank() == 1 ? 1 : Math.toIntExact(tensor.dim(0));
-        int storedColumns = Math.toIntExact(tensor.dim(tensor.rank() - 1));
-        MemorySegment numbers = buffer.convert(checkpoint.bytes(tensor), tensor.dtype(), storedRows, storedColumns, rows, columns, name);
-        int rowCount = rows == null ? storedRows : rows.length;
-        int columnCount = columns == null ? storedColumns : columns.length;
-        Shape shape = tensor.rank() == 1 ? new Shape(columnCount) : new Shape(rowCount, columnCount);
+    private NDArray load(StoredMatrix matrix, boolean vector, int[] rows, int[] columns) {
+        MemorySegment numbers = buffer.convert(matrix, rows, columns);
+        int rowCount = rows == null ? matrix.rows() : rows.length;
+        int columnCount = columns == null ? matrix.columns() : columns.length;
+        Shape shape = vector ? new Shape(columnCount) : new Shape(rowCount, columnCount);
         NDArray array = shape.size() == 0
                 ? manager.zeros(shape, compute)
                 : manager.create(numbers.asByteBuffer().order(ByteOrder.nativeOrder()), shape, compute);
