@@ -62,16 +62,20 @@ public final class ExpertStatistics {
         return new ExpertStatistics(fingerprint, widths.clone(), counted);
     }
 
-    void addTokens(int expert, long count) {
+    /** Lanes count at once: the methods that count are synchronised, each on what it changes. */
+    synchronized void addTokens(int expert, long count) {
         routedTokens[expert] += count;
     }
 
     /** @param sums over one micro-batch's routed tokens, [width] */
     void add(Moment moment, int expert, double[] sums) {
-        moments.get(moment)[expert].add(sums);
+        ExactSum running = moments.get(moment)[expert];
+        synchronized (running) {
+            running.add(sums);
+        }
     }
 
-    void addLoss(double negativeLogLikelihood, long predicted) {
+    synchronized void addLoss(double negativeLogLikelihood, long predicted) {
         loss.add(new double[]{negativeLogLikelihood});
         predictedTokens += predicted;
     }

@@ -53,7 +53,7 @@ public final class Sweep {
         this.fingerprint = fingerprint;
         this.statesMemory = statesMemory;
         this.workDirectory = workDirectory;
-        this.compute = decoder.compute();
+        this.compute = decoder.compute().precision().activations();
     }
 
     /** Windows that share a micro-batch. A slice that begins and ends on a multiple of it is counted bit by bit as in the whole. */
@@ -94,7 +94,7 @@ public final class Sweep {
     private void loss(List<TokenBatch> batches, ForwardPass forward, HiddenStates states, ExpertStatistics statistics, boolean reverse) {
         Head head = decoder.head();
         int gradientSlot = decoder.spec().layers().size() + 1;
-        for (int b = 0; b < batches.size(); b++) {
+        decoder.lanes().forEach(batches.size(), b -> {
             try (Scratch _ = new Scratch()) {
                 Head.Loss loss = head.loss(forward.output(b, reverse), batches.get(b), reverse);
                 statistics.addLoss(loss.negativeLogLikelihood(), batches.get(b).predictedTokens());
@@ -102,7 +102,7 @@ public final class Sweep {
                     states.put(gradientSlot, b, loss.dx());
                 }
             }
-        }
+        }, _ -> {});
     }
 
     private void reverse(List<TokenBatch> batches, HiddenStates states, int[][][] selected, Counter counter, Pace pace) {
@@ -111,18 +111,18 @@ public final class Sweep {
         int hidden = decoder.spec().hiddenSize();
         for (int l = layers - 1; l >= 0; l--) {
             DecoderLayer layer = decoder.layer(l);
-            for (int b = 0; b < batches.size(); b++) {
+            int at = l;
+            decoder.lanes().forEach(batches.size(), b -> {
                 TokenBatch batch = batches.get(b);
                 int rows = batch.sequences() * batch.sequenceLength();
                 try (Scratch _ = new Scratch()) {
-                    NDArray x = states.get(l, b, rows, hidden, decoder.manager());
+                    NDArray x = states.get(at, b, rows, hidden, decoder.manager());
                     NDArray dy = states.get(gradientSlot, b, rows, hidden, decoder.manager());
-                    NDArray dx = layer.backward(x, dy, batch, selected[l][b], counter);
+                    NDArray dx = layer.backward(x, dy, batch, selected[at][b], counter);
                     dy.close();
                     states.put(gradientSlot, b, dx);
                 }
-                pace.done(l, 2);
-            }
+            }, _ -> pace.done(at, 2));
         }
     }
 

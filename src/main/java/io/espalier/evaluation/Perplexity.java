@@ -22,7 +22,7 @@ import io.espalier.transformer.TokenBatch;
  */
 public record Perplexity(double negativeLogLikelihood, long predictedTokens) {
 
-    private static final int MICRO_BATCH_TOKENS = 4096;
+    private static final int MICRO_BATCH_TOKENS = 2048;
 
     public double value() {
         return Math.exp(negativeLogLikelihood / predictedTokens);
@@ -39,22 +39,25 @@ public record Perplexity(double negativeLogLikelihood, long predictedTokens) {
         int layers = decoder.spec().layers().size();
         long tokens = (long) windows.windows() * windows.length();
         long began = System.nanoTime();
-        try (HiddenStates states = HiddenStates.create(2, tokens, decoder.spec().hiddenSize(), decoder.compute(), statesMemory,
+        try (HiddenStates states = HiddenStates.create(2, tokens, decoder.spec().hiddenSize(), decoder.compute().precision().activations(),
+                statesMemory,
                 workDirectory)) {
             ForwardPass forward = new ForwardPass(decoder, batches, states);
-            forward.run(false, ExpertObserver.NONE, (layer, batch) -> {
-                double share = (layer * (double) batches.size() + batch + 1) / (layers * (double) batches.size());
+            int[] done = new int[1];
+            forward.run(false, ExpertObserver.NONE, (layer, _) -> {
+                double share = ++done[0] / (layers * (double) batches.size());
                 progress.at(share, layer, layers, share * tokens / ((System.nanoTime() - began) * 1e-9));
             });
             Head head = decoder.head();
-            double sum = 0;
-            long predicted = 0;
-            for (int b = 0; b < batches.size(); b++) {
+            double[] losses = new double[batches.size()];
+            decoder.lanes().forEach(batches.size(), b -> {
                 try (Scratch _ = new Scratch()) {
-                    sum += head.loss(forward.output(b, false), batches.get(b), false).negativeLogLikelihood();
-                    predicted += batches.get(b).predictedTokens();
+                    losses[b] = head.loss(forward.output(b, false), batches.get(b), false).negativeLogLikelihood();
                 }
-            }
+            }, _ -> {});
+            // summed in order, so that the digits do not depend on which lane was first
+            double sum = java.util.Arrays.stream(losses).sum();
+            long predicted = batches.stream().mapToLong(TokenBatch::predictedTokens).sum();
             return new Perplexity(sum, predicted);
         }
     }

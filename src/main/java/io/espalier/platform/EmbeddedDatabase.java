@@ -92,16 +92,26 @@ class EmbeddedDatabase {
         }
         log.warn("stopping the embedded PostgreSQL (pid {}) that an earlier process left behind when it was killed", pid);
         orphan.destroy();
-        try {
-            orphan.onExit().get(ORPHAN_STOP.toSeconds(), TimeUnit.SECONDS);
-        } catch (TimeoutException e) {
+        if (!ends(orphan)) {
             orphan.destroyForcibly();
-            orphan.onExit().join();
+            if (!ends(orphan)) {
+                throw new StartRefused("The embedded PostgreSQL of an earlier process, pid " + pid + ", does not end.",
+                        "End it by hand, then start again: its data in " + data + " are safe.");
+            }
+        }
+    }
+
+    private static boolean ends(ProcessHandle process) {
+        try {
+            process.onExit().get(ORPHAN_STOP.toSeconds(), TimeUnit.SECONDS);
+            return true;
+        } catch (TimeoutException e) {
+            return false;
         } catch (ExecutionException e) {
-            throw new IllegalStateException("waiting for pid " + pid + " to end", e);
+            throw new IllegalStateException("waiting for pid " + process.pid() + " to end", e);
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
-            throw new IllegalStateException("interrupted while waiting for pid " + pid + " to end", e);
+            throw new IllegalStateException("interrupted while waiting for pid " + process.pid() + " to end", e);
         }
     }
 

@@ -4,7 +4,8 @@ import java.util.ArrayList;
 import java.util.List;
 
 import ai.djl.Device;
-import ai.djl.engine.Engine;
+import io.espalier.transformer.Compute;
+import io.espalier.transformer.Torch;
 
 /**
  * A device that one worker thread owns, named {@code cpu} or {@code gpu:0}.
@@ -13,12 +14,6 @@ import ai.djl.engine.Engine;
  */
 public record ComputeDevice(String name) {
 
-    static {
-        // the natives are on the class path; without these the library would try to reach the network when something is amiss
-        System.setProperty("ai.djl.offline", "true");
-        System.setProperty("OPT_OUT_TRACKING", "true");
-    }
-
     /**
      * The devices that a setting names. The first call loads the native library.
      *
@@ -26,7 +21,7 @@ public record ComputeDevice(String name) {
      * @throws IllegalArgumentException when the setting names a device that this machine does not have
      */
     public static List<ComputeDevice> find(String setting) {
-        int gpus = Engine.getInstance().getGpuCount();
+        int gpus = Torch.gpus();
         List<ComputeDevice> found = new ArrayList<>();
         if (setting.equals("auto")) {
             for (int i = 0; i < gpus; i++) {
@@ -50,7 +45,10 @@ public record ComputeDevice(String name) {
         return found;
     }
 
-    Device djl() {
-        return name.equals("cpu") ? Device.cpu() : Device.gpu(Integer.parseInt(name.substring(4)));
+    /** On the CPU every core is a lane; a GPU is fed by one. */
+    Compute compute() {
+        return name.equals("cpu")
+                ? Compute.cpu()
+                : new Compute(Device.gpu(Integer.parseInt(name.substring(4))), Compute.Precision.FLOAT32, 1, true, false);
     }
 }

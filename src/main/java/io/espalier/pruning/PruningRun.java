@@ -197,7 +197,7 @@ public final class PruningRun {
     }
 
     private Decoder decoder(Checkpoint checkpoint, DecoderSpec spec, KeptAtoms kept) {
-        return Decoder.open(checkpoint, spec, kept, device.djl(), DataType.FLOAT32);
+        return Decoder.open(checkpoint, spec, kept, device.compute());
     }
 
     /** The same budget, layout and alignment with atoms drawn at random. */

@@ -1,14 +1,16 @@
 package io.espalier.recipe;
 
 import java.math.BigDecimal;
+import java.util.Arrays;
 import java.util.List;
 
+import com.fasterxml.jackson.annotation.JsonCreator;
 import com.fasterxml.jackson.annotation.JsonProperty;
 import tools.jackson.databind.PropertyNamingStrategies.SnakeCaseStrategy;
 import tools.jackson.databind.annotation.JsonNaming;
 
 /**
- * The criterion and its options. An option that the criterion does not have is refused, never ignored.
+ * The criterion and its options; a bare JSON string is a name without options. An option that the criterion does not have is refused, never ignored.
  *
  * @param name the criterion
  * @param unrouted what becomes of experts that no calibration token reached (heapr, activation); {@code keep} when absent
@@ -41,6 +43,7 @@ public record MethodChoice(MethodName name, Unrouted unrouted, Scope scope, BigD
         EXPERT
     }
 
+    @JsonCreator(mode = JsonCreator.Mode.PROPERTIES)
     public MethodChoice {
         name = name == null ? MethodName.HEAPR : name;
         scope = scope == null ? Scope.GLOBAL : scope;
@@ -55,6 +58,12 @@ public record MethodChoice(MethodName name, Unrouted unrouted, Scope scope, BigD
 
     public static MethodChoice of(MethodName name) {
         return new MethodChoice(name, null, null, null, null);
+    }
+
+    @JsonCreator(mode = JsonCreator.Mode.DELEGATING)
+    static MethodChoice named(String name) {
+        return of(Arrays.stream(MethodName.values()).filter(known -> known.json().equals(name)).findFirst()
+                .orElseThrow(() -> new IllegalArgumentException("there is no method " + name)));
     }
 
     private static boolean weighsTokens(MethodName name) {

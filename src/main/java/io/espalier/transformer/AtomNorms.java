@@ -28,8 +28,9 @@ public record AtomNorms(double[] gate, double[] up, double[] down) {
         int rows = matrix.rows();
         int columns = matrix.columns();
         double[] squares = new double[ofRows ? rows : columns];
-        try (WeightBuffer buffer = new WeightBuffer(WeightBuffer.bytesFor((long) rows * columns, false), false)) {
-            MemorySegment numbers = buffer.convert(matrix, null, null);
+        try (WeightBuffer buffer = new WeightBuffer()) {
+            buffer.reset(WeightBuffer.aligned((long) rows * columns * Float.BYTES));
+            MemorySegment numbers = buffer.convert(matrix, NativeTensor.Type.FLOAT32, null, null);
             for (int r = 0; r < rows; r++) {
                 for (int c = 0; c < columns; c++) {
                     double value = numbers.getAtIndex(ValueLayout.JAVA_FLOAT, (long) r * columns + c);

@@ -27,20 +27,32 @@ record Attention(AttentionSpec spec, NDArray q, NDArray k, NDArray v, NDArray o,
         String at = prefix + ".self_attn.";
         boolean bias = spec.qkvBias();
         boolean norm = spec.qkNorm() != QkNorm.NONE;
-        return new Attention(spec, weights.load(at + "q_proj.weight"), weights.load(at + "k_proj.weight"),
-                weights.load(at + "v_proj.weight"),
-                weights.load(at + "o_proj.weight"), bias ? weights.load(at + "q_proj.bias") : null,
-                bias ? weights.load(at + "k_proj.bias") : null, bias ? weights.load(at + "v_proj.bias") : null,
-                spec.outputBias() ? weights.load(at + "o_proj.bias") : null,
-                norm ? new RmsNorm(weights.load(at + "q_norm.weight"), eps) : null,
-                norm ? new RmsNorm(weights.load(at + "k_norm.weight"), eps) : null);
+        return new Attention(spec, weights.vector(at + "q_proj.weight"), weights.vector(at + "k_proj.weight"),
+                weights.vector(at + "v_proj.weight"),
+                weights.matrix(at + "o_proj.weight"), bias ? weights.vector(at + "q_proj.bias") : null,
+                bias ? weights.vector(at + "k_proj.bias") : null, bias ? weights.vector(at + "v_proj.bias") : null,
+                spec.outputBias() ? weights.vector(at + "o_proj.bias") : null,
+                norm ? new RmsNorm(weights.vector(at + "q_norm.weight"), eps) : null,
+                norm ? new RmsNorm(weights.vector(at + "k_norm.weight"), eps) : null);
     }
 
-    /** x [B S, hidden] to [B S, hidden]. */
-    NDArray forward(NDArray x, int batch, Positions positions) {
-        NDArray queries = byKeyHead(rotated(GatedMlp.linear(x, q, qBias), qNorm, spec.heads(), batch, positions), batch);
-        NDArray keys = byKeyHead(rotated(GatedMlp.linear(x, k, kBias), kNorm, spec.kvHeads(), batch, positions), batch);
-        NDArray values = byKeyHead(GatedMlp.linear(x, v, vBias).reshape(batch, -1, spec.kvHeads(), spec.headDim()), batch);
+    /**
+     * What the backward pass needs of the forward pass. The probabilities are not in it: they are S times larger than the rest.
+     *
+     * @param x input, [B S, hidden]
+     * @param rawQueries before norm and rotation, [B S, H D]; rawKeys likewise
+     * @param queries rotated, [B K, G S, D]
+     * @param keys rotated, [B K, S, D]; values likewise
+     * @param mixed concat_h p v, [B S, H D]
+     */
+    record Tape(NDArray x, NDArray rawQueries, NDArray rawKeys, NDArray queries, NDArray keys, NDArray values, NDArray mixed) {}
+
+    Tape record(NDArray x, int batch, Positions positions) {
+        NDArray rawQueries = linear(x, q, qBias);
+        NDArray rawKeys = linear(x, k, kBias);
+        NDArray queries = byKeyHead(rotated(rawQueries, qNorm, spec.heads(), batch, positions), batch);
+        NDArray keys = byKeyHead(rotated(rawKeys, kNorm, spec.kvHeads(), batch, positions), batch);
+        NDArray values = byKeyHead(linear(x, v, vBias).reshape(batch, -1, spec.kvHeads(), spec.headDim()), batch);
         NDList mixed = new NDList();
         for (NDIndex heads : blocks(keys)) {
             try (Scratch scratch = new Scratch()) {
@@ -48,42 +60,53 @@ record Attention(AttentionSpec spec, NDArray q, NDArray k, NDArray v, NDArray o,
                 mixed.add(scratch.keep(p.matMul(values.get(heads))));
             }
         }
-        return GatedMlp.linear(byToken(NDArrays.concat(mixed, 0), spec.heads(), batch), o, oBias);
+        return new Tape(x, rawQueries, rawKeys, queries, keys, values, byToken(NDArrays.concat(mixed, 0), spec.heads(), batch));
     }
 
-    /** dy [B S, hidden] to dx, from the same x that went forward. */
-    NDArray backward(NDArray x, NDArray dy, int batch, Positions positions) {
-        // 1. recompute queries, keys, values; keep what stood before the norms
-        NDArray rawQueries = GatedMlp.linear(x, q, qBias);
-        NDArray rawKeys = GatedMlp.linear(x, k, kBias);
-        NDArray queries = byKeyHead(rotated(rawQueries, qNorm, spec.heads(), batch, positions), batch);
-        NDArray keys = byKeyHead(rotated(rawKeys, kNorm, spec.kvHeads(), batch, positions), batch);
-        NDArray values = byKeyHead(GatedMlp.linear(x, v, vBias).reshape(batch, -1, spec.kvHeads(), spec.headDim()), batch);
-        // 2. forward was y = mixed W_o', mixed = p v, p = softmax(c q k' + mask), c = 1 / sqrt(D)
-        NDArray dMixed = byKeyHead(dy.matMul(o).reshape(batch, -1, spec.heads(), spec.headDim()), batch);
+    /** y, [B S, hidden]. */
+    NDArray output(Tape tape) {
+        return linear(tape.mixed(), o, oBias);
+    }
+
+    /** x [B S, hidden] to [B S, hidden]. */
+    NDArray forward(NDArray x, int batch, Positions positions) {
+        return output(record(x, batch, positions));
+    }
+
+    /** dy [B S, hidden] to dx. */
+    NDArray backward(Tape tape, NDArray dy, int batch, Positions positions) {
+        // forward was y = mixed W_o', mixed = p v, p = softmax(c q k' + mask), c = 1 / sqrt(D)
+        NDArray dMixed = byKeyHead(Kernels.times(dy, o).reshape(batch, -1, spec.heads(), spec.headDim()), batch);
+        // p . dp summed over keys is mixed . dMixed summed over D: D numbers a row instead of S
+        NDArray mixed = byKeyHead(tape.mixed().reshape(batch, -1, spec.heads(), spec.headDim()), batch);
+        NDArray rowSums = mixed.mul(dMixed).sum(new int[]{-1}, true);
         double c = 1 / Math.sqrt(spec.headDim());
         NDList dQueries = new NDList();
         NDList dKeys = new NDList();
         NDList dValues = new NDList();
-        for (NDIndex heads : blocks(keys)) {
+        for (NDIndex heads : blocks(tape.keys())) {
             try (Scratch scratch = new Scratch()) {
-                NDArray qh = queries.get(heads);
-                NDArray kh = keys.get(heads);
+                NDArray qh = tape.queries().get(heads);
+                NDArray kh = tape.keys().get(heads);
                 NDArray dm = dMixed.get(heads);
                 NDArray p = probabilities(qh, kh, positions);
-                NDArray dp = dm.matMul(values.get(heads).transpose(0, 2, 1));
-                NDArray ds = dp.sub(dp.mul(p).sum(new int[]{-1}, true)).muli(p).muli(c);
+                NDArray dp = dm.matMul(tape.values().get(heads).transpose(0, 2, 1));
+                NDArray ds = dp.subi(rowSums.get(heads)).muli(p).muli(c);
                 dQueries.add(scratch.keep(ds.matMul(kh)));
-                NDArray dsT = ds.transpose(0, 2, 1);
-                dKeys.add(scratch.keep(dsT.matMul(qh)));
+                dKeys.add(scratch.keep(ds.transpose(0, 2, 1).matMul(qh)));
                 dValues.add(scratch.keep(p.transpose(0, 2, 1).matMul(dm)));
             }
         }
-        // 3. back through rotation, norm and projections
-        NDArray dq = rotatedBack(NDArrays.concat(dQueries, 0), rawQueries, qNorm, spec.heads(), batch, positions);
-        NDArray dk = rotatedBack(NDArrays.concat(dKeys, 0), rawKeys, kNorm, spec.kvHeads(), batch, positions);
+        // back through rotation, norm and projections
+        NDArray dq = rotatedBack(NDArrays.concat(dQueries, 0), tape.rawQueries(), qNorm, spec.heads(), batch, positions);
+        NDArray dk = rotatedBack(NDArrays.concat(dKeys, 0), tape.rawKeys(), kNorm, spec.kvHeads(), batch, positions);
         NDArray dv = byToken(NDArrays.concat(dValues, 0), spec.kvHeads(), batch);
-        return dq.matMul(q).addi(dk.matMul(k)).addi(dv.matMul(v));
+        return Kernels.times(dq, q).addi(Kernels.times(dk, k)).addi(Kernels.times(dv, v));
+    }
+
+    private static NDArray linear(NDArray x, NDArray weight, NDArray bias) {
+        NDArray y = Kernels.linear(x, weight);
+        return bias == null ? y : y.addi(bias);
     }
 
     /** softmax(q k' / sqrt(D) + mask): q [n, G S, D], k [n, S, D] to [n, G S, S]. */

@@ -87,6 +87,22 @@ public record DecoderSpec(String modelType, int hiddenSize, int vocabSize, int m
                 .toList();
     }
 
+    /** The routed experts of one layer; empty for a dense one. */
+    List<ExpertTensors> experts(LayerSpec layer) {
+        return layer.mlp() instanceof Moe moe ? moe.experts() : List.of();
+    }
+
+    /** Names of a layer's tensors, those of its routed experts aside. */
+    List<String> commonTensors(LayerSpec layer) {
+        SequencedMap<String, long[]> all = new LinkedHashMap<>();
+        attentionTensors(layer.prefix(), all);
+        switch (layer.mlp()) {
+            case Dense dense -> mlpTensors(dense.mlp(), all);
+            case Moe moe -> moeCommonTensors(moe, all);
+        }
+        return List.copyOf(all.keySet());
+    }
+
     DecoderSpec withLayers(List<LayerSpec> others) {
         return new DecoderSpec(modelType, hiddenSize, vocabSize, maxPositions, rmsNormEps, attention, tiedEmbeddings, others);
     }
@@ -109,19 +125,6 @@ public record DecoderSpec(String modelType, int hiddenSize, int vocabSize, int m
         all.put(FINAL_NORM, new long[]{hiddenSize});
         if (!tiedEmbeddings) {
             all.put(HEAD, new long[]{vocabSize, hiddenSize});
-        }
-        return all;
-    }
-
-    /** Elements of every array that is loaded, by a name that begins with its layer's: as {@link #tensors}, but a fused tensor by its experts. */
-    SequencedMap<String, Long> matrices() {
-        SequencedMap<String, Long> all = new LinkedHashMap<>();
-        tensors().forEach((name, shape) -> all.put(name, java.util.Arrays.stream(shape).reduce(1, Math::multiplyExact)));
-        for (ExpertTensors expert : experts()) {
-            for (Slab slab : List.of(expert.gate(), expert.up(), expert.down())) {
-                all.remove(slab.tensor());
-                all.put(slab.alone(), (long) slab.rows() * slab.columns());
-            }
         }
         return all;
     }
@@ -152,12 +155,16 @@ public record DecoderSpec(String modelType, int hiddenSize, int vocabSize, int m
     }
 
     private void moeTensors(Moe moe, SequencedMap<String, long[]> all) {
-        all.put(moe.router(), new long[]{moe.experts().size(), hiddenSize});
+        moeCommonTensors(moe, all);
         for (ExpertTensors expert : moe.experts()) {
             for (Slab slab : List.of(expert.gate(), expert.up(), expert.down())) {
                 all.put(slab.tensor(), slab.shape().stream().mapToLong(Long::longValue).toArray());
             }
         }
+    }
+
+    private void moeCommonTensors(Moe moe, SequencedMap<String, long[]> all) {
+        all.put(moe.router(), new long[]{moe.experts().size(), hiddenSize});
         if (moe.shared() != null) {
             mlpTensors(moe.shared(), all);
         }

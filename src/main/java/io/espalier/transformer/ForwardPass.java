@@ -9,7 +9,7 @@ import ai.djl.ndarray.NDArray;
  */
 public final class ForwardPass {
 
-    /** Hears of each micro-batch that a layer has finished. */
+    /** Hears of each micro-batch that a layer has finished, on the thread that runs the pass. */
     @FunctionalInterface
     public interface Watch {
         void finished(int layer, int microBatch);
@@ -27,27 +27,28 @@ public final class ForwardPass {
     }
 
     /**
+     * @param observer called by several lanes at once
      * @param keepInputs whether slot l keeps the input of layer l (the last slot: the output of the last layer); else two slots are used in turn
      * @return the experts selected, [layer][micro-batch], as {@link DecoderLayer.Result#selected}
      */
     public int[][][] run(boolean keepInputs, ExpertObserver observer, Watch watch) {
         int layers = decoder.spec().layers().size();
         int[][][] selected = new int[layers][batches.size()][];
-        for (int b = 0; b < batches.size(); b++) {
+        decoder.lanes().forEach(batches.size(), b -> {
             try (Scratch _ = new Scratch()) {
                 states.put(0, b, decoder.embed(batches.get(b)));
             }
-        }
+        }, _ -> {});
         for (int l = 0; l < layers; l++) {
             DecoderLayer layer = decoder.layer(l);
-            for (int b = 0; b < batches.size(); b++) {
+            int at = l;
+            decoder.lanes().forEach(batches.size(), b -> {
                 try (Scratch _ = new Scratch()) {
-                    DecoderLayer.Result result = layer.forward(input(slot(l, keepInputs), b), batches.get(b), observer);
-                    states.put(slot(l + 1, keepInputs), b, result.y());
-                    selected[l][b] = result.selected();
+                    DecoderLayer.Result result = layer.forward(input(slot(at, keepInputs), b), batches.get(b), observer);
+                    states.put(slot(at + 1, keepInputs), b, result.y());
+                    selected[at][b] = result.selected();
                 }
-                watch.finished(l, b);
-            }
+            }, b -> watch.finished(at, b));
         }
         return selected;
     }

@@ -9,8 +9,9 @@ import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
-import java.util.HashMap;
 import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicLong;
 
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
@@ -19,17 +20,16 @@ import ai.djl.ndarray.types.Shape;
 
 /**
  * The residual stream between the layers of a streamed model, one block a (slot, micro-batch): in memory, or in a spill file when there is too much of
- * it. A slot is a place between two layers; writing a block again replaces it.
+ * it. A slot is a place between two layers; writing a block again replaces it. Blocks may be used by several lanes at once, each block by one.
  */
 public final class HiddenStates implements AutoCloseable {
 
     private final DataType compute;
     private final Arena arena = Arena.ofShared();
-    private final Map<Long, MemorySegment> blocks = new HashMap<>();
-    private final Map<Long, Long> offsets = new HashMap<>();
+    private final Map<Long, MemorySegment> blocks = new ConcurrentHashMap<>();
+    private final Map<Long, Long> offsets = new ConcurrentHashMap<>();
     private final FileChannel spill;
-    private long spilled;
-    private ByteBuffer transfer;
+    private final AtomicLong spilled = new AtomicLong();
 
     private HiddenStates(DataType compute, FileChannel spill) {
         this.compute = compute;
@@ -64,11 +64,7 @@ public final class HiddenStates implements AutoCloseable {
             blocks.computeIfAbsent(key, _ -> arena.allocate(source.byteSize(), 64)).copyFrom(source);
             return;
         }
-        long at = offsets.computeIfAbsent(key, _ -> {
-            long end = spilled;
-            spilled += bytes.remaining();
-            return end;
-        });
+        long at = offsets.computeIfAbsent(key, _ -> spilled.getAndAdd(bytes.remaining()));
         try {
             while (bytes.hasRemaining()) {
                 at += spill.write(bytes, at);
@@ -90,11 +86,8 @@ public final class HiddenStates implements AutoCloseable {
             return manager.create(blocks.get(key).asByteBuffer().order(ByteOrder.nativeOrder()), shape, compute);
         }
         int bytes = Math.toIntExact(shape.size() * (compute == DataType.FLOAT64 ? Double.BYTES : Float.BYTES));
-        if (transfer == null || transfer.capacity() < bytes) {
-            transfer = ByteBuffer.allocateDirect(bytes).order(ByteOrder.nativeOrder());
-        }
-        transfer.clear().limit(bytes);
-        try {
+        try (Arena transfers = Arena.ofConfined(); Scratch scratch = new Scratch()) {
+            ByteBuffer transfer = transfers.allocate(bytes, 64).asByteBuffer().order(ByteOrder.nativeOrder());
             long at = offsets.get(key);
             while (transfer.hasRemaining()) {
                 int read = spill.read(transfer, at + transfer.position());
@@ -102,12 +95,9 @@ public final class HiddenStates implements AutoCloseable {
                     throw new IOException("spill file: ends at " + (at + transfer.position()) + " (expected: " + (at + bytes) + " bytes)");
                 }
             }
+            return scratch.keep(manager.create(transfer.rewind(), shape, compute).duplicate());
         } catch (IOException e) {
             throw new UncheckedIOException(e);
-        }
-        transfer.flip();
-        try (Scratch scratch = new Scratch()) {
-            return scratch.keep(manager.create(transfer.slice().order(ByteOrder.nativeOrder()), shape, compute).duplicate());
         }
     }
 

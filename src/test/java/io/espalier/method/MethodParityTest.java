@@ -6,8 +6,6 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
 
-import ai.djl.Device;
-import ai.djl.ndarray.types.DataType;
 import io.espalier.calibration.ExpertStatistics;
 import io.espalier.calibration.Sweep;
 import io.espalier.checkpoint.Checkpoint;
@@ -17,6 +15,7 @@ import io.espalier.recipe.MethodChoice;
 import io.espalier.recipe.MethodName;
 import io.espalier.recipe.PhaseProgress;
 import io.espalier.transformer.Architecture;
+import io.espalier.transformer.Compute;
 import io.espalier.transformer.Decoder;
 import io.espalier.transformer.DecoderSpec;
 import io.espalier.transformer.Fixture;
@@ -43,7 +42,7 @@ class MethodParityTest {
                 SafetensorsFile reference = SafetensorsFile.open(fixture.reference("heapr_scores.safetensors"))) {
             DecoderSpec spec = Architecture.specOf(checkpoint);
             ExpertStatistics statistics;
-            try (Decoder decoder = Decoder.open(checkpoint, spec, KeptAtoms.ALL, Device.cpu(), DataType.FLOAT32)) {
+            try (Decoder decoder = Decoder.open(checkpoint, spec, KeptAtoms.ALL, Compute.cpu())) {
                 statistics = new Sweep(decoder, windows(calibration), heapr.moments(), "parity", Long.MAX_VALUE, directory)
                         .run(PhaseProgress.IGNORED);
             }

@@ -11,8 +11,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 
-import ai.djl.Device;
-import ai.djl.ndarray.types.DataType;
 import io.espalier.checkpoint.Checkpoint;
 import io.espalier.checkpoint.SafetensorsFile;
 import io.espalier.corpus.Corpus;
@@ -33,6 +31,7 @@ import io.espalier.recipe.PhaseProgress;
 import io.espalier.recipe.Progress;
 import io.espalier.recipe.PruningRecipe;
 import io.espalier.transformer.Architecture;
+import io.espalier.transformer.Compute;
 import io.espalier.transformer.Decoder;
 import io.espalier.transformer.Fixture;
 import org.junit.jupiter.api.Test;
@@ -99,8 +98,7 @@ class PruningRunTest {
         PruningRun.Outcome outcome = run(fixture, recipe);
         KeepPlan plan = KeepPlan.fromJson(Files.readString(outcome.artifact().resolve("pruning-plan.json")));
         try (Checkpoint original = Checkpoint.open(fixture.model());
-                Decoder masked = Decoder.open(original, Architecture.specOf(original), PruningRun.keeping(plan), Device.cpu(),
-                        DataType.FLOAT32)) {
+                Decoder masked = Decoder.open(original, Architecture.specOf(original), PruningRun.keeping(plan), Compute.cpu())) {
             TokenWindows windows = Corpus.windows(CorpusRef.at(fixture.reference("test_ids.safetensors").toAbsolutePath().toString()), null,
                     new Windowing.Strided(16, 256), masked.spec().vocabSize());
             double expected = Perplexity.measure(masked, windows, Long.MAX_VALUE, directory, PhaseProgress.IGNORED).value();

@@ -5,9 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.util.Arrays;
 import java.util.List;
 
-import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
-import ai.djl.ndarray.types.DataType;
 import io.espalier.checkpoint.Checkpoint;
 import io.espalier.checkpoint.SafetensorsFile;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -27,8 +25,7 @@ class DecoderParityTest {
     void logitsAndHiddenStatesOfEveryLayerEqualTheReference(Fixture fixture) {
         try (Checkpoint checkpoint = Checkpoint.open(fixture.model());
                 SafetensorsFile reference = SafetensorsFile.open(fixture.reference("forward.safetensors"));
-                Decoder decoder = Decoder.open(checkpoint, Architecture.specOf(checkpoint), KeptAtoms.ALL, Device.cpu(),
-                        DataType.FLOAT32)) {
+                Decoder decoder = Decoder.open(checkpoint, Architecture.specOf(checkpoint), KeptAtoms.ALL, Compute.cpu())) {
             int[] ids = Arrays.stream(reference.longs("input_ids")).mapToInt(id -> (int) id).toArray();
             TokenBatch batch = TokenBatch.of(new int[][]{ids});
             float[] hidden = reference.floats("hidden_states");
@@ -67,8 +64,7 @@ class DecoderParityTest {
         int[] prompt = ints(forward.get("prompt_ids"));
         int[] greedy = ints(forward.get("greedy_ids"));
         try (Checkpoint checkpoint = Checkpoint.open(fixture.model());
-                Decoder decoder = Decoder.open(checkpoint, Architecture.specOf(checkpoint), KeptAtoms.ALL, Device.cpu(),
-                        DataType.FLOAT32)) {
+                Decoder decoder = Decoder.open(checkpoint, Architecture.specOf(checkpoint), KeptAtoms.ALL, Compute.cpu())) {
             int[] ids = prompt;
             for (int step = 0; step < greedy.length; step++) {
                 TokenBatch batch = TokenBatch.of(new int[][]{ids});

@@ -1,0 +1,59 @@
+package io.espalier.api;
+
+import java.util.Arrays;
+
+import io.espalier.recipe.MethodName;
+import org.springframework.http.MediaType;
+import org.springframework.web.bind.annotation.GetMapping;
+import org.springframework.web.bind.annotation.RestController;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.PropertyNamingStrategies.SnakeCaseStrategy;
+import tools.jackson.databind.annotation.JsonNaming;
+import tools.jackson.databind.node.JsonNodeFactory;
+import tools.jackson.databind.node.ObjectNode;
+
+/** What the contract says, and what it says of the methods. */
+@RestController
+final class ContractController {
+
+    private final OpenApi contract;
+
+    ContractController(OpenApi contract) {
+        this.contract = contract;
+    }
+
+    @GetMapping(path = "/openapi.yaml", produces = "application/yaml")
+    byte[] contract() {
+        return contract.yaml();
+    }
+
+    @GetMapping(path = "/v1/methods", produces = MediaType.APPLICATION_JSON_VALUE)
+    Page.Whole<Method> methods() {
+        JsonNode choice = contract.component("MethodChoice");
+        return new Page.Whole<>(Arrays.stream(MethodName.values()).map(name -> Method.of(name, choice)).toList());
+    }
+
+    /** @param schema of an order's {@code method} with this name: the contract's, less the options that the criterion does not have */
+    @JsonNaming(SnakeCaseStrategy.class)
+    record Method(MethodName name, String title, String description, boolean needsTokens, ObjectNode schema) {
+
+        static Method of(MethodName name, JsonNode choice) {
+            JsonNode own = choice.required("x-methods").required(name.json());
+            ObjectNode schema = JsonNodeFactory.instance.objectNode();
+            schema.put("type", "object").put("additionalProperties", false);
+            schema.putArray("required").add("name");
+            ObjectNode properties = schema.putObject("properties");
+            properties.putObject("name").put("const", name.json());
+            for (JsonNode option : own.required("options")) {
+                String word = option.stringValue();
+                ObjectNode property = (ObjectNode) choice.required("properties").required(word).deepCopy();
+                if (own.has(word)) {
+                    property.set("enum", own.get(word));
+                }
+                properties.set(word, property);
+            }
+            return new Method(name, own.required("title").stringValue(), own.required("description").stringValue(), name.needsTokens(),
+                    schema);
+        }
+    }
+}

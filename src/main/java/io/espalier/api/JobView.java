@@ -1,0 +1,75 @@
+package io.espalier.api;
+
+import java.time.Instant;
+import java.util.List;
+import java.util.Map;
+
+import io.espalier.job.JobError;
+import io.espalier.job.JobEvent;
+import io.espalier.job.JobState;
+import io.espalier.job.PhaseTimes;
+import io.espalier.job.PruningJob;
+import io.espalier.recipe.Calibration;
+import io.espalier.recipe.CorpusRef;
+import io.espalier.recipe.Evaluation;
+import io.espalier.recipe.Phase;
+import io.espalier.recipe.PruningRecipe;
+import io.espalier.recipe.PruningResult;
+import tools.jackson.databind.PropertyNamingStrategies.SnakeCaseStrategy;
+import tools.jackson.databind.annotation.JsonNaming;
+
+/** A job as the outside sees it: no worker, no fencing token, no resolved path; links instead of keys. */
+@JsonNaming(SnakeCaseStrategy.class)
+record JobView(String id, JobState state, boolean terminal, PruningRecipe recipe, Instant createdAt, Instant startedAt, Instant finishedAt,
+        List<PhaseTimes> phases, double percent, Phase phase, Integer layer, Integer layers, Double tokensPerSecond, Long etaSeconds,
+        PruningResult result, JobError error, ArtifactLink artifact, Links links) {
+
+    /** Characters of an inline text that a list shows: a page of jobs must not weigh a page of books. */
+    private static final int LISTED_TEXT = 80;
+
+    record ArtifactLink(String id, String href) {}
+
+    /** {@code null} where there is nothing yet, or any more. */
+    record Links(String self, String events, String cancel, String scores) {}
+
+    /** One line of a job's history, without the job's id that the address says already. */
+    record Event(long seq, Instant at, String type, String message, Map<String, Object> data) {
+
+        static Event of(JobEvent event) {
+            return new Event(event.seq(), event.at(), event.type(), event.message(), event.data());
+        }
+    }
+
+    static JobView of(PruningJob job) {
+        return of(job, job.recipe());
+    }
+
+    static JobView listed(PruningJob job) {
+        PruningRecipe r = job.recipe();
+        Calibration c = r.calibration();
+        Evaluation e = r.evaluation();
+        return of(job, new PruningRecipe(r.model(), r.method(),
+                new Calibration(shortened(c.corpus()), c.sequences(), c.sequenceLength(), c.seed()),
+                r.budget(), r.layout(), r.alignment(), r.allowEmptyExperts(),
+                e == null ? null : new Evaluation(shortened(e.corpus()), e.windows(), e.sequenceLength(), e.randomControl())));
+    }
+
+    static String href(String jobId) {
+        return PruningJobController.PATH + "/" + jobId;
+    }
+
+    private static JobView of(PruningJob job, PruningRecipe recipe) {
+        String self = href(job.id());
+        boolean stoppable = job.state() == JobState.QUEUED || job.state() == JobState.RUNNING;
+        return new JobView(job.id(), job.state(), job.state().terminal(), recipe, job.createdAt(), job.startedAt(), job.finishedAt(),
+                job.phases(), job.progress().percent(), job.progress().phase(), job.progress().layer(), job.progress().layers(),
+                job.progress().tokensPerSecond(), job.progress().etaSeconds(), job.result(), job.error(),
+                job.artifactId() == null ? null : new ArtifactLink(job.artifactId(), ArtifactController.PATH + "/" + job.artifactId()),
+                new Links(self, self + "/events", stoppable ? self + "/cancel" : null, job.scoreSetId() == null ? null : self + "/scores"));
+    }
+
+    private static CorpusRef shortened(CorpusRef corpus) {
+        boolean heavy = corpus != null && corpus.text() != null && corpus.text().length() > LISTED_TEXT;
+        return heavy ? CorpusRef.inline(corpus.text().substring(0, LISTED_TEXT) + "…") : corpus;
+    }
+}

@@ -1,0 +1,128 @@
+package io.espalier.api;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.util.ArrayList;
+import java.util.List;
+
+import jakarta.servlet.http.HttpServletRequest;
+
+import io.espalier.catalog.Catalog;
+import io.espalier.recipe.PruningRecipe;
+import io.espalier.recipe.ResolvedInputs;
+import io.espalier.recipe.Violation;
+import org.springframework.stereotype.Component;
+import tools.jackson.core.JacksonException;
+import tools.jackson.core.StreamReadConstraints;
+import tools.jackson.core.StreamReadFeature;
+import tools.jackson.core.TokenStreamLocation;
+import tools.jackson.core.json.JsonFactory;
+import tools.jackson.databind.DatabindException;
+import tools.jackson.databind.DeserializationFeature;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+
+/**
+ * Reads what a stranger posts: bytes, JSON, the contract's shape, the recipe's own rules, the names and paths in it. Bytes that are no JSON end the
+ * reading; from there on everything that is wrong is collected and said at once.
+ */
+@Component
+final class Orders {
+
+    /** An order that nothing is wrong with, and what its names stand for. */
+    record Order(PruningRecipe recipe, ResolvedInputs inputs) {}
+
+    private static final String SCHEMA = "PruningRecipe";
+
+    private final OpenApi contract;
+    private final Catalog catalog;
+    private final long maxBytes;
+    private final JsonMapper strict;
+
+    Orders(OpenApi contract, Catalog catalog, ApiSettings settings) {
+        this.contract = contract;
+        this.catalog = catalog;
+        maxBytes = settings.maxBody().toBytes();
+        // why so tight: an order has some fifty tokens, and each that is wrong costs a sentence of the answer
+        StreamReadConstraints measure = StreamReadConstraints.builder().maxNestingDepth(32).maxNumberLength(100).maxNameLength(1000)
+                .maxTokenCount(2000).maxStringLength((int) Math.min(Integer.MAX_VALUE - 8, maxBytes)).build();
+        strict = JsonMapper.builder(JsonFactory.builder().streamReadConstraints(measure).build())
+                .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
+                // why: a ratio is an exact decimal; a double in between would bend it
+                .enable(DeserializationFeature.USE_BIG_DECIMAL_FOR_FLOATS, DeserializationFeature.FAIL_ON_TRAILING_TOKENS).build();
+    }
+
+    Order read(HttpServletRequest request) throws IOException {
+        JsonNode document = parse(bytes(request));
+        List<Violation> violations = new ArrayList<>(Shape.trim(document, contract, SCHEMA));
+        ResolvedInputs inputs = null;
+        PruningRecipe recipe = null;
+        if (document.isObject()) {
+            recipe = bind(document);
+            List<Violation> further = new ArrayList<>(recipe.violations());
+            inputs = catalog.resolve(recipe, further);
+            for (Violation violation : further) {
+                if (violations.stream().noneMatch(said -> explains(said.field(), violation.field()))) {
+                    violations.add(violation);
+                }
+            }
+        }
+        if (!violations.isEmpty()) {
+            throw ProblemException.violated(ProblemCode.INVALID_RECIPE, violations);
+        }
+        return new Order(recipe, inputs);
+    }
+
+    private byte[] bytes(HttpServletRequest request) throws IOException {
+        byte[] body = {};
+        if (request.getContentLengthLong() <= maxBytes) {
+            try (InputStream in = request.getInputStream()) {
+                body = in.readNBytes((int) Math.min(Integer.MAX_VALUE - 8, maxBytes + 1));
+            }
+        }
+        if (request.getContentLengthLong() > maxBytes || body.length > maxBytes) {
+            throw new ProblemException(ProblemCode.BODY_TOO_LARGE, "the body is longer than " + maxBytes
+                    + " bytes (expected: at most that many; put a long text into a file under a root and name it)");
+        }
+        return body;
+    }
+
+    private JsonNode parse(byte[] body) {
+        try {
+            JsonNode document = strict.readTree(body);
+            if (document.isMissingNode()) {
+                throw new ProblemException(ProblemCode.MALFORMED_JSON, "the body is empty (expected: a JSON object)");
+            }
+            return document;
+        } catch (NumberFormatException e) {
+            throw new ProblemException(ProblemCode.MALFORMED_JSON, "a number in the body has an exponent beyond all measure");
+        } catch (JacksonException e) {
+            TokenStreamLocation at = e.getLocation();
+            String where = at == null ? "" : "line " + at.getLineNr() + ", column " + at.getColumnNr() + ": ";
+            throw new ProblemException(ProblemCode.MALFORMED_JSON, where + Given.printable(e.getOriginalMessage()));
+        }
+    }
+
+    private PruningRecipe bind(JsonNode document) {
+        try {
+            return strict.treeToValue(document, PruningRecipe.class);
+        } catch (DatabindException e) {
+            // The contract let pass what the recipe cannot hold: a hole in the contract, yet nothing the client may see as our failure.
+            String field = String.join(".", e.getPath().stream().map(step -> String.valueOf(step.getPropertyName())).toList());
+            throw ProblemException.violated(ProblemCode.INVALID_RECIPE,
+                    List.of(new Violation(Given.printable(field), null, "what GET /openapi.yaml describes")));
+        }
+    }
+
+    /**
+     * Whether what was said of one field is why another looks wrong: it was taken out, and what is around it is judged without it.
+     */
+    private static boolean explains(String said, String field) {
+        boolean within = said.isEmpty() || field.equals(said) || field.startsWith(said + ".") || said.startsWith(field + ".");
+        boolean unknownMethod = (said.equals("method") || said.equals("method.name"))
+                && (field.startsWith("method") || field.startsWith("calibration"));
+        int dot = said.lastIndexOf('.');
+        boolean sameCorpus = dot > 0 && said.substring(0, dot).endsWith(".corpus") && field.startsWith(said.substring(0, dot));
+        return within || unknownMethod || sameCorpus;
+    }
+}

@@ -1,0 +1,54 @@
+package io.espalier.api;
+
+import java.util.Locale;
+
+import org.springframework.http.HttpStatus;
+
+/** Why a request was refused: a stable word for programs. What to do about each stands at the top of {@code openapi.yaml}. */
+enum ProblemCode {
+    MALFORMED_JSON(HttpStatus.BAD_REQUEST, "The body is no well-formed JSON"), //
+    INVALID_REQUEST(HttpStatus.BAD_REQUEST, "The request cannot be read"), //
+    INVALID_CURSOR(HttpStatus.BAD_REQUEST, "The cursor is not one of ours"), //
+    NOT_FOUND(HttpStatus.NOT_FOUND, "No such address"), //
+    JOB_NOT_FOUND(HttpStatus.NOT_FOUND, "No such job"), //
+    ARTIFACT_NOT_FOUND(HttpStatus.NOT_FOUND, "No such artifact"), //
+    FILE_NOT_FOUND(HttpStatus.NOT_FOUND, "No such file in the artifact"), //
+    MODEL_NOT_FOUND(HttpStatus.NOT_FOUND, "No such registered model"), //
+    CORPUS_NOT_FOUND(HttpStatus.NOT_FOUND, "No such registered corpus"), //
+    METHOD_NOT_ALLOWED(HttpStatus.METHOD_NOT_ALLOWED, "The address does not know this method"), //
+    NOT_ACCEPTABLE(HttpStatus.NOT_ACCEPTABLE, "No answer in the media type asked for"), //
+    JOB_FINISHED(HttpStatus.CONFLICT, "The job has ended"), //
+    SCORES_NOT_READY(HttpStatus.CONFLICT, "The job has no scores"), //
+    BODY_TOO_LARGE(HttpStatus.CONTENT_TOO_LARGE, "The body is too large"), //
+    UNSUPPORTED_MEDIA_TYPE(HttpStatus.UNSUPPORTED_MEDIA_TYPE, "The body's media type is not read"), //
+    RANGE_NOT_SATISFIABLE(HttpStatus.REQUESTED_RANGE_NOT_SATISFIABLE, "The range lies outside the file"), //
+    INVALID_RECIPE(HttpStatus.UNPROCESSABLE_CONTENT, "The order is refused"), //
+    INTERNAL_ERROR(HttpStatus.INTERNAL_SERVER_ERROR, "Our mistake"), //
+    UNAVAILABLE(HttpStatus.SERVICE_UNAVAILABLE, "Not able to answer now");
+
+    private final HttpStatus status;
+    private final String title;
+
+    ProblemCode(HttpStatus status, String title) {
+        this.status = status;
+        this.title = title;
+    }
+
+    HttpStatus status() {
+        return status;
+    }
+
+    String title() {
+        return title;
+    }
+
+    /** The word as it travels. */
+    String json() {
+        return name().toLowerCase(Locale.ROOT);
+    }
+
+    /** A reference that names the type of problem; it need not lead anywhere. */
+    String type() {
+        return "/problems/" + json().replace('_', '-');
+    }
+}

@@ -1,0 +1,134 @@
+package io.espalier.api;
+
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Set;
+
+import jakarta.servlet.http.HttpServletRequest;
+import jakarta.servlet.http.HttpServletResponse;
+
+import io.espalier.recipe.PruningException;
+import io.espalier.recipe.Violation;
+import org.apache.coyote.BadRequestException;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import org.springframework.dao.DataAccessResourceFailureException;
+import org.springframework.http.HttpHeaders;
+import org.springframework.http.HttpMethod;
+import org.springframework.http.HttpStatusCode;
+import org.springframework.http.InvalidMediaTypeException;
+import org.springframework.http.MediaType;
+import org.springframework.transaction.CannotCreateTransactionException;
+import org.springframework.web.ErrorResponse;
+import org.springframework.web.HttpMediaTypeNotAcceptableException;
+import org.springframework.web.HttpMediaTypeNotSupportedException;
+import org.springframework.web.HttpRequestMethodNotSupportedException;
+import org.springframework.web.bind.annotation.ExceptionHandler;
+import org.springframework.web.bind.annotation.RestControllerAdvice;
+import org.springframework.web.method.annotation.HandlerMethodValidationException;
+import org.springframework.web.method.annotation.MethodArgumentTypeMismatchException;
+import org.springframework.web.servlet.NoHandlerFoundException;
+import org.springframework.web.servlet.resource.NoResourceFoundException;
+import org.springframework.web.util.DisconnectedClientHelper;
+
+/** The one border where what went wrong becomes a problem for the client, or, when it was ours, a line in the log and a problem that says no more. */
+@RestControllerAdvice
+final class Problems {
+
+    private static final Logger log = LoggerFactory.getLogger(Problems.class);
+
+    @ExceptionHandler
+    void answer(Exception e, HttpServletRequest request, HttpServletResponse response) throws IOException {
+        if (DisconnectedClientHelper.isClientDisconnectedException(e)) {
+            log.debug("{} {}: the client went away", request.getMethod(), request.getRequestURI());
+            return;
+        }
+        Problem.of(problem(e, request, response), request).send(request, response);
+    }
+
+    /** What to say; headers that belong to it are set on the way. */
+    private static ProblemException problem(Exception e, HttpServletRequest request, HttpServletResponse response) {
+        return switch (e) {
+            case ProblemException known -> known;
+            case PruningException refused -> ProblemException.violated(ProblemCode.INVALID_RECIPE, refused.violations());
+            case NoHandlerFoundException nothing -> unknown(request);
+            case NoResourceFoundException nothing -> unknown(request);
+            case HttpRequestMethodNotSupportedException method -> notAllowed(method, response);
+            case HttpMediaTypeNotAcceptableException media -> new ProblemException(ProblemCode.NOT_ACCEPTABLE,
+                    accepted(request) + " (expected: " + types(media.getSupportedMediaTypes(), "a media type that the operation lists")
+                            + ")");
+            case HttpMediaTypeNotSupportedException media -> unsupported(media, request, response);
+            case InvalidMediaTypeException media -> new ProblemException(ProblemCode.INVALID_REQUEST, media.getMessage());
+            case MethodArgumentTypeMismatchException argument -> ProblemException.violated(ProblemCode.INVALID_REQUEST,
+                    List.of(new Violation(argument.getName(), Given.printable(String.valueOf(argument.getValue())), "an integer")));
+            case HandlerMethodValidationException arguments ->
+                ProblemException.violated(ProblemCode.INVALID_REQUEST, violations(arguments));
+            case BadRequestException broken -> new ProblemException(ProblemCode.INVALID_REQUEST,
+                    "the body cannot be read: " + Given.printable(String.valueOf(broken.getMessage())));
+            case DataAccessResourceFailureException down -> unavailable(down, request);
+            case CannotCreateTransactionException down -> unavailable(down, request);
+            case ErrorResponse other -> byStatus(other.getStatusCode(), e, request);
+            default -> ours(e, request);
+        };
+    }
+
+    /** For whoever has no exception, only a status: the container, and those of Spring's exceptions that need no words of their own. */
+    static ProblemException byStatus(HttpStatusCode status, Exception e, HttpServletRequest request) {
+        return switch (status.value()) {
+            case 404 -> unknown(request);
+            case 405 -> new ProblemException(ProblemCode.METHOD_NOT_ALLOWED, request.getMethod() + " is not known here");
+            case 413 -> new ProblemException(ProblemCode.BODY_TOO_LARGE, "the request is larger than is read");
+            case 503 -> unavailable(e, request);
+            // why: 501 and 505 are Tomcat's words for a Transfer-Encoding or an HTTP version that nobody speaks
+            default -> status.is4xxClientError() || status.value() == 501 || status.value() == 505
+                    ? new ProblemException(ProblemCode.INVALID_REQUEST, "the request line, a header or a parameter cannot be read")
+                    : ours(e, request);
+        };
+    }
+
+    private static ProblemException unknown(HttpServletRequest request) {
+        return new ProblemException(ProblemCode.NOT_FOUND, "there is nothing at this address; GET /openapi.yaml lists all that there are");
+    }
+
+    private static ProblemException notAllowed(HttpRequestMethodNotSupportedException e, HttpServletResponse response) {
+        Set<HttpMethod> known = e.getSupportedHttpMethods();
+        String allowed = known == null ? "" : String.join(", ", known.stream().map(HttpMethod::name).sorted().toList());
+        response.setHeader(HttpHeaders.ALLOW, allowed);
+        return new ProblemException(ProblemCode.METHOD_NOT_ALLOWED, e.getMethod() + " (expected: " + allowed + ")");
+    }
+
+    private static ProblemException unsupported(HttpMediaTypeNotSupportedException e, HttpServletRequest request,
+            HttpServletResponse response) {
+        String read = types(e.getSupportedMediaTypes(), MediaType.APPLICATION_JSON_VALUE);
+        response.setHeader(HttpHeaders.ACCEPT, read);
+        String given = request.getContentType() == null ? "no Content-Type" : Given.printable(request.getContentType());
+        return new ProblemException(ProblemCode.UNSUPPORTED_MEDIA_TYPE, given + " (expected: " + read + ")");
+    }
+
+    private static ProblemException unavailable(Exception e, HttpServletRequest request) {
+        log.warn("{} {}: answered 503", request.getMethod(), request.getRequestURI(), e);
+        return new ProblemException(ProblemCode.UNAVAILABLE, "the database does not answer; try again in a moment");
+    }
+
+    private static ProblemException ours(Exception e, HttpServletRequest request) {
+        log.error("{} {}: answered 500", request.getMethod(), request.getRequestURI(), e);
+        return new ProblemException(ProblemCode.INTERNAL_ERROR, "this is a mistake of the service; its log says more");
+    }
+
+    private static List<Violation> violations(HandlerMethodValidationException e) {
+        List<Violation> violations = new ArrayList<>();
+        e.getParameterValidationResults().forEach(result -> result.getResolvableErrors()
+                .forEach(error -> violations.add(new Violation(result.getMethodParameter().getParameterName(),
+                        Given.printable(String.valueOf(result.getArgument())), error.getDefaultMessage()))));
+        return violations;
+    }
+
+    private static String accepted(HttpServletRequest request) {
+        return Given.printable(String.valueOf(request.getHeader(HttpHeaders.ACCEPT)));
+    }
+
+    private static String types(List<MediaType> types, String none) {
+        return types.isEmpty() ? none : MediaType.toString(types);
+    }
+}

@@ -1,0 +1,160 @@
+package io.espalier.api;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.net.http.HttpHeaders;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.regex.Pattern;
+
+import com.networknt.schema.SchemaLocation;
+import com.networknt.schema.SchemaRegistry;
+import com.networknt.schema.SchemaRegistryConfig;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.ArrayNode;
+import tools.jackson.databind.node.ObjectNode;
+import tools.jackson.dataformat.yaml.YAMLMapper;
+
+/**
+ * The top-level {@code openapi.yaml}, read afresh, as a witness beside every exchange of every test: address, method, status, media type, headers and
+ * body must all stand in it. Stricter than a client has to be: in a response, a field that is not documented is a breach.
+ */
+final class Contract {
+
+    static final Path FILE = Path.of("openapi.yaml");
+    static final Contract IT = new Contract();
+
+    private static final String LOCATION = "https://espalier.invalid/contract-under-test.yaml";
+    private static final JsonMapper JSON = JsonMapper.builder().build();
+
+    private final JsonNode root;
+    private final SchemaRegistry registry;
+
+    private Contract() {
+        try {
+            root = new YAMLMapper().readTree(Files.readAllBytes(FILE));
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+        root.at("/components/schemas").forEach(Contract::close);
+        registry = SchemaRegistry.withDialect(OpenApi.DIALECT,
+                builder -> builder.schemas(location -> LOCATION.equals(location) ? OpenApi.digestible(root).toString() : null)
+                        .schemaRegistryConfig(SchemaRegistryConfig.builder().formatAssertionsEnabled(true).build()));
+    }
+
+    JsonNode root() {
+        return root;
+    }
+
+    /** {@code GET /v1/models/{name}} and all the others. */
+    Set<String> operations() {
+        Set<String> operations = new TreeSet<>();
+        root.path("paths").properties().forEach(path -> path.getValue().propertyNames()
+                .forEach(method -> operations.add(method.toUpperCase(java.util.Locale.ROOT) + " " + path.getKey())));
+        return operations;
+    }
+
+    /** Everything in which a document departs from the schema at a pointer into the contract. */
+    List<String> departures(String pointer, JsonNode document) {
+        return registry.getSchema(SchemaLocation.of(LOCATION + "#" + pointer)).validate(document).stream()
+                .map(error -> error.getInstanceLocation() + ": " + error.getMessage()).toList();
+    }
+
+    /** Holds one exchange to the contract. */
+    void hold(String method, String path, int status, HttpHeaders headers, byte[] body) {
+        String exchange = method + " " + path + " -> " + status;
+        String template = template(path);
+        if (status >= 400 && !"HEAD".equals(method)) {
+            holdProblem(exchange, status, headers, body);
+        }
+        if (template == null) {
+            assertThat(status).as(exchange + ", which no path of the contract matches").isIn(400, 404);
+            return;
+        }
+        String name = "HEAD".equals(method) ? "get" : method.toLowerCase(java.util.Locale.ROOT);
+        JsonNode operation = root.path("paths").path(template).path(name);
+        if (operation.isMissingNode()) {
+            assertThat(status).as(exchange + ", a method that the contract does not know").isEqualTo(405);
+            Set<String> known = new TreeSet<>();
+            root.path("paths").path(template).propertyNames().forEach(word -> known.add(word.toUpperCase(java.util.Locale.ROOT)));
+            assertThat(headers.firstValue("Allow").orElse("").split(", ")).as(exchange + ": Allow").containsAll(known);
+            return;
+        }
+        String at = "/paths/" + template.replace("/", "~1") + "/" + name + "/responses/" + status;
+        if (root.at(at).isMissingNode()) {
+            assertThat(status).as(exchange + ", a status that the contract does not name").isGreaterThanOrEqualTo(500);
+            at = "/paths/" + template.replace("/", "~1") + "/" + name + "/responses/default";
+        }
+        holdResponse(exchange, resolved(at), headers, "HEAD".equals(method) ? null : body);
+    }
+
+    private void holdResponse(String exchange, String at, HttpHeaders headers, byte[] body) {
+        JsonNode response = root.at(at);
+        assertThat(response.isMissingNode()).as(exchange + ": the contract has nothing at " + at).isFalse();
+        response.path("headers").properties().forEach(entry -> {
+            JsonNode header = root.at(resolved(at + "/headers/" + entry.getKey()));
+            String given = headers.firstValue(entry.getKey()).orElse(null);
+            assertThat(given != null || !header.path("required").asBoolean(false)).as(exchange + ": header " + entry.getKey()).isTrue();
+            if (given != null && header.at("/schema/const").isString()) {
+                assertThat(given).as(exchange + ": header " + entry.getKey()).isEqualTo(header.at("/schema/const").stringValue());
+            }
+        });
+        if (!response.has("content")) {
+            assertThat(body == null ? 0 : body.length).as(exchange + ": no body is documented").isZero();
+            return;
+        }
+        String type = headers.firstValue("Content-Type").orElse("none").replaceAll(";.*", "");
+        assertThat(response.path("content").propertyNames()).as(exchange + ": media types").contains(type);
+        String schema = at + "/content/" + type.replace("/", "~1") + "/schema";
+        if (body != null && !root.at(schema).isMissingNode()) {
+            assertThat(departures(schema, JSON.readTree(body)))
+                    .as(exchange + "\n" + new String(body, java.nio.charset.StandardCharsets.UTF_8)).isEmpty();
+        }
+    }
+
+    private void holdProblem(String exchange, int status, HttpHeaders headers, byte[] body) {
+        assertThat(headers.firstValue("Content-Type")).as(exchange).hasValue("application/problem+json");
+        JsonNode problem = JSON.readTree(body);
+        assertThat(departures("/components/schemas/Problem", problem)).as(exchange + "\n" + problem).isEmpty();
+        assertThat(problem.path("status").intValue()).as(exchange).isEqualTo(status);
+        String code = problem.path("code").stringValue();
+        assertThat(problem.path("type").stringValue()).as(exchange).isEqualTo("/problems/" + code.replace('_', '-'));
+        assertThat(root.at("/info/description").stringValue()).as(exchange).contains("| `" + code + "` | " + status + " |");
+    }
+
+    /** The pointer itself, or where its {@code $ref} leads. */
+    private String resolved(String pointer) {
+        JsonNode reference = root.at(pointer).path("$ref");
+        return reference.isString() ? reference.stringValue().substring(1) : pointer;
+    }
+
+    private String template(String path) {
+        String plain = path.replaceAll("\\?.*", "");
+        List<String> found = new ArrayList<>();
+        root.path("paths").propertyNames().forEach(template -> {
+            String pattern = template.replaceAll("\\{[a-z]+}", "\\\\E[^/]+\\\\Q");
+            if (Pattern.matches("\\Q" + pattern + "\\E", plain)) {
+                found.add(template);
+            }
+        });
+        return found.isEmpty() ? null : found.getFirst();
+    }
+
+    private static void close(JsonNode schema) {
+        if (schema instanceof ObjectNode object) {
+            if (object.has("properties") && !object.has("additionalProperties")) {
+                object.put("additionalProperties", false);
+            }
+            object.forEach(Contract::close);
+        } else if (schema instanceof ArrayNode array) {
+            array.forEach(Contract::close);
+        }
+    }
+}

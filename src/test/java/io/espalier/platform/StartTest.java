@@ -1,0 +1,80 @@
+package io.espalier.platform;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.awaitility.Awaitility.await;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+
+import io.espalier.EspalierApplication;
+import io.espalier.Orders;
+import io.espalier.job.JobState;
+import io.espalier.job.PruningJobs;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.springframework.boot.WebApplicationType;
+import org.springframework.boot.builder.SpringApplicationBuilder;
+import org.springframework.context.ConfigurableApplicationContext;
+
+/** The service as an operator starts it, with its own database. */
+class StartTest {
+
+    @TempDir
+    private Path temp;
+
+    @Test
+    void jobsOutliveARestartAndASecondProcessOnTheSameDirectoryIsRefused() throws Exception {
+        String id;
+        long server;
+        try (ConfigurableApplicationContext first = start()) {
+            id = first.getBean(PruningJobs.class).submit(Orders.recipe(), Orders.inputs()).id();
+            server = Long.parseLong(Files.readAllLines(temp.resolve("postgres/data/postmaster.pid")).getFirst().strip());
+            assertThatThrownBy(this::start).hasRootCauseInstanceOf(StartRefused.class).rootCause()
+                    .hasMessageContaining("in use by another");
+            assertThat(first.getBean(PruningJobs.class).find(id)).as("and the first one goes on").isPresent();
+        }
+        await("the server stops with the service").until(() -> ProcessHandle.of(server).filter(ProcessHandle::isAlive).isEmpty());
+        try (ConfigurableApplicationContext second = start()) {
+            assertThat(second.getBean(PruningJobs.class).find(id).orElseThrow().state()).isEqualTo(JobState.QUEUED);
+            assertThat(second.getBeanFactory().containsBean("dispatcher")).isFalse();
+        }
+    }
+
+    @Test
+    void everythingThatIsWrongWithTheSettingsIsSaidAtOnce() {
+        assertThatThrownBy(
+                () -> start("--espalier.worker.missed-heartbeats=1", "--espalier.worker.devices=tpu", "--espalier.worker.poll=often",
+                        "--espalier.worker.heartbeat=1ms", "--espalier.worker.enabled=perhaps", "--espalier.database.port=70000",
+                        "--espalier.database.mode=cloud"))
+                .isInstanceOf(StartRefused.class)
+                .hasMessage("""
+                        These settings are wrong:
+                          espalier.database.mode: cloud (expected: embedded or external)
+                          espalier.database.port: 70000 (expected: must be less than or equal to 65535)
+                          espalier.worker.devices: tpu (expected: auto, cpu or a list such as gpu:0,gpu:1)
+                          espalier.worker.enabled: perhaps (expected: true or false)
+                          espalier.worker.heartbeat: PT0.001S (expected: must be longer than or equal to 100 millis)
+                          espalier.worker.missed-heartbeats: 1 (expected: must be greater than or equal to 4)
+                          espalier.worker.poll: often (expected: a duration such as 500ms, 2s or 5m)""");
+        assertThat(temp.resolve("postgres")).as("before anything was touched").doesNotExist();
+    }
+
+    @Test
+    void anExternalDatabaseNeedsAnAddress() {
+        assertThatThrownBy(() -> start("--espalier.database.mode=external")).isInstanceOf(StartRefused.class)
+                .hasMessageContaining("spring.datasource.url: missing");
+    }
+
+    private ConfigurableApplicationContext start(String... more) {
+        List<String> arguments = new ArrayList<>(List.of("--espalier.data-dir=" + temp));
+        if (more.length == 0) {
+            arguments.add("--espalier.worker.enabled=false");
+        }
+        arguments.addAll(Arrays.asList(more));
+        return new SpringApplicationBuilder(EspalierApplication.class).web(WebApplicationType.NONE).run(arguments.toArray(String[]::new));
+    }
+}

@@ -1,0 +1,103 @@
+package io.espalier.worker;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.awaitility.Awaitility.await;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.List;
+
+import javax.sql.DataSource;
+
+import io.espalier.EspalierApplication;
+import io.espalier.OfficeTest;
+import io.espalier.Orders;
+import io.espalier.artifact.Artifacts;
+import io.espalier.job.JobEvent;
+import io.espalier.job.JobState;
+import io.espalier.job.PruningJob;
+import io.espalier.job.PruningJobs;
+import io.espalier.pruning.ComputeDevice;
+import io.espalier.recipe.ScoreShelf;
+import org.junit.jupiter.api.Test;
+import org.springframework.beans.factory.annotation.Autowired;
+import org.springframework.boot.WebApplicationType;
+import org.springframework.boot.builder.SpringApplicationBuilder;
+import org.springframework.context.ApplicationContext;
+import org.springframework.context.ConfigurableApplicationContext;
+import org.springframework.core.env.Environment;
+import org.springframework.jdbc.core.JdbcTemplate;
+import org.springframework.transaction.PlatformTransactionManager;
+import org.springframework.transaction.support.TransactionTemplate;
+
+/** Two real processes on one database, and one of them is killed. */
+@OfficeTest
+class KilledWorkerTest {
+
+    @Autowired
+    private ApplicationContext context;
+    @Autowired
+    private PruningJobs jobs;
+    @Autowired
+    private JdbcTemplate jdbc;
+    @Autowired
+    private Environment environment;
+
+    @Test
+    void aJobWhoseProcessIsKilledRunsAgainElsewhereAndNothingIsLeft() throws Exception {
+        jdbc.execute("truncate pruning_job, artifact, score_set, scheduled_tasks cascade");
+        Path data = Path.of(environment.getProperty("espalier.data-dir"));
+        String id = jobs.submit(Orders.recipe(), Orders.inputs()).id();
+        Process process = new ProcessBuilder(List.of(ProcessHandle.current().info().command().orElseThrow(), "-Xmx512m", "-cp",
+                System.getProperty("java.class.path"), Victim.class.getName(), "--espalier.data-dir=" + data,
+                "--espalier.database.mode=external", "--espalier.worker.enabled=false",
+                "--spring.datasource.url=" + environment.getProperty("spring.datasource.url"),
+                "--spring.datasource.username=" + environment.getProperty("spring.datasource.username"),
+                "--spring.datasource.password=" + environment.getProperty("spring.datasource.password")))
+                .redirectErrorStream(true).redirectOutput(data.resolve("victim.log").toFile()).start();
+        try {
+            await().atMost(Duration.ofSeconds(120)).until(() -> jobs.find(id).orElseThrow().progress().percent() > 0);
+        } finally {
+            process.destroyForcibly();
+        }
+        assertThat(process.waitFor()).as("killed").isEqualTo(137);
+        Instant killed = Instant.now();
+        assertThat(jobs.find(id).orElseThrow().state()).isEqualTo(JobState.RUNNING);
+        assertThat(data.resolve("work/" + id + "-1")).exists();
+
+        Dispatcher survivor = dispatcher("survivor", FakeRun.QUICK, context);
+        survivor.start();
+        try {
+            await().atMost(Duration.ofSeconds(30)).until(() -> jobs.find(id).orElseThrow().state() == JobState.SUCCEEDED);
+        } finally {
+            survivor.stop();
+        }
+        PruningJob job = jobs.find(id).orElseThrow();
+        assertThat(job.attempt()).isEqualTo(2);
+        assertThat(Duration.between(killed, job.startedAt())).isLessThan(Duration.ofSeconds(12));
+        assertThat(jobs.events(id, 0, 100)).extracting(JobEvent::message).contains(
+                "Attempt 2 runs on cpu, because the worker of the attempt before was lost");
+        try (var left = Files.list(data.resolve("work"))) {
+            assertThat(left).isEmpty();
+        }
+    }
+
+    private static Dispatcher dispatcher(String name, Workshop workshop, ApplicationContext context) {
+        WorkerSettings settings = context.getBean(WorkerSettings.class);
+        Worker worker = new Worker(name, settings.directory(), new Worker.Products(context.getBean(Artifacts.class),
+                context.getBean(ScoreShelf.class), new TransactionTemplate(context.getBean(PlatformTransactionManager.class))),
+                context.getBean(PruningJobs.class), workshop);
+        return new Dispatcher(name, context.getBean(DataSource.class), () -> List.of(new ComputeDevice("cpu")), worker, settings.worker());
+    }
+
+    /** The process that will be killed while it runs a job that never ends. */
+    static class Victim {
+        public static void main(String[] arguments) {
+            ConfigurableApplicationContext context = new SpringApplicationBuilder(EspalierApplication.class).web(WebApplicationType.NONE)
+                    .run(arguments);
+            dispatcher("victim", (inputs, device, progress) -> FakeRun.endless(inputs, progress, () -> {}), context).start();
+        }
+    }
+}

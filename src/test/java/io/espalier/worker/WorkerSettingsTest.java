@@ -1,0 +1,46 @@
+package io.espalier.worker;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.Map;
+
+import org.junit.jupiter.api.Test;
+import org.springframework.boot.context.properties.bind.Bindable;
+import org.springframework.boot.context.properties.bind.Binder;
+import org.springframework.boot.env.YamlPropertySourceLoader;
+import org.springframework.core.env.MapPropertySource;
+import org.springframework.core.env.StandardEnvironment;
+import org.springframework.core.env.SystemEnvironmentPropertySource;
+import org.springframework.core.io.ClassPathResource;
+
+class WorkerSettingsTest {
+
+    @Test
+    void theDefaultsAreThese() throws Exception {
+        assertThat(bind(Map.of("user.home", "/users/me"), Map.of())).isEqualTo(new WorkerSettings(Path.of("/users/me/.espalier"),
+                new WorkerSettings.Worker(true, "auto", Duration.ofSeconds(2), 4, Duration.ofMillis(500), Duration.ofSeconds(10))));
+    }
+
+    @Test
+    void theEnvironmentSetsThemAll() throws Exception {
+        assertThat(bind(Map.of(),
+                Map.of("ESPALIER_DATA_DIR", "/data", "ESPALIER_WORKER_ENABLED", "false", "ESPALIER_WORKER_DEVICES", "gpu:0,gpu:1",
+                        "ESPALIER_WORKER_HEARTBEAT", "5s", "ESPALIER_WORKER_MISSED_HEARTBEATS", "6", "ESPALIER_WORKER_POLL", "1s",
+                        "ESPALIER_WORKER_SHUTDOWN_WAIT", "1m")))
+                .isEqualTo(new WorkerSettings(Path.of("/data"),
+                        new WorkerSettings.Worker(false, "gpu:0,gpu:1", Duration.ofSeconds(5), 6, Duration.ofSeconds(1),
+                                Duration.ofMinutes(1))));
+    }
+
+    private static WorkerSettings bind(Map<String, Object> system, Map<String, Object> variables) throws Exception {
+        StandardEnvironment environment = new StandardEnvironment();
+        environment.getPropertySources().forEach(source -> environment.getPropertySources().remove(source.getName()));
+        environment.getPropertySources().addLast(new MapPropertySource("systemProperties", system));
+        environment.getPropertySources().addLast(new SystemEnvironmentPropertySource("systemEnvironment", variables));
+        new YamlPropertySourceLoader().load("application", new ClassPathResource("application.yml"))
+                .forEach(environment.getPropertySources()::addLast);
+        return Binder.get(environment).bindOrCreate("espalier", Bindable.of(WorkerSettings.class));
+    }
+}
