@@ -230,10 +230,8 @@ public record Allocation(Budget budget, Layout layout, int alignment, boolean al
             reachable = reachable == null ? most : reachable.min(most);
         }
         if (!reached) {
-            throw unreachable(reachable,
-                    allowEmptyExperts
-                            ? "all that routed experts hold"
-                            : "every expert keeps at least " + Math.max(alignment, sourceBlock) + " atoms");
+            String least = sourceBlock == 1 ? alignment + " atoms" : "one unit of whole source blocks of " + sourceBlock + " atoms";
+            throw unreachable(reachable, allowEmptyExperts ? "all that routed experts hold" : "every expert keeps at least " + least);
         }
         return shares;
     }

@@ -78,18 +78,47 @@ final class WeightBuffer implements AutoCloseable {
     /** One row of an FP8 matrix, a run of columns that share a scale at a time. The product is a float32 number whatever it becomes. */
     private static boolean fp8(StoredMatrix matrix, int row, int[] columns, MemorySegment to, NativeTensor.Type type, long at, int count) {
         Scales scales = matrix.scales();
-        long from = (long) row * matrix.columns();
+        MemorySegment codes = matrix.bytes().asSlice(row * matrix.rowBytes(), matrix.rowBytes());
+        int each = scales.columnsEach();
         boolean finite = true;
-        for (int c = 0; c < count;) {
-            int block = (columns == null ? c : columns[c]) / scales.columnsEach();
+        int end;
+        for (int from = 0; from < count; from = end) {
+            int block = (columns == null ? from : columns[from]) / each;
+            end = from + 1;
             float scale = scales.inGrid(row / scales.rowsEach(), block);
-            for (; c < count && (columns == null ? c : columns[c]) / scales.columnsEach() == block; c++) {
-                float value = E4m3.value(matrix.bytes().get(ValueLayout.JAVA_BYTE, from + (columns == null ? c : columns[c]))) * scale;
-                finite &= Float.isFinite(value);
-                put(value, to, type, at + c);
+            if (columns == null) {
+                end = (int) Math.min(count, (block + 1L) * each);
+            } else {
+                while (end < count && columns[end] / each == block) {
+                    end++;
+                }
             }
+            finite &= type == NativeTensor.Type.FLOAT32 && columns == null
+                    ? fp8ToFloat(codes, from, end, scale, to, at)
+                    : fp8(codes, columns, from, end, scale, to, type, at);
         }
         return finite;
+    }
+
+    private static boolean fp8(MemorySegment codes, int[] columns, int from, int end, float scale, MemorySegment to, NativeTensor.Type type,
+            long at) {
+        boolean finite = true;
+        for (int c = from; c < end; c++) {
+            float value = E4m3.value(codes.get(ValueLayout.JAVA_BYTE, columns == null ? c : columns[c])) * scale;
+            finite &= Float.isFinite(value);
+            put(value, to, type, at + c);
+        }
+        return finite;
+    }
+
+    private static boolean fp8ToFloat(MemorySegment codes, int from, int end, float scale, MemorySegment to, long at) {
+        int bad = 0;
+        for (int c = from; c < end; c++) {
+            int bits = Float.floatToRawIntBits(E4m3.value(codes.get(ValueLayout.JAVA_BYTE, c)) * scale);
+            bad |= (bits & 0x7f800000) + 0x00800000;
+            to.set(ValueLayout.JAVA_INT, (at + c) << 2, bits);
+        }
+        return bad >= 0;
     }
 
     /** Refuses a bfloat16 tensor that holds NaN or infinity. */

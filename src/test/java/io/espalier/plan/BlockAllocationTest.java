@@ -84,7 +84,9 @@ class BlockAllocationTest {
         assertThat(order("0.028", RatioOf.BYTES, Layout.RAGGED, 1, 4).plan(one, model).keptAtoms()).isEqualTo(6);
         assertThat(order("0.029", RatioOf.BYTES, Layout.RAGGED, 1, 4).plan(one, model).keptAtoms()).isEqualTo(2);
         assertThatThrownBy(() -> order("0.057", RatioOf.BYTES, Layout.RAGGED, 1, 4).plan(one, model))
-                .hasMessage("budget.ratio: 0.057 of bytes (expected: at most 0.056000, every expert keeps at least 4 atoms)");
+                .hasMessage(
+                        "budget.ratio: 0.057 of bytes (expected: at most 0.056000, every expert keeps at least one unit of whole source "
+                                + "blocks of 4 atoms)");
         assertThat(order("0.028", RatioOf.BYTES, Layout.UNIFORM, 1, 4).plan(one, model).keptAtoms()).isEqualTo(6);
         assertThat(order("0.029", RatioOf.BYTES, Layout.UNIFORM, 1, 4).plan(one, model).keptAtoms()).isEqualTo(4);
     }

@@ -5,6 +5,8 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.io.IOException;
 import java.lang.foreign.ValueLayout;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -150,6 +152,17 @@ class DialectTest {
                 Map.of(new Declared(name, DType.F8_E4M3, List.of(10L, 24L)), codes));
         assertThatThrownBy(() -> logits(nan)).isInstanceOf(NotFiniteException.class)
                 .hasMessage(name + ": holds NaN or infinity (expected: finite weights)");
+    }
+
+    @Test
+    void aNumberThatIsNoneInAFusedTensorIsNamedWithItsExpert() {
+        Path fused = Dialects.fused(RandomModel.QWEN3_MOE.write(directory.resolve("plain"), 5), directory.resolve("fused"), "mlp");
+        String name = "model.layers.0.mlp.experts.down_proj";
+        ByteBuffer numbers = ByteBuffer.allocate(6 * 24 * 10 * 4).order(ByteOrder.LITTLE_ENDIAN).putFloat(3 * 240 * 4, Float.NaN);
+        Path nan = Dialects.changed(fused, directory.resolve("nan"), name::equals,
+                Map.of(new Declared(name, DType.F32, List.of(6L, 24L, 10L)), numbers.array()));
+        assertThatThrownBy(() -> logits(nan)).isInstanceOf(NotFiniteException.class)
+                .hasMessage(name + ", " + EXPERT + "down_proj.weight: holds NaN or infinity (expected: finite weights)");
     }
 
     @Test
