@@ -10,8 +10,10 @@ import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.SequencedMap;
+import java.util.Set;
 import java.util.function.Predicate;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
 import io.espalier.checkpoint.MalformedCheckpointException.Fault;
@@ -176,6 +178,33 @@ public final class Checkpoint implements AutoCloseable {
         return shards.get(tensor.shard()).bytes(tensor);
     }
 
+    /**
+     * A tensor as a matrix, with its scales where it is FP8; a tensor of one dimension is one row.
+     *
+     * @throws MalformedCheckpointException when no shard holds it, or an FP8 one has no scales
+     */
+    public StoredMatrix matrix(String name) {
+        Tensor tensor = tensor(name);
+        long columns = tensor.rank() == 0 ? 1 : tensor.dim(tensor.rank() - 1);
+        long rows = 1;
+        for (int i = 0; i + 1 < tensor.rank(); i++) {
+            rows *= tensor.dim(i);
+        }
+        Scales scales = tensor.dtype() == DType.F8_E4M3 ? Scales.of(this, tensor, Scales.block(config)) : null;
+        return new StoredMatrix(name, tensor.dtype(), Math.toIntExact(rows), Math.toIntExact(columns), bytes(tensor), scales);
+    }
+
+    /** A slab of a tensor; of one that holds nothing else, the same as {@link #matrix(String)}. */
+    public StoredMatrix matrix(Slab slab) {
+        if (slab.isWhole()) {
+            return matrix(slab.tensor());
+        }
+        Tensor tensor = tensor(slab.tensor());
+        long row = slab.columns() * (long) tensor.dtype().bytes();
+        return new StoredMatrix(slab.tensor() + ", " + slab.alone(), tensor.dtype(), slab.rows(), slab.columns(),
+                bytes(tensor).asSlice(slab.first() * row, slab.rows() * row), null);
+    }
+
     /** The weight files, in name order. */
     public List<SafetensorsFile> shards() {
         return List.copyOf(shards.values());
@@ -211,9 +240,11 @@ public final class Checkpoint implements AutoCloseable {
         return tensors.values().stream().mapToLong(Tensor::length).sum();
     }
 
-    /** Values of all tensors. */
+    /** Values of all tensors but the scales of FP8 ones, which count as bytes and not as parameters. */
     public long parameters() {
-        return tensors.values().stream().mapToLong(Tensor::elements).sum();
+        Set<String> scales = tensors.values().stream().filter(tensor -> tensor.dtype() == DType.F8_E4M3)
+                .flatMap(tensor -> Scales.names(tensor.name()).stream()).collect(Collectors.toSet());
+        return tensors.values().stream().filter(tensor -> !scales.contains(tensor.name())).mapToLong(Tensor::elements).sum();
     }
 
     /**

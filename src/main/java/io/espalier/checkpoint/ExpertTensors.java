@@ -6,8 +6,20 @@ package io.espalier.checkpoint;
  * @param layer index of the decoder layer
  * @param expert index within the layer
  * @param width atoms
- * @param gate name of a tensor [width, hidden]
- * @param up name of a tensor [width, hidden]
- * @param down name of a tensor [hidden, width]
+ * @param gate a matrix [width, hidden]
+ * @param up a matrix [width, hidden]
+ * @param down a matrix [hidden, width]
  */
-public record ExpertTensors(int layer, int expert, int width, String gate, String up, String down) {}
+public record ExpertTensors(int layer, int expert, int width, Slab gate, Slab up, Slab down) {
+
+    /** An expert with tensors of its own. */
+    public static ExpertTensors named(int layer, int expert, int width, int hidden, String gate, String up, String down) {
+        return new ExpertTensors(layer, expert, width, Slab.whole(gate, width, hidden), Slab.whole(up, width, hidden),
+                Slab.whole(down, hidden, width));
+    }
+
+    /** Whether the layer's experts share tensors, as newer files write them; such tensors can hold one width only. */
+    public boolean fused() {
+        return !gate.isWhole();
+    }
+}

@@ -3,10 +3,13 @@ package io.espalier.plan;
 import java.math.BigDecimal;
 import java.math.RoundingMode;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
+import java.util.stream.Stream;
 
+import io.espalier.checkpoint.Checkpoint;
+import io.espalier.checkpoint.ExpertTensors;
+import io.espalier.checkpoint.Scales;
 import io.espalier.recipe.Budget;
 import io.espalier.recipe.ErrorCode;
 import io.espalier.recipe.Layout;
@@ -27,14 +30,25 @@ import io.espalier.recipe.PruningException;
  * With scope layer or expert every layer or expert has its own target, its share of the target by cost. An expert keeps at least one unit unless it
  * may be empty. With alignment 1 the order is that of the atoms by (score, layer, expert, index).
  *
+ * <p>Where FP8 weights have one scale for a block of atoms, blocks compete in the place of atoms, by the mean score of their atoms, and stay or go as a
+ * whole: what a cut can then keep, its scales describe exactly. The last block of an expert may be smaller; in a uniform layout it stays in all experts
+ * or in none.
+ *
  * @param budget how much has to go
  * @param layout ragged: as above; uniform: every expert keeps its best W atoms, W the widest aligned width that reaches the target
  * @param alignment every width after is a multiple of this, at least 1
  * @param allowEmptyExperts whether an expert may lose all its atoms
  * @param scope within what units compete
  * @param granularity whether atoms or whole experts go
+ * @param sourceBlock atoms that share FP8 scales in the source, as {@link #sourceBlock(Checkpoint, List)} finds it; 1 where each goes by itself
  */
-public record Allocation(Budget budget, Layout layout, int alignment, boolean allowEmptyExperts, Scope scope, Granularity granularity) {
+public record Allocation(Budget budget, Layout layout, int alignment, boolean allowEmptyExperts, Scope scope, Granularity granularity,
+        int sourceBlock) {
+
+    /** Each atom goes by itself. */
+    public Allocation(Budget budget, Layout layout, int alignment, boolean allowEmptyExperts, Scope scope, Granularity granularity) {
+        this(budget, layout, alignment, allowEmptyExperts, scope, granularity, 1);
+    }
 
     /** What goes at once. */
     public enum Granularity {
@@ -52,6 +66,13 @@ public record Allocation(Budget budget, Layout layout, int alignment, boolean al
      */
     public record ModelSize(long parameters, long bytes) {}
 
+    /** Atoms of the source that share FP8 scales, 1 when none do. */
+    public static int sourceBlock(Checkpoint source, List<ExpertTensors> experts) {
+        return experts.stream().flatMap(expert -> Stream.of(expert.gate(), expert.up(), expert.down()))
+                .map(slab -> source.matrix(slab).scales()).filter(scales -> scales != null && scales.inBlocks())
+                .mapToInt(Scales::rowsEach).max().orElse(1);
+    }
+
     /**
      * Decides.
      *
@@ -61,12 +82,12 @@ public record Allocation(Budget budget, Layout layout, int alignment, boolean al
      */
     public KeepPlan plan(List<ExpertScores> experts, ModelSize model) {
         refuseContradictions();
-        OwnRankings ranked = OwnRankings.of(experts, alignment);
-        int[] widths = layout == Layout.UNIFORM ? uniform(ranked, model) : ragged(ranked, model);
+        OwnRankings ranked = OwnRankings.of(experts, alignment, sourceBlock);
+        int[][] stay = layout == Layout.UNIFORM ? uniform(ranked, model) : ragged(ranked, model);
         List<KeepPlan.Expert> kept = new ArrayList<>(experts.size());
         for (int e = 0; e < experts.size(); e++) {
             ExpertScores expert = experts.get(e);
-            kept.add(new KeepPlan.Expert(expert.layer(), expert.expert(), expert.scores().length, ranked.best(e, widths[e])));
+            kept.add(new KeepPlan.Expert(expert.layer(), expert.expert(), expert.scores().length, stay[e]));
         }
         return KeepPlan.of(kept);
     }
@@ -82,12 +103,17 @@ public record Allocation(Budget budget, Layout layout, int alignment, boolean al
         }
     }
 
-    private long cost(ExpertScores expert) {
+    /** What so many of an expert's atoms weigh, whole blocks. */
+    private long cost(ExpertScores expert, long atoms) {
         return switch (budget.ratioOf()) {
-            case ROUTED_ATOMS -> 1;
-            case TOTAL_PARAMETERS -> expert.parametersPerAtom();
-            case BYTES -> expert.bytesPerAtom();
+            case ROUTED_ATOMS -> atoms;
+            case TOTAL_PARAMETERS -> expert.parametersPerAtom() * atoms;
+            case BYTES -> expert.bytesPerAtom() * atoms + expert.bytesPerBlock() * Math.ceilDiv(atoms, sourceBlock);
         };
+    }
+
+    private long cost(ExpertScores expert) {
+        return cost(expert, expert.scores().length);
     }
 
     private long total(OwnRankings ranked, ModelSize model) {
@@ -99,7 +125,7 @@ public record Allocation(Budget budget, Layout layout, int alignment, boolean al
     }
 
     private long routedCost(OwnRankings ranked) {
-        return ranked.experts().stream().mapToLong(expert -> cost(expert) * expert.scores().length).sum();
+        return ranked.experts().stream().mapToLong(this::cost).sum();
     }
 
     /** {@code ceil(ratio * total * part / whole)}. */
@@ -108,40 +134,65 @@ public record Allocation(Budget budget, Layout layout, int alignment, boolean al
                 .divide(BigDecimal.valueOf(whole), 0, RoundingMode.CEILING).longValueExact();
     }
 
-    /** Width after, for every expert. */
-    private int[] uniform(OwnRankings ranked, ModelSize model) {
+    /** Atoms that stay, for every expert. */
+    private int[][] uniform(OwnRankings ranked, ModelSize model) {
         long whole = routedCost(ranked);
         long total = total(ranked, model);
-        long column = ranked.experts().stream().mapToLong(this::cost).sum();
         long left = whole - target(total, whole, whole);
-        long width = Math.min(left < 0 ? 0 : left / column, ranked.narrowest());
+        int width = ranked.narrowest();
+        while (width > 0 && column(ranked, width) > left) {
+            width--;
+        }
         if (width == 0) {
-            throw unreachable(new BigDecimal(whole - column * alignment).divide(new BigDecimal(total), 6, RoundingMode.FLOOR),
+            throw unreachable(new BigDecimal(whole - column(ranked, alignment)).divide(new BigDecimal(total), 6, RoundingMode.FLOOR),
                     "one width for all is at least " + alignment);
         }
-        if (width < alignment) {
-            throw new PruningException(ErrorCode.ALIGNMENT_LEAVES_NOTHING, "alignment: " + alignment + " (expected: at most " + width
-                    + ", the uniform expert width that ratio " + budget.ratio().toPlainString() + " leaves)");
+        int reached = width;
+        while (width > 0 && (width % alignment != 0 || !ranked.inBlocks(width))) {
+            width--;
         }
-        int[] widths = new int[ranked.experts().size()];
-        Arrays.fill(widths, Math.toIntExact(width - width % alignment));
-        return widths;
+        if (width == 0) {
+            throw new PruningException(ErrorCode.ALIGNMENT_LEAVES_NOTHING, "alignment: " + alignment + inBlocks() + " (expected: at most "
+                    + reached + ", the uniform expert width that ratio " + budget.ratio().toPlainString() + " leaves)");
+        }
+        int[][] stay = new int[ranked.experts().size()][];
+        for (int e = 0; e < stay.length; e++) {
+            stay[e] = ranked.ofWidth(e, width);
+        }
+        return stay;
     }
 
-    /** Width after, for every expert. */
-    private int[] ragged(OwnRankings ranked, ModelSize model) {
-        int[] groups = ranked.groups();
+    /** What experts of one width weigh. */
+    private long column(OwnRankings ranked, int width) {
+        return ranked.experts().stream().mapToLong(expert -> cost(expert, width)).sum();
+    }
+
+    private String inBlocks() {
+        return sourceBlock == 1 ? "" : " in whole source blocks of " + sourceBlock;
+    }
+
+    /** Atoms that stay, for every expert. */
+    private int[][] ragged(OwnRankings ranked, ModelSize model) {
+        int[] units = ranked.units();
         Shares shares = shares(ranked, model);
         boolean whole = granularity == Granularity.EXPERT;
-        for (int unit : StableOrder.of(whole ? ranked.expertMeans() : ranked.unitMeans())) {
-            int e = whole ? unit : ranked.expertOfUnit(unit);
-            int going = whole ? groups[e] - spared() : Math.min(1, groups[e] - spared());
+        for (int next : StableOrder.of(whole ? ranked.expertMeans() : ranked.unitMeans())) {
+            int e = whole ? next : ranked.expertOfUnit(next);
+            int going = whole ? units[e] - spared() : Math.min(1, units[e] - spared());
             if (going > 0 && shares.needs(e)) {
-                groups[e] -= going;
-                shares.gone(e, (long) going * alignment * cost(ranked.experts().get(e)));
+                // an expert's own units go worst first, whoever they compete with
+                int worst = ranked.firstUnit(e) + ranked.units(e) - units[e];
+                units[e] -= going;
+                for (int unit = worst; unit < worst + going; unit++) {
+                    shares.gone(e, cost(ranked.experts().get(e), ranked.atoms(unit)));
+                }
             }
         }
-        return Arrays.stream(groups).map(count -> count * alignment).toArray();
+        int[][] stay = new int[units.length][];
+        for (int e = 0; e < units.length; e++) {
+            stay[e] = ranked.best(e, units[e]);
+        }
+        return stay;
     }
 
     /** Units that an expert keeps whatever the budget. */
@@ -157,10 +208,16 @@ public record Allocation(Budget budget, Layout layout, int alignment, boolean al
         long[] costs = new long[shares.count()];
         long[] removable = new long[shares.count()];
         for (int e = 0; e < experts.size(); e++) {
-            int width = experts.get(e).scores().length;
-            costs[shares.of(e)] += cost(experts.get(e)) * width;
-            removable[shares.of(e)] += cost(experts.get(e)) * Math.max(0, width - spared() * alignment);
-            shares.gone(e, cost(experts.get(e)) * (width % alignment));
+            ExpertScores expert = experts.get(e);
+            int units = ranked.units(e);
+            long inUnits = 0;
+            for (int unit = ranked.firstUnit(e); unit < ranked.firstUnit(e) + units; unit++) {
+                inUnits += cost(expert, ranked.atoms(unit));
+            }
+            long best = units == 0 ? 0 : cost(expert, ranked.atoms(ranked.firstUnit(e) + units - 1));
+            costs[shares.of(e)] += cost(expert);
+            removable[shares.of(e)] += cost(expert) - spared() * best;
+            shares.gone(e, cost(expert) - inUnits);
         }
         BigDecimal reachable = null;
         boolean reached = true;
@@ -173,8 +230,8 @@ public record Allocation(Budget budget, Layout layout, int alignment, boolean al
             reachable = reachable == null ? most : reachable.min(most);
         }
         if (!reached) {
-            throw unreachable(reachable,
-                    allowEmptyExperts ? "all that routed experts hold" : "every expert keeps at least " + alignment + " atoms");
+            String least = sourceBlock == 1 ? alignment + " atoms" : "one unit of whole source blocks of " + sourceBlock + " atoms";
+            throw unreachable(reachable, allowEmptyExperts ? "all that routed experts hold" : "every expert keeps at least " + least);
         }
         return shares;
     }

@@ -6,7 +6,6 @@ import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.LongConsumer;
@@ -18,13 +17,15 @@ import io.espalier.checkpoint.SafetensorsFile;
 import io.espalier.checkpoint.SafetensorsWriter;
 import io.espalier.checkpoint.SafetensorsWriter.Declared;
 import io.espalier.checkpoint.Tensor;
+import io.espalier.plan.Cuttings.Cutting;
 import io.espalier.recipe.PruningException;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
  * Copies a checkpoint by a keep-plan. It gathers bytes and computes nothing: rows of gate and up, columns of down, in the source's dtype; every
- * other tensor byte for byte; the same shard names, tensor order and metadata. Memory holds one buffer, whatever the tensors' size.
+ * other tensor byte for byte; the same shard names, tensor order and metadata, and the same dialect as far as it can say the widths ({@link Cuttings}).
+ * Memory holds one buffer, whatever the tensors' size.
  */
 public final class Cut {
 
@@ -32,39 +33,11 @@ public final class Cut {
     private static final long PIECE = 16L << 20;
 
     private final Checkpoint source;
-    /** What happens to a tensor, by name; a tensor that is not here is copied. */
-    private final Map<String, Gather> gathers = new LinkedHashMap<>();
+    private final Cuttings cuttings;
 
     private Cut(Checkpoint source, KeepPlan plan, List<ExpertTensors> experts) {
         this.source = source;
-        List<KeepPlan.Expert> kept = plan.experts();
-        if (kept.size() != experts.size()) {
-            throw new IllegalArgumentException("plan: " + kept.size() + " experts (expected: the model's " + experts.size() + ")");
-        }
-        for (int e = 0; e < experts.size(); e++) {
-            ExpertTensors expert = experts.get(e);
-            KeepPlan.Expert keep = kept.get(e);
-            if (keep.layer() != expert.layer() || keep.expert() != expert.expert() || keep.width() != expert.width()) {
-                throw new IllegalArgumentException("plan: layer " + keep.layer() + ", expert " + keep.expert() + ", width " + keep.width()
-                        + " (expected: layer " + expert.layer() + ", expert " + expert.expert() + ", width " + expert.width() + ")");
-            }
-            add(expert.gate(), keep, 0);
-            add(expert.up(), keep, 0);
-            add(expert.down(), keep, 1);
-        }
-    }
-
-    private void add(String name, KeepPlan.Expert keep, int axis) {
-        Tensor tensor = source.tensor(name);
-        if (tensor.rank() != 2 || tensor.dim(axis) != keep.width()) {
-            throw new IllegalArgumentException(
-                    name + ": shape " + tensor.shape() + " (expected: "
-                            + (axis == 0 ? "[" + keep.width() + ", hidden]" : "[hidden, " + keep.width() + "]")
-                            + ")");
-        }
-        if (gathers.put(name, new Gather(tensor, axis, keep.kept())) != null) {
-            throw new IllegalArgumentException(name + ": in two places of the model (expected: one)");
-        }
+        this.cuttings = new Cuttings(source, plan, experts);
     }
 
     /**
@@ -76,11 +49,12 @@ public final class Cut {
      * @param config what {@code config.json} will say
      * @param target a directory without a checkpoint in it, made when missing
      * @param written told how many bytes were just written, every tensor and every 16 MiB of one; what it throws ends the cut
-     * @throws PruningException {@code DISK_FULL} with the bytes needed and available, before anything is written where that can be known;
+     * @return layers, ascending, whose fused tensors were written apart, because one tensor cannot hold experts of several widths
+     * @throws PruningException {@code FP8_ALIGNMENT} when FP8 weights would have to be rounded anew, before anything is written; {@code DISK_FULL} with the bytes needed and available, before anything is written where that can be known;
      *     {@code IO_ERROR}
      * @throws io.espalier.checkpoint.MalformedCheckpointException when the source changes meanwhile
      */
-    public static void write(Checkpoint source, KeepPlan plan, List<ExpertTensors> experts, ObjectNode config, Path target,
+    public static List<Integer> write(Checkpoint source, KeepPlan plan, List<ExpertTensors> experts, ObjectNode config, Path target,
             LongConsumer written) {
         Cut cut = new Cut(source, plan, experts);
         long needed = 0;
@@ -103,6 +77,7 @@ public final class Cut {
             throw DiskSpace.failure(target, needed, cause.getCause());
         }
         source.verifyUnchanged();
+        return cut.cuttings.unfused();
     }
 
     /** Bytes of all files to come, index and config aside. */
@@ -120,8 +95,12 @@ public final class Cut {
     private List<Declared> declared(SafetensorsFile shard) {
         List<Declared> declared = new ArrayList<>();
         for (Tensor tensor : shard.tensors().values()) {
-            Gather gather = gathers.get(tensor.name());
-            declared.add(new Declared(tensor.name(), tensor.dtype(), gather == null ? tensor.shape() : gather.shape()));
+            List<Cutting> cut = cuttings.of(tensor.name());
+            if (cut == null) {
+                declared.add(new Declared(tensor.name(), tensor.dtype(), tensor.shape()));
+            } else {
+                cut.forEach(cutting -> declared.add(cutting.declared()));
+            }
         }
         return declared;
     }
@@ -130,16 +109,22 @@ public final class Cut {
         try (FileChannel channel = FileChannel.open(shard.path());
                 SafetensorsWriter writer = SafetensorsWriter.create(file, declared(shard), shard.metadata())) {
             for (Tensor tensor : shard.tensors().values()) {
-                writer.begin(tensor.name());
-                Gather gather = gathers.get(tensor.name());
-                if (gather == null) {
-                    copy(channel, tensor, writer, written);
+                List<Cutting> cut = cuttings.of(tensor.name());
+                if (cut == null) {
+                    copy(channel, tensor, writer.begin(tensor.name()), written);
                 } else {
-                    gather.from(source.bytes(tensor), writer::write);
-                    written.accept(gather.length());
+                    cut.forEach(cutting -> gather(cutting, writer, written));
                 }
             }
             writer.finish();
+        }
+    }
+
+    private static void gather(Cutting cutting, SafetensorsWriter writer, LongConsumer written) {
+        writer.begin(cutting.declared().name());
+        for (Gather gather : cutting.gathers()) {
+            gather.into(writer::write);
+            written.accept(gather.length());
         }
     }
 
@@ -151,7 +136,7 @@ public final class Cut {
         }
     }
 
-    /** The source's index with the sizes that are true now; which shard holds which tensor has not changed. */
+    /** The source's index with the sizes that are true now; what was taken apart stays in its shard. */
     private void writeIndex(Path target) {
         ObjectNode index = source.index();
         if (index == null) {
@@ -170,6 +155,16 @@ public final class Cut {
         metadata.put("total_size", bytes);
         if (metadata.has("total_parameters")) {
             metadata.put("total_parameters", parameters);
+        }
+        ObjectNode places = (ObjectNode) index.get("weight_map");
+        ObjectNode placesNow = index.putObject("weight_map");
+        for (Map.Entry<String, JsonNode> place : places.properties()) {
+            List<Cutting> cut = cuttings.of(place.getKey());
+            if (cut == null) {
+                placesNow.set(place.getKey(), place.getValue());
+            } else {
+                cut.forEach(cutting -> placesNow.set(cutting.declared().name(), place.getValue()));
+            }
         }
         JsonFile.write(target.resolve(Checkpoint.INDEX), index);
     }

@@ -1,5 +1,13 @@
 package io.espalier.plan;
 
+import java.util.List;
+
+import io.espalier.checkpoint.Checkpoint;
+import io.espalier.checkpoint.ExpertTensors;
+import io.espalier.checkpoint.Scales;
+import io.espalier.checkpoint.Slab;
+import io.espalier.checkpoint.StoredMatrix;
+
 /**
  * What the atoms of one routed expert are worth, and what one of them weighs.
  *
@@ -8,5 +16,33 @@ package io.espalier.plan;
  * @param scores one an atom; positive infinity ranks above every number, negative infinity below
  * @param parametersPerAtom values that one atom's rows and column hold
  * @param bytesPerAtom bytes that they take in the checkpoint
+ * @param bytesPerBlock bytes of the scales that a source block of atoms shares, the last and smaller one too; 0 where there are none
  */
-public record ExpertScores(int layer, int expert, double[] scores, long parametersPerAtom, long bytesPerAtom) {}
+public record ExpertScores(int layer, int expert, double[] scores, long parametersPerAtom, long bytesPerAtom, long bytesPerBlock) {
+
+    /** Atoms without shared scales. */
+    public ExpertScores(int layer, int expert, double[] scores, long parametersPerAtom, long bytesPerAtom) {
+        this(layer, expert, scores, parametersPerAtom, bytesPerAtom, 0);
+    }
+
+    /** The weights as the checkpoint stores them. */
+    public static ExpertScores of(Checkpoint checkpoint, ExpertTensors expert, double[] scores) {
+        long parameters = 0;
+        long bytes = 0;
+        long shared = 0;
+        for (Slab slab : List.of(expert.gate(), expert.up(), expert.down())) {
+            boolean byRows = slab != expert.down();
+            StoredMatrix matrix = checkpoint.matrix(slab);
+            long values = byRows ? matrix.columns() : matrix.rows();
+            parameters += values;
+            bytes += values * matrix.dtype().bytes();
+            Scales scales = matrix.scales();
+            if (scales != null && scales.inBlocks()) {
+                shared += scales.tensor().dim(byRows ? 1 : 0) * scales.tensor().dtype().bytes();
+            } else if (scales != null && byRows) {
+                bytes += scales.tensor().dtype().bytes();
+            }
+        }
+        return new ExpertScores(expert.layer(), expert.expert(), scores, parameters, bytes, shared);
+    }
+}

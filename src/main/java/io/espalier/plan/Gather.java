@@ -2,65 +2,48 @@ package io.espalier.plan;
 
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.util.List;
 import java.util.function.Consumer;
 
-import io.espalier.checkpoint.Tensor;
+import io.espalier.checkpoint.StoredMatrix;
 
 /**
  * Some rows or some columns of a matrix, as bytes.
  *
- * @param tensor a matrix [rows, columns], row-major
+ * @param matrix [rows, columns], row-major
  * @param axis 0 takes rows, 1 takes columns
  * @param kept indices along that axis, ascending
  */
-record Gather(Tensor tensor, int axis, int[] kept) {
+record Gather(StoredMatrix matrix, int axis, int[] kept) {
 
     /** Bytes handed on at once, and what the buffer holds unless one row is longer. */
     private static final int BUFFER = 1 << 20;
 
-    /** Shape of what is gathered. */
-    List<Long> shape() {
-        return axis == 0 ? List.of((long) kept.length, tensor.dim(1)) : List.of(tensor.dim(0), (long) kept.length);
+    /** Rows of what is gathered. */
+    long rows() {
+        return axis == 0 ? kept.length : matrix.rows();
+    }
+
+    /** Columns of what is gathered. */
+    long columns() {
+        return axis == 0 ? matrix.columns() : kept.length;
     }
 
     /** Bytes of what is gathered. */
     long length() {
-        return kept.length * tensor.dim(1 - axis) * tensor.dtype().bytes();
+        return rows() * columns() * matrix.dtype().bytes();
     }
 
     /** Hands the gathered bytes on, in order, in pieces that are valid during the call. */
-    void from(MemorySegment matrix, Consumer<MemorySegment> to) {
-        if (axis == 0) {
-            rows(matrix, to);
-        } else {
-            columns(matrix, to);
-        }
-    }
-
-    private void rows(MemorySegment matrix, Consumer<MemorySegment> to) {
-        long row = tensor.dim(1) * tensor.dtype().bytes();
-        MemorySegment buffer = buffer(row, kept.length);
+    void into(Consumer<MemorySegment> to) {
+        long narrow = columns() * matrix.dtype().bytes();
+        MemorySegment buffer = buffer(narrow, rows());
         long filled = 0;
-        for (int k : kept) {
-            MemorySegment.copy(matrix, k * row, buffer, filled, row);
-            filled += row;
-            if (filled + row > buffer.byteSize()) {
-                to.accept(buffer.asSlice(0, filled));
-                filled = 0;
+        for (int r = 0; r < rows(); r++) {
+            if (axis == 0) {
+                MemorySegment.copy(matrix.bytes(), kept[r] * narrow, buffer, filled, narrow);
+            } else {
+                row(matrix.bytes(), r * matrix.rowBytes(), buffer, filled, matrix.dtype().bytes());
             }
-        }
-        to.accept(buffer.asSlice(0, filled));
-    }
-
-    private void columns(MemorySegment matrix, Consumer<MemorySegment> to) {
-        int element = tensor.dtype().bytes();
-        long wide = tensor.dim(1) * element;
-        long narrow = (long) kept.length * element;
-        MemorySegment buffer = buffer(narrow, tensor.dim(0));
-        long filled = 0;
-        for (long r = 0; r < tensor.dim(0); r++) {
-            row(matrix, r * wide, buffer, filled, element);
             filled += narrow;
             if (filled + narrow > buffer.byteSize()) {
                 to.accept(buffer.asSlice(0, filled));

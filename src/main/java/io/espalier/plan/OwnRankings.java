@@ -8,51 +8,61 @@ import io.espalier.recipe.PruningException;
 
 /**
  * Every expert's atoms in ascending order of (score, index), and cut into units of {@code alignment} atoms from the top; the rest at the bottom
- * belongs to no unit.
+ * belongs to no unit. With source blocks the order is that of the blocks by (mean score, index), and a unit is as many blocks as the alignment needs; a
+ * last, smaller block is a unit of its own where the alignment divides it, else it is part of the rest.
  */
 final class OwnRankings {
 
     private final List<ExpertScores> experts;
-    private final int alignment;
+    private final int block;
     /** First atom of each expert in {@link #ranked}, and the end. */
     private final int[] start;
     /** Atom indices, expert after expert, worst first. */
     private final int[] ranked;
+    /** First unit of each expert, and the end. */
+    private final int[] firstUnit;
+    /** Where each unit begins in {@link #ranked}; it ends where the next begins, or the expert ends. */
+    private final int[] unitStart;
     private final int[] expertOfUnit;
 
-    private OwnRankings(List<ExpertScores> experts, int alignment, int[] start, int[] ranked) {
+    private OwnRankings(List<ExpertScores> experts, int alignment, int block, int[] start, int[] ranked) {
         this.experts = experts;
-        this.alignment = alignment;
+        this.block = block;
         this.start = start;
         this.ranked = ranked;
-        this.expertOfUnit = new int[Arrays.stream(groups()).sum()];
+        this.firstUnit = new int[experts.size() + 1];
+        int[] starts = new int[ranked.length];
+        int[] owners = new int[ranked.length];
         int unit = 0;
         for (int e = 0; e < experts.size(); e++) {
-            int groups = width(e) / alignment;
-            Arrays.fill(expertOfUnit, unit, unit + groups, e);
-            unit += groups;
+            for (int at = start[e] + rest(width(e), alignment, block); at < start[e + 1]; at += step(e, at, alignment)) {
+                starts[unit] = at;
+                owners[unit++] = e;
+            }
+            firstUnit[e + 1] = unit;
+            if (firstUnit[e] == unit && width(e) > 0) {
+                throw new PruningException(ErrorCode.ALIGNMENT_LEAVES_NOTHING,
+                        "alignment: " + alignment + (block == 1 ? "" : " in whole source blocks of " + block) + " (expected: at most "
+                                + width(e)
+                                + ", the width of layer " + experts.get(e).layer() + ", expert " + experts.get(e).expert() + ")");
+            }
         }
+        this.unitStart = Arrays.copyOf(starts, unit);
+        this.expertOfUnit = Arrays.copyOf(owners, unit);
     }
 
-    static OwnRankings of(List<ExpertScores> experts, int alignment) {
+    /** @param block atoms of a source block, which stay or go as a whole; 1 when each goes by itself */
+    static OwnRankings of(List<ExpertScores> experts, int alignment, int block) {
         if (experts.isEmpty()) {
             throw new PruningException(ErrorCode.MODEL_WITHOUT_EXPERTS, "model: no routed experts (expected: at least one)");
         }
         int[] start = new int[experts.size() + 1];
         for (int e = 0; e < experts.size(); e++) {
-            ExpertScores expert = experts.get(e);
-            start[e + 1] = Math.addExact(start[e], expert.scores().length);
-            if (expert.scores().length > 0 && expert.scores().length < alignment) {
-                throw new PruningException(ErrorCode.ALIGNMENT_LEAVES_NOTHING, "alignment: " + alignment + " (expected: at most "
-                        + expert.scores().length + ", the width of layer " + expert.layer() + ", expert " + expert.expert() + ")");
-            }
+            start[e + 1] = Math.addExact(start[e], experts.get(e).scores().length);
         }
-        double[] scores = new double[start[experts.size()]];
-        for (int e = 0; e < experts.size(); e++) {
-            refuseNaN(experts.get(e));
-            System.arraycopy(experts.get(e).scores(), 0, scores, start[e], start[e + 1] - start[e]);
-        }
-        return new OwnRankings(experts, alignment, start, dealtOut(StableOrder.of(scores), start));
+        experts.forEach(OwnRankings::refuseNaN);
+        int[] ranked = block == 1 ? byAtoms(experts, start) : byBlocks(experts, start, alignment, block);
+        return new OwnRankings(experts, alignment, block, start, ranked);
     }
 
     private static void refuseNaN(ExpertScores expert) {
@@ -64,19 +74,73 @@ final class OwnRankings {
         }
     }
 
-    /** Deals the atoms of all experts, worst first, out to their experts: each receives its own worst first. */
-    private static int[] dealtOut(int[] order, int[] start) {
-        int[] expertOf = new int[order.length];
-        for (int e = 0; e + 1 < start.length; e++) {
+    /** Sorts the atoms of all experts, worst first, and deals them out to their experts: each receives its own worst first. */
+    private static int[] byAtoms(List<ExpertScores> experts, int[] start) {
+        double[] scores = new double[start[experts.size()]];
+        int[] expertOf = new int[scores.length];
+        for (int e = 0; e < experts.size(); e++) {
+            System.arraycopy(experts.get(e).scores(), 0, scores, start[e], start[e + 1] - start[e]);
             Arrays.fill(expertOf, start[e], start[e + 1], e);
         }
         int[] next = start.clone();
-        int[] ranked = new int[order.length];
-        for (int atom : order) {
+        int[] ranked = new int[scores.length];
+        for (int atom : StableOrder.of(scores)) {
             int e = expertOf[atom];
             ranked[next[e]++] = atom - start[e];
         }
         return ranked;
+    }
+
+    /** Each expert's blocks, worst first, each with its atoms in order; a smaller last block that no unit may hold comes before all. */
+    private static int[] byBlocks(List<ExpertScores> experts, int[] start, int alignment, int block) {
+        int[] ranked = new int[start[experts.size()]];
+        for (int e = 0; e < experts.size(); e++) {
+            double[] scores = experts.get(e).scores();
+            int last = scores.length % block;
+            boolean lastAlone = last > 0 && unitAlone(last, alignment, block);
+            double[] means = new double[scores.length / block + (lastAlone ? 1 : 0)];
+            for (int b = 0; b < means.length; b++) {
+                means[b] = mean(scores, null, b * block, Math.min((b + 1) * block, scores.length));
+            }
+            int next = start[e];
+            for (int k = scores.length - last; !lastAlone && k < scores.length; k++) {
+                ranked[next++] = k;
+            }
+            for (int b : StableOrder.of(means)) {
+                for (int k = b * block; k < Math.min((b + 1) * block, scores.length); k++) {
+                    ranked[next++] = k;
+                }
+            }
+        }
+        return ranked;
+    }
+
+    private static boolean unitAlone(int atoms, int alignment, int block) {
+        return block % alignment == 0 && atoms % alignment == 0;
+    }
+
+    /** Atoms of an expert that are in no unit. */
+    private static int rest(int width, int alignment, int block) {
+        int last = width % block;
+        return unitAlone(last, alignment, block) ? 0 : last + (width - last) % common(alignment, block);
+    }
+
+    private int step(int e, int at, int alignment) {
+        int atom = ranked[at];
+        boolean last = atom / block == width(e) / block;
+        return last ? width(e) % block : common(alignment, block);
+    }
+
+    /** The least number of atoms that is whole blocks and a multiple of the alignment. */
+    private static int common(int alignment, int block) {
+        int a = alignment;
+        int b = block;
+        while (b != 0) {
+            int rest = a % b;
+            a = b;
+            b = rest;
+        }
+        return Math.multiplyExact(alignment / a, block);
     }
 
     List<ExpertScores> experts() {
@@ -101,26 +165,40 @@ final class OwnRankings {
     }
 
     /** Units of every expert. */
-    int[] groups() {
-        int[] groups = new int[experts.size()];
-        for (int e = 0; e < groups.length; e++) {
-            groups[e] = width(e) / alignment;
-        }
-        return groups;
+    int[] units() {
+        int[] units = new int[experts.size()];
+        Arrays.setAll(units, this::units);
+        return units;
+    }
+
+    int units(int e) {
+        return firstUnit[e + 1] - firstUnit[e];
     }
 
     int expertOfUnit(int unit) {
         return expertOfUnit[unit];
     }
 
+    /** The first unit, the worst, of expert {@code e}. */
+    int firstUnit(int e) {
+        return firstUnit[e];
+    }
+
+    /** Atoms of a unit. */
+    int atoms(int unit) {
+        return endOf(unit) - unitStart[unit];
+    }
+
+    private int endOf(int unit) {
+        int e = expertOfUnit[unit];
+        return unit + 1 < firstUnit[e + 1] ? unitStart[unit + 1] : start[e + 1];
+    }
+
     /** Mean score of every unit, expert after expert, worst first. */
     double[] unitMeans() {
-        double[] means = new double[expertOfUnit.length];
-        int unit = 0;
-        for (int e = 0; e < experts.size(); e++) {
-            for (int at = start[e] + width(e) % alignment; at < start[e + 1]; at += alignment) {
-                means[unit++] = mean(e, at, at + alignment);
-            }
+        double[] means = new double[unitStart.length];
+        for (int unit = 0; unit < means.length; unit++) {
+            means[unit] = mean(expertOfUnit[unit], unitStart[unit], endOf(unit));
         }
         return means;
     }
@@ -135,23 +213,55 @@ final class OwnRankings {
     }
 
     private double mean(int e, int from, int to) {
-        double[] scores = experts.get(e).scores();
-        double worst = scores[ranked[from]];
-        double best = scores[ranked[to - 1]];
-        // why: equal scores have exactly that mean however many they are, and one infinity decides, both together the higher
-        if (worst == best || Double.isInfinite(best)) {
-            return best;
-        }
-        double sum = 0;
-        for (int at = from; at < to; at++) {
-            sum += scores[ranked[at]];
-        }
-        return Math.clamp(sum / (to - from), worst, best);
+        return mean(experts.get(e).scores(), ranked, from, to);
     }
 
-    /** The best {@code count} atoms of expert {@code e}, as ascending indices. */
-    int[] best(int e, int count) {
-        int[] kept = Arrays.copyOfRange(ranked, start[e + 1] - count, start[e + 1]);
+    /** Mean of the scores at {@code order[from]} to {@code order[to - 1]}, or of those from {@code from} on without an order. */
+    private static double mean(double[] scores, int[] order, int from, int to) {
+        double worst = Double.POSITIVE_INFINITY;
+        double best = Double.NEGATIVE_INFINITY;
+        double sum = 0;
+        for (int at = from; at < to; at++) {
+            double score = scores[order == null ? at : order[at]];
+            worst = Math.min(worst, score);
+            best = Math.max(best, score);
+            sum += score;
+        }
+        // why: equal scores have exactly that mean however many they are, and one infinity decides, both together the higher
+        return worst >= best || Double.isInfinite(best) ? best : Math.clamp(sum / (to - from), worst, best);
+    }
+
+    /** The best {@code units} units of expert {@code e}, as ascending atom indices. */
+    int[] best(int e, int units) {
+        int from = units == 0 ? start[e + 1] : unitStart[firstUnit[e + 1] - units];
+        int[] kept = Arrays.copyOfRange(ranked, from, start[e + 1]);
+        Arrays.sort(kept);
+        return kept;
+    }
+
+    /** Whether {@code width} atoms of every expert can be whole blocks. */
+    boolean inBlocks(int width) {
+        for (int e = 0; e < experts.size(); e++) {
+            if (width % block != 0 && width % block != width(e) % block) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    /** The best {@code width} atoms of expert {@code e} in whole blocks, ascending; a last, smaller block is among them exactly when it is needed. */
+    int[] ofWidth(int e, int width) {
+        int smaller = width % block;
+        int left = width - smaller;
+        int[] kept = new int[width];
+        int next = 0;
+        for (int at = start[e + 1] - 1; at >= start[e]; at--) {
+            boolean last = ranked[at] / block == width(e) / block;
+            if (last ? smaller > 0 : left > 0) {
+                kept[next++] = ranked[at];
+                left -= last ? 0 : 1;
+            }
+        }
         Arrays.sort(kept);
         return kept;
     }

@@ -9,7 +9,6 @@ import java.util.stream.Stream;
 
 import io.espalier.checkpoint.Checkpoint;
 import io.espalier.checkpoint.ExpertTensors;
-import io.espalier.checkpoint.Tensor;
 import io.espalier.corpus.Corpus;
 import io.espalier.corpus.TokenWindows;
 import io.espalier.corpus.Tokenizer;
@@ -148,21 +147,15 @@ record OpenedRun(PruningRecipe recipe, Checkpoint checkpoint, DecoderSpec spec, 
         List<ExpertTensors> experts = spec.experts();
         List<ExpertScores> ranked = new ArrayList<>(experts.size());
         for (int e = 0; e < experts.size(); e++) {
-            ExpertTensors expert = experts.get(e);
-            long bytes = bytesPerElement(checkpoint.tensor(expert.gate())) + bytesPerElement(checkpoint.tensor(expert.up()))
-                    + bytesPerElement(checkpoint.tensor(expert.down()));
-            ranked.add(new ExpertScores(expert.layer(), expert.expert(), scores[e], 3L * spec.hiddenSize(), bytes * spec.hiddenSize()));
+            ranked.add(ExpertScores.of(checkpoint, experts.get(e), scores[e]));
         }
-        return new Allocation(recipe.budget(), recipe.layout(), recipe.alignment(), recipe.allowEmptyExperts(), scope, granularity)
+        return new Allocation(recipe.budget(), recipe.layout(), recipe.alignment(), recipe.allowEmptyExperts(), scope, granularity,
+                Allocation.sourceBlock(checkpoint, experts))
                 .plan(ranked, new Allocation.ModelSize(checkpoint.parameters(), checkpoint.tensorBytes()));
     }
 
     static Allocation.Granularity granularity(PruningRecipe recipe) {
         return Criterion.of(recipe.method()).wholeExperts() ? Allocation.Granularity.EXPERT : Allocation.Granularity.ATOM;
-    }
-
-    private static long bytesPerElement(Tensor tensor) {
-        return tensor.dtype().bytes();
     }
 
     @Override

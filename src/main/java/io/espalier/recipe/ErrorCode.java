@@ -23,6 +23,9 @@ public enum ErrorCode {
     /** No width that is a multiple of the alignment is left. */
     @JsonProperty("alignment_leaves_nothing")
     ALIGNMENT_LEAVES_NOTHING,
+    /** FP8 weights would have to be rounded anew, which the cut never does. */
+    @JsonProperty("fp8_alignment")
+    FP8_ALIGNMENT,
     /** The budget asks for more than the routed experts hold. */
     @JsonProperty("budget_unreachable")
     BUDGET_UNREACHABLE,

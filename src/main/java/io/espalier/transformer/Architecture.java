@@ -7,9 +7,7 @@ import java.util.Map;
 import java.util.SequencedMap;
 
 import io.espalier.checkpoint.Checkpoint;
-import io.espalier.checkpoint.DType;
 import io.espalier.checkpoint.ExpertTensors;
-import io.espalier.checkpoint.Tensor;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
@@ -60,10 +58,11 @@ public sealed interface Architecture permits Llama, Mixtral, Qwen2Moe, Qwen3Moe,
      */
     static DecoderSpec specOf(Checkpoint checkpoint) {
         ConfigReader config = new ConfigReader(checkpoint.config());
-        DecoderSpec spec = of(checkpoint).read(config);
+        config.onlyFp8();
+        DecoderSpec spec = ExpertDialect.of(of(checkpoint).read(config), config, checkpoint.tensors().keySet());
         requireSense(spec, config);
         config.throwIfRefused();
-        requireTensors(spec, checkpoint);
+        TensorCensus.require(spec, checkpoint);
         return spec;
     }
 
@@ -116,11 +115,12 @@ public sealed interface Architecture permits Llama, Mixtral, Qwen2Moe, Qwen3Moe,
     }
 
     /** Experts named {@code <prefix>.<e>.<gate|up|down>.weight}. */
-    static List<ExpertTensors> experts(int layer, String prefix, int[] widths, String gate, String up, String down) {
+    static List<ExpertTensors> experts(int layer, String prefix, int[] widths, int hidden, String gate, String up, String down) {
         List<ExpertTensors> experts = new ArrayList<>(widths.length);
         for (int e = 0; e < widths.length; e++) {
             String at = prefix + "." + e + ".";
-            experts.add(new ExpertTensors(layer, e, widths[e], at + gate + ".weight", at + up + ".weight", at + down + ".weight"));
+            experts.add(
+                    ExpertTensors.named(layer, e, widths[e], hidden, at + gate + ".weight", at + up + ".weight", at + down + ".weight"));
         }
         return experts;
     }
@@ -138,50 +138,5 @@ public sealed interface Architecture permits Llama, Mixtral, Qwen2Moe, Qwen3Moe,
                 .filter(moe -> moe.topK() > moe.experts().size()).findFirst()
                 .ifPresent(moe -> config.refuse("num_experts_per_tok: " + moe.topK()
                         + " (expected: at most the " + moe.experts().size() + " experts of a layer)"));
-    }
-
-    private static void requireTensors(DecoderSpec spec, Checkpoint checkpoint) {
-        List<String> problems = new ArrayList<>();
-        SequencedMap<String, long[]> expected = spec.tensors();
-        SequencedMap<String, Tensor> given = checkpoint.tensors();
-        expected.forEach((name, shape) -> {
-            Tensor tensor = given.get(name);
-            if (tensor == null) {
-                problems.add(name + ": missing (expected: shape " + java.util.Arrays.toString(shape) + ")");
-            } else if (!java.util.Arrays.equals(shapeOf(tensor), shape)) {
-                problems.add(tensor.shard().getFileName() + ": " + name + ": shape " + java.util.Arrays.toString(shapeOf(tensor))
-                        + " (expected: "
-                        + java.util.Arrays.toString(shape) + ", from config.json)");
-            } else if (tensor.dtype() != DType.F32 && tensor.dtype() != DType.F16 && tensor.dtype() != DType.BF16) {
-                problems.add(tensor.shard().getFileName() + ": " + name + ": dtype " + tensor.dtype() + " (expected: F32, F16 or BF16)");
-            }
-        });
-        given.forEach((name, tensor) -> {
-            if (!expected.containsKey(name) && !inert(name, spec)) {
-                problems.add(
-                        tensor.shard().getFileName() + ": " + name + ": unknown tensor (expected: only tensors of a " + spec.modelType()
-                                + " model; an unknown one may be part of its mathematics)");
-            }
-        });
-        if (!problems.isEmpty()) {
-            List<String> shown = new ArrayList<>(problems.subList(0, Math.min(20, problems.size())));
-            if (shown.size() < problems.size()) {
-                shown.add("and " + (problems.size() - shown.size()) + " more");
-            }
-            throw new UnsupportedModelException(UnsupportedModelException.Reason.TENSORS, shown);
-        }
-    }
-
-    /** Tensors that old files carry and no stock model class reads: rotary tables, and a head beside a tied embedding. */
-    private static boolean inert(String name, DecoderSpec spec) {
-        return name.endsWith(".rotary_emb.inv_freq") || spec.tiedEmbeddings() && name.equals(DecoderSpec.HEAD);
-    }
-
-    private static long[] shapeOf(Tensor tensor) {
-        long[] shape = new long[tensor.rank()];
-        for (int i = 0; i < shape.length; i++) {
-            shape[i] = tensor.dim(i);
-        }
-        return shape;
     }
 }

@@ -5,7 +5,8 @@ import java.lang.foreign.ValueLayout;
 
 import io.espalier.checkpoint.Checkpoint;
 import io.espalier.checkpoint.ExpertTensors;
-import io.espalier.checkpoint.Tensor;
+import io.espalier.checkpoint.Slab;
+import io.espalier.checkpoint.StoredMatrix;
 
 /**
  * Euclidean norms of the three weight vectors of each atom of an expert, summed in float64.
@@ -22,16 +23,14 @@ public record AtomNorms(double[] gate, double[] up, double[] down) {
                 norms(checkpoint, expert.down(), false));
     }
 
-    private static double[] norms(Checkpoint checkpoint, String name, boolean ofRows) {
-        Tensor tensor = checkpoint.tensor(name);
-        int rows = Math.toIntExact(tensor.dim(0));
-        int columns = Math.toIntExact(tensor.dim(1));
+    private static double[] norms(Checkpoint checkpoint, Slab slab, boolean ofRows) {
+        StoredMatrix matrix = checkpoint.matrix(slab);
+        int rows = matrix.rows();
+        int columns = matrix.columns();
         double[] squares = new double[ofRows ? rows : columns];
         try (WeightBuffer buffer = new WeightBuffer()) {
             buffer.reset(WeightBuffer.aligned((long) rows * columns * Float.BYTES));
-            MemorySegment numbers = buffer.convert(checkpoint.bytes(tensor), tensor.dtype(), NativeTensor.Type.FLOAT32, rows, columns, null,
-                    null,
-                    name);
+            MemorySegment numbers = buffer.convert(matrix, NativeTensor.Type.FLOAT32, null, null);
             for (int r = 0; r < rows; r++) {
                 for (int c = 0; c < columns; c++) {
                     double value = numbers.getAtIndex(ValueLayout.JAVA_FLOAT, (long) r * columns + c);

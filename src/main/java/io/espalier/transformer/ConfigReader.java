@@ -151,6 +151,29 @@ final class ConfigReader {
         }
     }
 
+    /** Refuses quantised weights but for FP8 (e4m3) in square blocks or rows. */
+    void onlyFp8() {
+        JsonNode quantised = config.get("quantization_config");
+        if (!present(quantised)) {
+            return;
+        }
+        only(quantised, "quant_method", "fp8", "fp8".equals(quantised.path("quant_method").stringValue("")));
+        only(quantised, "fmt", "e4m3", !present(quantised.get("fmt")) || "e4m3".equals(quantised.get("fmt").stringValue("")));
+        only(quantised, "activation_scheme", "dynamic", !present(quantised.get("activation_scheme"))
+                || "dynamic".equals(quantised.get("activation_scheme").stringValue("")));
+        JsonNode block = quantised.get("weight_block_size");
+        only(quantised, "weight_block_size", "[n, n]", !present(block)
+                || block.size() == 2 && block.path(0).isIntegralNumber() && block.path(0).intValue(0) > 0
+                        && block.path(0).equals(block.path(1)));
+    }
+
+    private void only(JsonNode quantised, String key, String expected, boolean accepted) {
+        if (!accepted) {
+            problems.add("quantization_config." + key + ": " + quantised.path(key) + " (expected: " + expected
+                    + "; weights quantised in another way are not read, a bf16 copy of the model is)");
+        }
+    }
+
     /** Accepts a key only when it is absent or passes; the message says what would have. */
     void only(String key, String expected, java.util.function.Predicate<JsonNode> accepted) {
         JsonNode value = config.get(key);

@@ -9,7 +9,7 @@ import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import io.espalier.checkpoint.Checkpoint;
-import io.espalier.checkpoint.Tensor;
+import io.espalier.checkpoint.StoredMatrix;
 import io.espalier.transformer.DecoderSpec.LayerSpec;
 
 /**
@@ -73,8 +73,7 @@ public final class Decoder implements AutoCloseable {
      * @return [B S, hidden]; the rows are read from the mapped file, the table is never loaded
      */
     public NDArray embed(TokenBatch batch) {
-        Tensor table = checkpoint.tensor(DecoderSpec.EMBEDDING);
-        MemorySegment stored = checkpoint.bytes(table);
+        StoredMatrix table = checkpoint.matrix(DecoderSpec.EMBEDDING);
         int hidden = spec.hiddenSize();
         int tokens = batch.sequences() * batch.sequenceLength();
         int[] rows = new int[tokens];
@@ -84,7 +83,7 @@ public final class Decoder implements AutoCloseable {
         NativeTensor.Type type = compute.precision().vectors();
         try (WeightBuffer buffer = new WeightBuffer(); Scratch scratch = new Scratch()) {
             buffer.reset(WeightBuffer.aligned((long) tokens * hidden * type.bytes()));
-            MemorySegment numbers = buffer.convert(stored, table.dtype(), type, spec.vocabSize(), hidden, rows, null, table.name());
+            MemorySegment numbers = buffer.convert(table, type, rows, null);
             NDArray borrowed = NativeTensor.on(numbers, type, manager, tokens, hidden);
             if (compute.device().equals(Device.cpu())) {
                 return scratch.keep(borrowed.duplicate());

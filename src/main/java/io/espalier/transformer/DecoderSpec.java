@@ -5,6 +5,7 @@ import java.util.List;
 import java.util.SequencedMap;
 
 import io.espalier.checkpoint.ExpertTensors;
+import io.espalier.checkpoint.Slab;
 
 /**
  * A decoder as sizes and names: everything about a model but its numbers. Written by an architecture's page, read by the bricks.
@@ -102,6 +103,10 @@ public record DecoderSpec(String modelType, int hiddenSize, int vocabSize, int m
         return List.copyOf(all.keySet());
     }
 
+    DecoderSpec withLayers(List<LayerSpec> others) {
+        return new DecoderSpec(modelType, hiddenSize, vocabSize, maxPositions, rmsNormEps, attention, tiedEmbeddings, others);
+    }
+
     String headTensor() {
         return tiedEmbeddings ? EMBEDDING : HEAD;
     }
@@ -152,7 +157,9 @@ public record DecoderSpec(String modelType, int hiddenSize, int vocabSize, int m
     private void moeTensors(Moe moe, SequencedMap<String, long[]> all) {
         moeCommonTensors(moe, all);
         for (ExpertTensors expert : moe.experts()) {
-            mlpTensors(new MlpTensors(expert.width(), expert.gate(), expert.up(), expert.down()), all);
+            for (Slab slab : List.of(expert.gate(), expert.up(), expert.down())) {
+                all.put(slab.tensor(), slab.shape().stream().mapToLong(Long::longValue).toArray());
+            }
         }
     }
 

@@ -62,7 +62,9 @@ record DeepseekMoe() implements Architecture {
             shared = MlpTensors.at(prefix + ".mlp.shared_experts", width);
         }
         return new Moe(prefix + ".mlp.gate.weight", config.positive("num_experts_per_tok"), config.flag("norm_topk_prob", false), 1e-20,
-                Architecture.experts(layer, prefix + ".mlp.experts", widths, "gate_proj", "up_proj", "down_proj"), shared, null);
+                Architecture.experts(layer, prefix + ".mlp.experts", widths, config.positive("hidden_size"), "gate_proj", "up_proj",
+                        "down_proj"),
+                shared, null);
     }
 
     /**

@@ -40,7 +40,7 @@ record Mixtral() implements Architecture {
                     config.positive("intermediate_size"));
             layers.add(new LayerSpec(l, prefix,
                     new Moe(prefix + ".block_sparse_moe.gate.weight", config.positive("num_experts_per_tok", 2), true, 0,
-                            Architecture.experts(l, prefix + ".block_sparse_moe.experts", widths, "w1", "w3", "w2"), null, null)));
+                            Architecture.experts(l, prefix + ".block_sparse_moe.experts", widths, hidden, "w1", "w3", "w2"), null, null)));
         }
         return new DecoderSpec(modelType(), hidden, config.positive("vocab_size"), positions, config.positiveNumber("rms_norm_eps", 1e-5),
                 attention, config.flag("tie_word_embeddings", false), layers);

@@ -39,7 +39,7 @@ record Olmoe() implements Architecture {
             int[] widths = Architecture.expertWidths(config, l, config.positive("num_experts", 64), config.positive("intermediate_size"));
             layers.add(new LayerSpec(l, prefix, new Moe(prefix + ".mlp.gate.weight", config.positive("num_experts_per_tok", 8),
                     config.flag("norm_topk_prob", false), 0,
-                    Architecture.experts(l, prefix + ".mlp.experts", widths, "gate_proj", "up_proj", "down_proj"), null, null)));
+                    Architecture.experts(l, prefix + ".mlp.experts", widths, hidden, "gate_proj", "up_proj", "down_proj"), null, null)));
         }
         return new DecoderSpec(modelType(), hidden, config.positive("vocab_size"), config.positive("max_position_embeddings", 4096),
                 config.positiveNumber("rms_norm_eps", 1e-5), attention, config.flag("tie_word_embeddings", false), layers);

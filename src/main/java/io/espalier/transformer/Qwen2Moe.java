@@ -59,7 +59,9 @@ record Qwen2Moe() implements Architecture {
         int[] widths = Architecture.expertWidths(config, layer, config.positive("num_experts"), config.positive("moe_intermediate_size"));
         MlpTensors shared = MlpTensors.at(prefix + ".mlp.shared_expert", config.positive("shared_expert_intermediate_size"));
         return new Moe(prefix + ".mlp.gate.weight", config.positive("num_experts_per_tok"), config.flag("norm_topk_prob", false), 0,
-                Architecture.experts(layer, prefix + ".mlp.experts", widths, "gate_proj", "up_proj", "down_proj"), shared,
+                Architecture.experts(layer, prefix + ".mlp.experts", widths, config.positive("hidden_size"), "gate_proj", "up_proj",
+                        "down_proj"),
+                shared,
                 prefix + ".mlp.shared_expert_gate.weight");
     }
 }

@@ -47,6 +47,8 @@ record Qwen3Moe() implements Architecture {
     private static MlpSpec moe(ConfigReader config, int layer, String prefix) {
         int[] widths = Architecture.expertWidths(config, layer, config.positive("num_experts"), config.positive("moe_intermediate_size"));
         return new Moe(prefix + ".mlp.gate.weight", config.positive("num_experts_per_tok"), config.flag("norm_topk_prob", false), 0,
-                Architecture.experts(layer, prefix + ".mlp.experts", widths, "gate_proj", "up_proj", "down_proj"), null, null);
+                Architecture.experts(layer, prefix + ".mlp.experts", widths, config.positive("hidden_size"), "gate_proj", "up_proj",
+                        "down_proj"),
+                null, null);
     }
 }

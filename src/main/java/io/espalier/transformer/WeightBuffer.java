@@ -5,10 +5,12 @@ import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
 
 import io.espalier.checkpoint.DType;
+import io.espalier.checkpoint.Scales;
+import io.espalier.checkpoint.StoredMatrix;
 
 /**
  * Memory for weights, taken once and filled anew for each layer: fresh pages for every layer cost more than the conversion itself. Converts stored numbers
- * (F32, F16, BF16, little-endian) to the type computed in and refuses NaN and infinity on the way.
+ * (F32, F16, BF16, little-endian, and F8_E4M3 with its scales) to the type computed in and refuses NaN and infinity on the way.
  */
 final class WeightBuffer implements AutoCloseable {
 
@@ -36,38 +38,87 @@ final class WeightBuffer implements AutoCloseable {
     /**
      * Converts a matrix, or the named rows and columns of it.
      *
-     * @param stored the tensor's bytes
      * @param type to convert to
      * @param rows row indices to take, or {@code null} for all
      * @param columns column indices to take, or {@code null} for all
-     * @param name for the message when a number is not finite
      * @return row-major, valid until {@link #reset}
+     * @throws NotFiniteException naming the matrix, when a number taken is NaN or infinite
      */
-    MemorySegment convert(MemorySegment stored, DType dtype, NativeTensor.Type type, int storedRows, int storedColumns, int[] rows,
-            int[] columns,
-            String name) {
-        int rowCount = rows == null ? storedRows : rows.length;
-        int columnCount = columns == null ? storedColumns : columns.length;
+    MemorySegment convert(StoredMatrix matrix, NativeTensor.Type type, int[] rows, int[] columns) {
+        int rowCount = rows == null ? matrix.rows() : rows.length;
+        int columnCount = columns == null ? matrix.columns() : columns.length;
+        MemorySegment stored = matrix.bytes();
+        DType dtype = matrix.dtype();
         MemorySegment target = take((long) rowCount * columnCount * type.bytes());
         boolean finite = true;
-        if (rows == null && columns == null) {
-            finite = range(stored, dtype, 0, target, type, 0, (long) storedRows * storedColumns);
+        if (dtype == DType.F8_E4M3) {
+            for (int r = 0; r < rowCount; r++) {
+                finite &= fp8(matrix, rows == null ? r : rows[r], columns, target, type, (long) r * columnCount, columnCount);
+            }
+        } else if (rows == null && columns == null) {
+            finite = range(stored, dtype, 0, target, type, 0, (long) rowCount * columnCount);
         } else if (columns == null) {
             for (int r = 0; r < rowCount; r++) {
-                finite &= range(stored, dtype, (long) rows[r] * storedColumns, target, type, (long) r * columnCount, storedColumns);
+                finite &= range(stored, dtype, (long) rows[r] * columnCount, target, type, (long) r * columnCount, columnCount);
             }
         } else {
             for (int r = 0; r < rowCount; r++) {
-                long from = (long) (rows == null ? r : rows[r]) * storedColumns;
+                long from = (long) (rows == null ? r : rows[r]) * matrix.columns();
                 for (int c = 0; c < columnCount; c++) {
                     finite &= range(stored, dtype, from + columns[c], target, type, (long) r * columnCount + c, 1);
                 }
             }
         }
         if (!finite) {
-            throw notFinite(name);
+            throw notFinite(matrix.name());
         }
         return target;
+    }
+
+    /** One row of an FP8 matrix, a run of columns that share a scale at a time. The product is a float32 number whatever it becomes. */
+    private static boolean fp8(StoredMatrix matrix, int row, int[] columns, MemorySegment to, NativeTensor.Type type, long at, int count) {
+        Scales scales = matrix.scales();
+        MemorySegment codes = matrix.bytes().asSlice(row * matrix.rowBytes(), matrix.rowBytes());
+        int each = scales.columnsEach();
+        boolean finite = true;
+        int end;
+        for (int from = 0; from < count; from = end) {
+            int block = (columns == null ? from : columns[from]) / each;
+            end = from + 1;
+            float scale = scales.inGrid(row / scales.rowsEach(), block);
+            if (columns == null) {
+                end = (int) Math.min(count, (block + 1L) * each);
+            } else {
+                while (end < count && columns[end] / each == block) {
+                    end++;
+                }
+            }
+            finite &= type == NativeTensor.Type.FLOAT32 && columns == null
+                    ? fp8ToFloat(codes, from, end, scale, to, at)
+                    : fp8(codes, columns, from, end, scale, to, type, at);
+        }
+        return finite;
+    }
+
+    private static boolean fp8(MemorySegment codes, int[] columns, int from, int end, float scale, MemorySegment to, NativeTensor.Type type,
+            long at) {
+        boolean finite = true;
+        for (int c = from; c < end; c++) {
+            float value = E4m3.value(codes.get(ValueLayout.JAVA_BYTE, columns == null ? c : columns[c])) * scale;
+            finite &= Float.isFinite(value);
+            put(value, to, type, at + c);
+        }
+        return finite;
+    }
+
+    private static boolean fp8ToFloat(MemorySegment codes, int from, int end, float scale, MemorySegment to, long at) {
+        int bad = 0;
+        for (int c = from; c < end; c++) {
+            int bits = Float.floatToRawIntBits(E4m3.value(codes.get(ValueLayout.JAVA_BYTE, c)) * scale);
+            bad |= (bits & 0x7f800000) + 0x00800000;
+            to.set(ValueLayout.JAVA_INT, (at + c) << 2, bits);
+        }
+        return bad >= 0;
     }
 
     /** Refuses a bfloat16 tensor that holds NaN or infinity. */
@@ -106,16 +157,20 @@ final class WeightBuffer implements AutoCloseable {
                 case BF16 -> Float.intBitsToFloat(from.get(STORED_16, (first + i) << 1) << 16);
                 case F16 -> Float.float16ToFloat(from.get(STORED_16, (first + i) << 1));
                 case F32 -> Float.intBitsToFloat(from.get(STORED_32, (first + i) << 2));
-                default -> throw new IllegalArgumentException("dtype: " + dtype + " (expected: F32, F16 or BF16)");
+                default -> throw new IllegalArgumentException("dtype: " + dtype + " (expected: F32, F16, BF16 or F8_E4M3)");
             };
             finite &= Float.isFinite(value);
-            switch (type) {
-                case FLOAT32 -> to.set(ValueLayout.JAVA_FLOAT, (at + i) << 2, value);
-                case FLOAT64 -> to.set(ValueLayout.JAVA_DOUBLE, (at + i) << 3, value);
-                case BFLOAT16 -> to.set(ValueLayout.JAVA_SHORT, (at + i) << 1, bfloat16(value));
-            }
+            put(value, to, type, at + i);
         }
         return finite;
+    }
+
+    private static void put(float value, MemorySegment to, NativeTensor.Type type, long index) {
+        switch (type) {
+            case FLOAT32 -> to.set(ValueLayout.JAVA_FLOAT, index << 2, value);
+            case FLOAT64 -> to.set(ValueLayout.JAVA_DOUBLE, index << 3, value);
+            case BFLOAT16 -> to.set(ValueLayout.JAVA_SHORT, index << 1, bfloat16(value));
+        }
     }
 
     /** Rounds to the nearest, ties to even. */

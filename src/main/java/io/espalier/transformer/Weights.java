@@ -14,7 +14,8 @@ import ai.djl.ndarray.types.Shape;
 import io.espalier.checkpoint.Checkpoint;
 import io.espalier.checkpoint.DType;
 import io.espalier.checkpoint.ExpertTensors;
-import io.espalier.checkpoint.Tensor;
+import io.espalier.checkpoint.Slab;
+import io.espalier.checkpoint.StoredMatrix;
 
 /**
  * One part of a model (a layer, the head) as numbers on a device, loaded from the mapped checkpoint and dropped again. On the CPU the arrays lie directly
@@ -60,12 +61,12 @@ final class Weights implements AutoCloseable {
 
     /** A tensor in the activations' type: norms, biases, the router. */
     NDArray vector(String name) {
-        return load(name, compute.precision().vectors(), null, null, buffer, manager);
+        return load(name, compute.precision().vectors());
     }
 
     /** A tensor in the type that matrix products are computed in. */
     NDArray matrix(String name) {
-        return load(name, compute.precision().matrices(), null, null, buffer, manager);
+        return load(name, compute.precision().matrices());
     }
 
     GatedMlp mlp(DecoderSpec.MlpTensors mlp) {
@@ -102,35 +103,40 @@ final class Weights implements AutoCloseable {
 
     private GatedMlp expert(ExpertTensors expert, WeightBuffer into, NDManager owner) {
         int[] atoms = kept.of(expert.layer(), expert.expert());
-        NativeTensor.Type type = compute.precision().matrices();
-        return new GatedMlp(load(expert.gate(), type, atoms, null, into, owner), load(expert.up(), type, atoms, null, into, owner),
-                load(expert.down(), type, null, atoms, into, owner));
+        return new GatedMlp(load(expert.gate(), atoms, null, into, owner), load(expert.up(), atoms, null, into, owner),
+                load(expert.down(), null, atoms, into, owner));
     }
 
     private long bytesOf(ExpertTensors expert) {
-        int each = compute.precision().matrices().bytes();
-        return WeightBuffer.aligned(checkpoint.tensor(expert.gate()).elements() * each)
-                + WeightBuffer.aligned(checkpoint.tensor(expert.up()).elements() * each)
-                + WeightBuffer.aligned(checkpoint.tensor(expert.down()).elements() * each);
+        return bytesOf(expert.gate()) + bytesOf(expert.up()) + bytesOf(expert.down());
     }
 
-    private NDArray load(String name, NativeTensor.Type type, int[] rows, int[] columns, WeightBuffer into, NDManager owner) {
-        Tensor tensor = checkpoint.tensor(name);
-        int storedRows = tensor.rank() == 1 ? 1 : Math.toIntExact(tensor.dim(0));
-        int storedColumns = Math.toIntExact(tensor.dim(tensor.rank() - 1));
-        int rowCount = rows == null ? storedRows : rows.length;
-        int columnCount = columns == null ? storedColumns : columns.length;
-        long[] shape = tensor.rank() == 1 ? new long[]{columnCount} : new long[]{rowCount, columnCount};
+    private long bytesOf(Slab slab) {
+        return WeightBuffer.aligned((long) slab.rows() * slab.columns() * compute.precision().matrices().bytes());
+    }
+
+    private NDArray load(Slab slab, int[] rows, int[] columns, WeightBuffer into, NDManager owner) {
+        return load(checkpoint.matrix(slab), false, compute.precision().matrices(), rows, columns, into, owner);
+    }
+
+    private NDArray load(String name, NativeTensor.Type type) {
+        return load(checkpoint.matrix(name), checkpoint.tensor(name).rank() == 1, type, null, null, buffer, manager);
+    }
+
+    private NDArray load(StoredMatrix matrix, boolean vector, NativeTensor.Type type, int[] rows, int[] columns, WeightBuffer into,
+            NDManager owner) {
+        int rowCount = rows == null ? matrix.rows() : rows.length;
+        int columnCount = columns == null ? matrix.columns() : columns.length;
+        long[] shape = vector ? new long[]{columnCount} : new long[]{rowCount, columnCount};
         if ((long) rowCount * columnCount == 0) {
             return Kernels.cast(owner.zeros(new Shape(shape), compute.precision().activations()), pattern(type, owner));
         }
-        MemorySegment stored = checkpoint.bytes(tensor);
         MemorySegment numbers;
-        if (type == NativeTensor.Type.BFLOAT16 && tensor.dtype() == DType.BF16 && rows == null && columns == null) {
-            WeightBuffer.requireFinite(stored, name);
-            numbers = stored;
+        if (type == NativeTensor.Type.BFLOAT16 && matrix.dtype() == DType.BF16 && rows == null && columns == null) {
+            numbers = matrix.bytes();
+            WeightBuffer.requireFinite(numbers, matrix.name());
         } else {
-            numbers = into.convert(stored, tensor.dtype(), type, storedRows, storedColumns, rows, columns, name);
+            numbers = into.convert(matrix, type, rows, columns);
         }
         NDArray onCpu = NativeTensor.on(numbers, type, owner, shape);
         if (compute.device().equals(Device.cpu())) {

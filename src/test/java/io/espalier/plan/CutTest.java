@@ -50,7 +50,7 @@ class CutTest {
                 String name = "model.layers." + layer + ".mlp.experts." + e + ".";
                 if (checkpoint.tensors().containsKey(name + "gate_proj.weight")) {
                     int width = (int) checkpoint.tensor(name + "gate_proj.weight").dim(0);
-                    experts.add(new ExpertTensors(layer, e, width, name + "gate_proj.weight", name + "up_proj.weight",
+                    experts.add(ExpertTensors.named(layer, e, width, 128, name + "gate_proj.weight", name + "up_proj.weight",
                             name + "down_proj.weight"));
                 }
             }
@@ -100,9 +100,9 @@ class CutTest {
         Map<String, int[]> rows = new HashMap<>();
         Map<String, int[]> columns = new HashMap<>();
         for (int e = 0; e < experts.size(); e++) {
-            rows.put(experts.get(e).gate(), plan.experts().get(e).kept());
-            rows.put(experts.get(e).up(), plan.experts().get(e).kept());
-            columns.put(experts.get(e).down(), plan.experts().get(e).kept());
+            rows.put(experts.get(e).gate().tensor(), plan.experts().get(e).kept());
+            rows.put(experts.get(e).up().tensor(), plan.experts().get(e).kept());
+            columns.put(experts.get(e).down().tensor(), plan.experts().get(e).kept());
         }
         assertThat(result.tensors().keySet()).containsExactlyElementsOf(source.tensors().keySet());
         for (Tensor tensor : source.tensors().values()) {
@@ -176,7 +176,7 @@ class CutTest {
                         + "\"g\":\"model-00001-of-00001.safetensors\"},\"more\":3}");
     }
 
-    private static final List<ExpertTensors> TINY = List.of(new ExpertTensors(0, 0, 3, "g", "u", "d"));
+    private static final List<ExpertTensors> TINY = List.of(ExpertTensors.named(0, 0, 3, 2, "g", "u", "d"));
 
     private static KeepPlan tinyPlan(int... kept) {
         return KeepPlan.of(List.of(new KeepPlan.Expert(0, 0, 3, kept)));
@@ -288,8 +288,8 @@ class CutTest {
             refused(source, KeepPlan.of(List.of()), TINY, "plan: 0 experts (expected: the model's 1)");
             refused(source, KeepPlan.of(List.of(new KeepPlan.Expert(0, 0, 4, new int[]{3}))), TINY,
                     "plan: layer 0, expert 0, width 4 (expected: layer 0, expert 0, width 3)");
-            refused(source, tinyPlan(1), List.of(new ExpertTensors(0, 0, 3, "g", "d", "u")), "d: shape [2, 3] (expected: [3, hidden])");
-            refused(source, tinyPlan(1), List.of(new ExpertTensors(0, 0, 3, "g", "g", "d")),
+            refused(source, tinyPlan(1), List.of(ExpertTensors.named(0, 0, 3, 2, "g", "d", "u")), "d: shape [2, 3] (expected: [3, 2])");
+            refused(source, tinyPlan(1), List.of(ExpertTensors.named(0, 0, 3, 2, "g", "g", "d")),
                     "g: in two places of the model (expected: one)");
         }
     }

@@ -31,7 +31,7 @@ final class SlowAllocation {
         Map<Integer, List<Unit>> left = new TreeMap<>();
         Map<Object, List<Integer>> competitions = new LinkedHashMap<>();
         for (int e = 0; e < experts.size(); e++) {
-            left.put(e, units(e, experts.get(e), order.alignment()));
+            left.put(e, units(e, experts.get(e), order.alignment(), order.sourceBlock()));
             Object competition = switch (order.scope()) {
                 case GLOBAL -> "model";
                 case LAYER -> experts.get(e).layer();
@@ -56,15 +56,39 @@ final class SlowAllocation {
                 .map(units -> units.stream().flatMap(unit -> unit.atoms.stream()).map(Atom::index).sorted().toList()).toList();
     }
 
-    private static List<Unit> units(int e, ExpertScores expert, int alignment) {
+    private static List<Unit> units(int e, ExpertScores expert, int alignment, int block) {
         List<Atom> atoms = new ArrayList<>();
         for (int k = 0; k < expert.scores().length; k++) {
             atoms.add(new Atom(e, k, expert.scores()[k]));
         }
         atoms.sort(Comparator.comparingDouble(Atom::score).thenComparingInt(Atom::index));
+        if (block > 1) {
+            atoms.sort(Comparator.comparingInt(Atom::index));
+            return blocks(e, atoms, alignment, block);
+        }
         List<Unit> units = new ArrayList<>();
         for (int at = atoms.size() % alignment; at < atoms.size(); at += alignment) {
             units.add(new Unit(e, atoms.subList(at, at + alignment)));
+        }
+        return units;
+    }
+
+    /** Whole blocks of atoms that stand in order, as many a unit as the alignment needs. */
+    private static List<Unit> blocks(int e, List<Atom> atoms, int alignment, int block) {
+        List<Unit> blocks = new ArrayList<>();
+        for (int at = 0; at < atoms.size(); at += block) {
+            blocks.add(new Unit(e, atoms.subList(at, Math.min(at + block, atoms.size()))));
+        }
+        int together = 1;
+        while (together * block % alignment != 0) {
+            together++;
+        }
+        int blocksInUnit = together;
+        blocks.removeIf(b -> b.atoms.size() < block && (blocksInUnit > 1 || b.atoms.size() % alignment != 0));
+        blocks.sort(Comparator.comparingDouble(Unit::mean));
+        List<Unit> units = new ArrayList<>();
+        for (int at = blocks.size() % together; at < blocks.size(); at += together) {
+            units.add(new Unit(e, blocks.subList(at, at + together).stream().flatMap(b -> b.atoms.stream()).toList()));
         }
         return units;
     }
