@@ -23,7 +23,7 @@ public final class Orders {
         return new PruningRecipe("tiny-qwen2moe", MethodChoice.of(MethodName.HEAPR),
                 new Calibration(CorpusRef.named("kjv-train"), 8, 64, 0L),
                 new Budget(new BigDecimal("0.90"), null), Layout.UNIFORM, 8, false,
-                new Evaluation(CorpusRef.named("kjv-test"), 4, null, true));
+                new Evaluation(CorpusRef.named("kjv-test"), 4, null, true), null);
     }
 
     /** The bundled demo, and a text. */

@@ -9,9 +9,6 @@ import io.espalier.job.JobEvent;
 import io.espalier.job.JobState;
 import io.espalier.job.PhaseTimes;
 import io.espalier.job.PruningJob;
-import io.espalier.recipe.Calibration;
-import io.espalier.recipe.CorpusRef;
-import io.espalier.recipe.Evaluation;
 import io.espalier.recipe.Phase;
 import io.espalier.recipe.PruningRecipe;
 import io.espalier.recipe.PruningResult;
@@ -45,13 +42,7 @@ record JobView(String id, JobState state, boolean terminal, PruningRecipe recipe
     }
 
     static JobView listed(PruningJob job) {
-        PruningRecipe r = job.recipe();
-        Calibration c = r.calibration();
-        Evaluation e = r.evaluation();
-        return of(job, new PruningRecipe(r.model(), r.method(),
-                new Calibration(shortened(c.corpus()), c.sequences(), c.sequenceLength(), c.seed()),
-                r.budget(), r.layout(), r.alignment(), r.allowEmptyExperts(),
-                e == null ? null : new Evaluation(shortened(e.corpus()), e.windows(), e.sequenceLength(), e.randomControl())));
+        return of(job, job.recipe().withTexts(text -> text.length() > LISTED_TEXT ? text.substring(0, LISTED_TEXT) + "…" : text));
     }
 
     static String href(String jobId) {
@@ -66,10 +57,5 @@ record JobView(String id, JobState state, boolean terminal, PruningRecipe recipe
                 job.progress().tokensPerSecond(), job.progress().etaSeconds(), job.result(), job.error(),
                 job.artifactId() == null ? null : new ArtifactLink(job.artifactId(), ArtifactController.PATH + "/" + job.artifactId()),
                 new Links(self, self + "/events", stoppable ? self + "/cancel" : null, job.scoreSetId() == null ? null : self + "/scores"));
-    }
-
-    private static CorpusRef shortened(CorpusRef corpus) {
-        boolean heavy = corpus != null && corpus.text() != null && corpus.text().length() > LISTED_TEXT;
-        return heavy ? CorpusRef.inline(corpus.text().substring(0, LISTED_TEXT) + "…") : corpus;
     }
 }

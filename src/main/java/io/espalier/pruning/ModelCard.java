@@ -14,9 +14,6 @@ import java.util.Properties;
 
 import io.espalier.checkpoint.JsonFile;
 import io.espalier.plan.KeepPlan;
-import io.espalier.recipe.Calibration;
-import io.espalier.recipe.CorpusRef;
-import io.espalier.recipe.Evaluation;
 import io.espalier.recipe.Layout;
 import io.espalier.recipe.PruningRecipe;
 import io.espalier.recipe.PruningResult;
@@ -37,7 +34,7 @@ final class ModelCard {
         ObjectNode manifest = JSON.createObjectNode();
         manifest.put("format", 1);
         manifest.put("espalier", version());
-        manifest.set("recipe", JSON.valueToTree(withoutTexts(recipe)));
+        manifest.set("recipe", JSON.valueToTree(recipe.withTexts(text -> "sha256:" + sha256(text))));
         manifest.set("result", JSON.valueToTree(result));
         JsonFile.write(directory.resolve("pruning-manifest.json"), manifest);
         try {
@@ -87,20 +84,6 @@ final class ModelCard {
 
     private static String name(Enum<?> value) {
         return value.name().toLowerCase(Locale.ROOT);
-    }
-
-    /** Inline texts are named by their digest: a manifest is no place for a corpus. */
-    private static PruningRecipe withoutTexts(PruningRecipe recipe) {
-        Calibration c = recipe.calibration();
-        Evaluation e = recipe.evaluation();
-        return new PruningRecipe(recipe.model(), recipe.method(),
-                new Calibration(withoutText(c.corpus()), c.sequences(), c.sequenceLength(), c.seed()), recipe.budget(), recipe.layout(),
-                recipe.alignment(), recipe.allowEmptyExperts(),
-                e == null ? null : new Evaluation(withoutText(e.corpus()), e.windows(), e.sequenceLength(), e.randomControl()));
-    }
-
-    private static CorpusRef withoutText(CorpusRef corpus) {
-        return corpus == null || corpus.text() == null ? corpus : CorpusRef.inline("sha256:" + sha256(corpus.text()));
     }
 
     private static String sha256(String text) {

@@ -2,6 +2,7 @@ package io.espalier.recipe;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.UnaryOperator;
 
 import tools.jackson.databind.PropertyNamingStrategies.SnakeCaseStrategy;
 import tools.jackson.databind.annotation.JsonNaming;
@@ -18,10 +19,11 @@ import tools.jackson.databind.annotation.JsonNaming;
  * @param alignment every kept expert width is a multiple of this (atoms); 1 when absent
  * @param allowEmptyExperts whether an expert may lose all its atoms; false when absent
  * @param evaluation held-out text to measure perplexity on, before and after; {@code null}: sizes only
+ * @param precision of the matrix products of calibration and evaluation; {@code f32} when absent
  */
 @JsonNaming(SnakeCaseStrategy.class)
 public record PruningRecipe(String model, MethodChoice method, Calibration calibration, Budget budget, Layout layout, Integer alignment,
-        Boolean allowEmptyExperts, Evaluation evaluation) {
+        Boolean allowEmptyExperts, Evaluation evaluation, Precision precision) {
 
     /** Widest alignment any known kernel asks for, in atoms. */
     public static final int MAX_ALIGNMENT = 256;
@@ -32,6 +34,24 @@ public record PruningRecipe(String model, MethodChoice method, Calibration calib
         layout = layout == null ? Layout.RAGGED : layout;
         alignment = alignment == null ? 1 : alignment;
         allowEmptyExperts = allowEmptyExperts != null && allowEmptyExperts;
+        precision = precision == null ? Precision.F32 : precision;
+    }
+
+    /** The same order with other words for its inline texts: a manifest or a list is no place for a corpus. */
+    public PruningRecipe withTexts(UnaryOperator<String> words) {
+        return new PruningRecipe(model, method, calibration == null
+                ? null
+                : new Calibration(worded(calibration.corpus(), words), calibration.sequences(), calibration.sequenceLength(),
+                        calibration.seed()),
+                budget, layout, alignment, allowEmptyExperts, evaluation == null
+                        ? null
+                        : new Evaluation(worded(evaluation.corpus(), words), evaluation.windows(), evaluation.sequenceLength(),
+                                evaluation.randomControl()),
+                precision);
+    }
+
+    private static CorpusRef worded(CorpusRef corpus, UnaryOperator<String> words) {
+        return corpus == null || corpus.text() == null ? corpus : CorpusRef.inline(words.apply(corpus.text()));
     }
 
     /** All that is wrong with this order by itself, before any file is looked at; empty when nothing is. */

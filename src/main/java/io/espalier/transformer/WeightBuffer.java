@@ -121,18 +121,6 @@ final class WeightBuffer implements AutoCloseable {
         return bad >= 0;
     }
 
-    /** Refuses a bfloat16 tensor that holds NaN or infinity. */
-    static void requireFinite(MemorySegment bfloats, String name) {
-        long count = bfloats.byteSize() / Short.BYTES;
-        int bad = 0;
-        for (long i = 0; i < count; i++) {
-            bad |= ((bfloats.get(STORED_16, i << 1) & 0xffff) & 0x7f80) + 0x80;
-        }
-        if ((bad & 0x8000) != 0) {
-            throw notFinite(name);
-        }
-    }
-
     private static NotFiniteException notFinite(String name) {
         return new NotFiniteException(name + ": holds NaN or infinity (expected: finite weights)");
     }
@@ -150,6 +138,9 @@ final class WeightBuffer implements AutoCloseable {
         }
         if (dtype == DType.F32 && type == NativeTensor.Type.FLOAT32) {
             return f32ToFloat(from, first, to, at, count);
+        }
+        if (dtype == DType.BF16 && type == NativeTensor.Type.BFLOAT16) {
+            return bf16Copied(from, first, to, at, count);
         }
         boolean finite = true;
         for (long i = 0; i < count; i++) {
@@ -187,6 +178,16 @@ final class WeightBuffer implements AutoCloseable {
             int bits = from.get(STORED_16, (first + i) << 1) & 0xffff;
             bad |= (bits & 0x7f80) + 0x80;
             to.set(ValueLayout.JAVA_INT, (at + i) << 2, bits << 16);
+        }
+        return (bad & 0x8000) == 0;
+    }
+
+    private static boolean bf16Copied(MemorySegment from, long first, MemorySegment to, long at, long count) {
+        int bad = 0;
+        for (long i = 0; i < count; i++) {
+            short bits = from.get(STORED_16, (first + i) << 1);
+            bad |= (bits & 0x7f80) + 0x80;
+            to.set(ValueLayout.JAVA_SHORT, (at + i) << 1, bits);
         }
         return (bad & 0x8000) == 0;
     }

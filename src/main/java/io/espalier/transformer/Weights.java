@@ -12,15 +12,13 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import io.espalier.checkpoint.Checkpoint;
-import io.espalier.checkpoint.DType;
 import io.espalier.checkpoint.ExpertTensors;
 import io.espalier.checkpoint.Slab;
 import io.espalier.checkpoint.StoredMatrix;
 
 /**
  * One part of a model (a layer, the head) as numbers on a device, loaded from the mapped checkpoint and dropped again. On the CPU the arrays lie directly
- * on the {@link WeightBuffer}, or on the mapped file itself where the stored type is the one computed in; on a GPU they are copies. Weights never require
- * gradients.
+ * on the {@link WeightBuffer}; on a GPU they are copies. Weights never require gradients.
  */
 final class Weights implements AutoCloseable {
 
@@ -47,9 +45,10 @@ final class Weights implements AutoCloseable {
     void begin(List<String> tensors, List<ExpertTensors> experts) {
         manager.close();
         manager = NDManager.newBaseManager(compute.device());
+        checkpoint.verifyUnchanged();
         long bytes = 0;
         for (String name : tensors) {
-            bytes += WeightBuffer.aligned(checkpoint.tensor(name).elements() * Double.BYTES);
+            bytes += WeightBuffer.aligned(checkpoint.tensor(name).elements() * compute.precision().vectors().bytes());
         }
         if (compute.wholeLayers()) {
             for (ExpertTensors expert : experts) {
@@ -131,19 +130,25 @@ final class Weights implements AutoCloseable {
         if ((long) rowCount * columnCount == 0) {
             return Kernels.cast(owner.zeros(new Shape(shape), compute.precision().activations()), pattern(type, owner));
         }
-        MemorySegment numbers;
-        if (type == NativeTensor.Type.BFLOAT16 && matrix.dtype() == DType.BF16 && rows == null && columns == null) {
-            numbers = matrix.bytes();
-            WeightBuffer.requireFinite(numbers, matrix.name());
-        } else {
-            numbers = into.convert(matrix, type, rows, columns);
-        }
-        NDArray onCpu = NativeTensor.on(numbers, type, owner, shape);
+        NDArray onCpu = NativeTensor.on(converted(matrix, type, rows, columns, into), type, owner, shape);
         if (compute.device().equals(Device.cpu())) {
             return onCpu;
         }
         try (onCpu) {
             return Kernels.cast(onCpu, pattern(type, owner));
+        }
+    }
+
+    /**
+     * Always a copy, even where the stored type is the one computed in: a file that is cut short under a mapping is an error that Java can catch when Java
+     * reads it, and the end of the process when the engine does.
+     */
+    private MemorySegment converted(StoredMatrix matrix, NativeTensor.Type type, int[] rows, int[] columns, WeightBuffer into) {
+        try {
+            return into.convert(matrix, type, rows, columns);
+        } catch (InternalError e) {
+            checkpoint.verifyUnchanged();
+            throw new IllegalStateException(matrix.name() + ": could not be read from the mapped file", e);
         }
     }
 

@@ -85,7 +85,7 @@ class CatalogTest {
     void everythingThatCannotBeFoundIsSaidAtOnce() {
         PruningRecipe recipe = new PruningRecipe("qwen", null, new Calibration(CorpusRef.named("wikitext2"), 1, 8, 0L), null, null, null,
                 null,
-                new Evaluation(CorpusRef.at("relative.txt"), 1, null, null));
+                new Evaluation(CorpusRef.at("relative.txt"), 1, null, null), null);
         assertThat(catalog.resolve(recipe, found)).isNull();
         assertThat(found).containsExactly(
                 new Violation("model", "qwen", "an absolute path, or one of the registered models tiny-qwen2moe"),
@@ -96,7 +96,7 @@ class CatalogTest {
     @Test
     void aMethodThatSeesNoTokensNeedsNoText() {
         PruningRecipe recipe = new PruningRecipe("tiny-qwen2moe", MethodChoice.of(MethodName.MAGNITUDE), null, null, null, null, null,
-                null);
+                null, null);
         assertThat(catalog.resolve(recipe, found))
                 .isEqualTo(new ResolvedInputs(settings.demo().resolve("tiny-qwen2moe").toString(), null, null));
         assertThat(found).isEmpty();

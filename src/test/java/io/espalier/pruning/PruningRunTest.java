@@ -94,7 +94,7 @@ class PruningRunTest {
         PruningRecipe order = recipe(fixture, MethodChoice.of(MethodName.MAGNITUDE), new BigDecimal("0.3"), layout, false, false);
         PruningRecipe recipe = new PruningRecipe(order.model(), order.method(), order.calibration(), order.budget(), layout, alignment,
                 false,
-                order.evaluation());
+                order.evaluation(), null);
         PruningRun.Outcome outcome = run(fixture, recipe);
         KeepPlan plan = KeepPlan.fromJson(Files.readString(outcome.artifact().resolve("pruning-plan.json")));
         try (Checkpoint original = Checkpoint.open(fixture.model());
@@ -128,7 +128,7 @@ class PruningRunTest {
         PruningRecipe order = recipe(Fixture.QWEN2_MOE, MethodChoice.of(MethodName.RANDOM), new BigDecimal("0.3"), Layout.RAGGED, false,
                 false);
         PruningRecipe recipe = new PruningRecipe(order.model(), order.method(), order.calibration(),
-                new Budget(new BigDecimal("0.3"), ratioOf), order.layout(), 1, false, null);
+                new Budget(new BigDecimal("0.3"), ratioOf), order.layout(), 1, false, null, null);
         PruningRun.Outcome outcome = run(Fixture.QWEN2_MOE, recipe);
         double achieved = switch (ratioOf) {
             case ROUTED_ATOMS -> outcome.result().achieved().routedAtomRatio();
@@ -195,7 +195,8 @@ class PruningRunTest {
         return new PruningRecipe("fixture", method,
                 new Calibration(CorpusRef.at(fixture.reference("calib_ids.safetensors").toAbsolutePath().toString()), 32, 256, 0L),
                 new Budget(ratio, RatioOf.ROUTED_ATOMS), layout, 1, method.name() == MethodName.FREQUENCY,
-                new Evaluation(CorpusRef.at(fixture.reference("test_ids.safetensors").toAbsolutePath().toString()), windows, 256, control));
+                new Evaluation(CorpusRef.at(fixture.reference("test_ids.safetensors").toAbsolutePath().toString()), windows, 256, control),
+                null);
     }
 
     private static boolean[] mask(KeepPlan plan) {

@@ -70,7 +70,7 @@ class RefusalTest {
         PruningRecipe recipe = new PruningRecipe("m", MethodChoice.of(MethodName.HEAPR),
                 new Calibration(CorpusRef.at(tokens.toString()), 4, 100, 0L), new Budget(new BigDecimal("0.5"), null), Layout.RAGGED, 16,
                 false,
-                new Evaluation(CorpusRef.at(tokens.toString()), 9, 16, false));
+                new Evaluation(CorpusRef.at(tokens.toString()), 9, 16, false), null);
         PruningException refused = refused(RandomModel.OLMOE.write(directory.resolve("model"), 1), recipe,
                 ErrorCode.ALIGNMENT_LEAVES_NOTHING, "alignment");
         assertThat(refused)
@@ -87,7 +87,7 @@ class RefusalTest {
     void aBudgetThatExpertsCannotGiveIsRefusedBeforeAnythingIsComputed() {
         PruningRecipe order = recipe(16, 4, "0.9");
         PruningRecipe recipe = new PruningRecipe("m", order.method(), order.calibration(),
-                new Budget(new BigDecimal("0.99"), Budget.RatioOf.TOTAL_PARAMETERS), Layout.RAGGED, 1, false, null);
+                new Budget(new BigDecimal("0.99"), Budget.RatioOf.TOTAL_PARAMETERS), Layout.RAGGED, 1, false, null, null);
         refused(RandomModel.OLMOE.write(directory.resolve("model"), 1), recipe, ErrorCode.BUDGET_UNREACHABLE, "0.99");
     }
 
@@ -218,6 +218,6 @@ class RefusalTest {
         return new PruningRecipe("m", MethodChoice.of(MethodName.HEAPR),
                 new Calibration(CorpusRef.at(tokens.toString()), sequences, length, 0L),
                 new Budget(new BigDecimal(ratio), null), Layout.RAGGED, 1, false,
-                new Evaluation(CorpusRef.at(tokens.toString()), 2, length, false));
+                new Evaluation(CorpusRef.at(tokens.toString()), 2, length, false), null);
     }
 }
