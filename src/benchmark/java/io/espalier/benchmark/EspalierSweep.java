@@ -15,6 +15,7 @@ import io.espalier.checkpoint.Checkpoint;
 import io.espalier.corpus.TokenWindows;
 import io.espalier.recipe.PhaseProgress;
 import io.espalier.transformer.Architecture;
+import io.espalier.transformer.Compute;
 import io.espalier.transformer.Decoder;
 import io.espalier.transformer.KeptAtoms;
 
@@ -25,18 +26,19 @@ final class EspalierSweep {
 
     private EspalierSweep() {}
 
-    /** From opening the checkpoint to finished statistics. */
-    static ExpertStatistics run(Path checkpoint, int[][] ids) {
-        return run(checkpoint, ids, PhaseProgress.IGNORED);
+    /** As a pruning run computes on a machine of so many cores. */
+    static Compute compute(int lanes) {
+        return new Compute(Device.cpu(), DataType.FLOAT32, lanes);
     }
 
-    static ExpertStatistics run(Path checkpoint, int[][] ids, PhaseProgress progress) {
+    /** From opening the checkpoint to finished statistics. */
+    static ExpertStatistics run(Path checkpoint, int[][] ids, Compute compute) {
         try {
             Path spill = Files.createTempDirectory("espalier-benchmark-");
             try (Checkpoint opened = Checkpoint.open(checkpoint);
-                    Decoder decoder = Decoder.open(opened, Architecture.specOf(opened), KeptAtoms.ALL, Device.cpu(), DataType.FLOAT32)) {
+                    Decoder decoder = Decoder.open(opened, Architecture.specOf(opened), KeptAtoms.ALL, compute)) {
                 return new Sweep(decoder, TokenWindows.of(ids), EnumSet.allOf(Moment.class), "benchmark", STATES_MEMORY, spill)
-                        .run(progress);
+                        .run(PhaseProgress.IGNORED);
             } finally {
                 RandomCheckpoint.delete(spill);
             }
