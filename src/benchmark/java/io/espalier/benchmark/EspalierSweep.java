@@ -6,8 +6,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.EnumSet;
 
-import ai.djl.Device;
-import ai.djl.ndarray.types.DataType;
 import io.espalier.calibration.ExpertStatistics;
 import io.espalier.calibration.Moment;
 import io.espalier.calibration.Sweep;
@@ -25,11 +23,6 @@ final class EspalierSweep {
     private static final long STATES_MEMORY = 4L << 30;
 
     private EspalierSweep() {}
-
-    /** As a pruning run computes on a machine of so many cores. */
-    static Compute compute(int lanes) {
-        return new Compute(Device.cpu(), DataType.FLOAT32, lanes);
-    }
 
     /** From opening the checkpoint to finished statistics. */
     static ExpertStatistics run(Path checkpoint, int[][] ids, Compute compute) {

@@ -9,6 +9,7 @@ import java.util.stream.IntStream;
 
 import ai.djl.pytorch.jni.JniUtils;
 import io.espalier.calibration.ExpertStatistics;
+import io.espalier.transformer.Compute;
 
 /** Our sweep against the published procedure, on the same checkpoint and tokens, in one process. */
 final class ReferenceProcedure {
@@ -23,7 +24,7 @@ final class ReferenceProcedure {
 
     public static void main(String[] arguments) throws Exception {
         Options options = Options.of(arguments, "tiny", "only", "sequences", "length", "layers", "batch", "architecture", "threads",
-                "quadratic-forms", "lanes");
+                "quadratic-forms");
         boolean tiny = options.flag("tiny");
         String only = options.word("only", "both", "both", "ours", "published");
         boolean qwen3 = options.word("architecture", "qwen2_moe", "qwen2_moe", "qwen3_moe").equals("qwen3_moe");
@@ -31,6 +32,7 @@ final class ReferenceProcedure {
                 ? qwen3 ? ModelShape.TINY_QWEN3 : ModelShape.TINY_QWEN2
                 : qwen3 ? ModelShape.QWEN3_30B.withLayers(2).withVocabulary(8192) : ModelShape.REFERENCE;
         shape = shape.withLayers(options.number("layers", shape.layers()));
+        boolean bf16 = options.precision() == Compute.Precision.BFLOAT16;
         int sequences = options.number("sequences", 8);
         int length = options.number("length", tiny ? 32 : 512);
         int batch = options.number("batch", 4);
@@ -46,11 +48,10 @@ final class ReferenceProcedure {
 
         List<List<Object>> rows = new ArrayList<>();
         double tokens = (double) sequences * length;
-        int lanes = options.number("lanes", Machine.cores());
         Cost ours = null;
         ExpertStatistics statistics = null;
         if (!only.equals("published")) {
-            FutureTask<ExpertStatistics> sweep = new FutureTask<>(() -> EspalierSweep.run(checkpoint, ids, EspalierSweep.compute(lanes)));
+            FutureTask<ExpertStatistics> sweep = new FutureTask<>(() -> EspalierSweep.run(checkpoint, ids, options.compute()));
             ours = measure(sweep);
             statistics = sweep.get();
             rows.add(row("ours", ours, tokens));
@@ -73,7 +74,7 @@ final class ReferenceProcedure {
             rows.add(row("published", published, tokens));
         }
         if (statistics != null && result != null) {
-            compare(report, statistics, result, batch * (length - 1L));
+            compare(report, statistics, result, batch * (length - 1L), bf16);
         }
         report.table("cost",
                 List.of("side", "wall_s", "cpu_s", "tokens_per_s", "peak_rss_gib", "peak_anonymous_gib", "anonymous_before_gib"),
@@ -85,7 +86,7 @@ final class ReferenceProcedure {
                             List.of("quadratic forms w'Mw", result.quadraticForms())));
         }
         if (ours != null && published != null && !tiny) {
-            report.bar("cpu seconds, published over ours", published.processor() / ours.processor(), ">=", 3);
+            report.bar("cpu seconds, published over ours", published.processor() / ours.processor(), ">=", bf16 ? 5 : 3);
             report.bar("peak anonymous memory, ours over published", (double) ours.anonymous() / published.anonymous(), "<=", 1.0 / 3);
         }
         if (ours != null && shape.equals(ModelShape.REFERENCE) && tokens == 4096) {
@@ -95,7 +96,8 @@ final class ReferenceProcedure {
     }
 
     /** Both scores on the sum-reduced loss: a mean over n predictions has gradients n times smaller, and scores are of second order. */
-    private static void compare(Report report, ExpertStatistics statistics, PublishedProcedure.Result result, long predictions) {
+    private static void compare(Report report, ExpertStatistics statistics, PublishedProcedure.Result result, long predictions,
+            boolean bf16) {
         double scale = (double) predictions * predictions;
         double[][] published = result.scores();
         for (double[] scores : published) {
@@ -107,7 +109,11 @@ final class ReferenceProcedure {
         ScoreComparison comparison = ScoreComparison.of(EspalierSweep.scores(statistics), tokens, published, result.routedTokens());
         report.fact("experts_with_other_token_counts", comparison.expertsDiffering() + " of " + statistics.experts());
         report.fact("rank_correlation", comparison.rankCorrelation());
-        report.bar("largest relative difference of scores", comparison.largestRelativeDifference(), "<=", 1e-3);
+        if (bf16) {
+            report.fact("largest_relative_difference_of_scores", comparison.largestRelativeDifference());
+        } else {
+            report.bar("largest relative difference of scores", comparison.largestRelativeDifference(), "<=", 1e-3);
+        }
     }
 
     private static List<Object> row(String side, Cost cost, double tokens) {

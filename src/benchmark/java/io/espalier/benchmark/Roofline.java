@@ -3,18 +3,10 @@ package io.espalier.benchmark;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.concurrent.CyclicBarrier;
-import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Executors;
-import java.util.concurrent.Future;
 
-import ai.djl.Device;
-import ai.djl.ndarray.NDArray;
-import ai.djl.ndarray.NDManager;
-import ai.djl.ndarray.types.Shape;
 import io.espalier.benchmark.SweepProfile.Part;
 import io.espalier.calibration.ExpertStatistics;
-import io.espalier.transformer.Scratch;
+import io.espalier.transformer.ProductPeak;
 
 /**
  * The share of this machine's measured matrix-product peak that each part of the sweep reaches. FLOPs are counted from the mathematics, a multiplication
@@ -36,14 +28,14 @@ final class Roofline {
     private Roofline() {}
 
     public static void main(String[] arguments) throws Exception {
-        Options options = Options.of(arguments, "tiny", "sequences", "length", "layers", "lanes", "architecture");
+        Options options = Options.of(arguments, "tiny", "sequences", "length", "layers", "architecture");
         boolean tiny = options.flag("tiny");
         boolean qwen3 = options.word("architecture", "qwen2_moe", "qwen2_moe", "qwen3_moe").equals("qwen3_moe");
         ModelShape shape = tiny
                 ? qwen3 ? ModelShape.TINY_QWEN3 : ModelShape.TINY_QWEN2
                 : qwen3 ? ModelShape.QWEN3_30B.withLayers(2).withVocabulary(8192) : ModelShape.REFERENCE;
         ModelShape model = shape.withLayers(options.number("layers", shape.layers()));
-        int lanes = options.number("lanes", Machine.cores());
+        int lanes = options.compute().lanes();
         int sequences = options.number("sequences", 8);
         int length = options.number("length", tiny ? 32 : 512);
         Path checkpoint = RandomCheckpoint.in(options.cache(), model, 1);
@@ -54,12 +46,12 @@ final class Roofline {
         report.fact("lanes", lanes);
         double peak = 0;
         for (int rows : PEAK_ROWS) {
-            double measured = peak(lanes, rows, tiny ? 0.2 : PEAK_SECONDS);
+            double measured = ProductPeak.measure(lanes, rows, options.precision(), tiny ? 0.2 : PEAK_SECONDS);
             report.fact("peak_gflops_at_" + rows + "_rows", measured);
             peak = Math.max(peak, measured);
         }
         ExpertStatistics[] statistics = new ExpertStatistics[1];
-        SweepProfile profile = SweepProfile.of(() -> statistics[0] = EspalierSweep.run(checkpoint, ids, EspalierSweep.compute(lanes)));
+        SweepProfile profile = SweepProfile.of(() -> statistics[0] = EspalierSweep.run(checkpoint, ids, options.compute()));
         long routed = 0;
         for (int e = 0; e < statistics[0].experts(); e++) {
             routed += statistics[0].routedTokens(e);
@@ -120,45 +112,5 @@ final class Roofline {
 
     private static List<Object> row(String part, double seconds, double share, double gflop, double rate, double ofPeak) {
         return List.of(part, seconds, share, gflop, rate, ofPeak);
-    }
-
-    /** GFLOP a second of [rows, 2048] x [2048, 1408] with every lane at it at once, each on its own numbers. */
-    private static double peak(int lanes, int rows, double seconds) throws Exception {
-        int inner = 2048;
-        int columns = 1408;
-        CyclicBarrier together = new CyclicBarrier(lanes);
-        double flop = 0;
-        try (ExecutorService threads = Executors.newFixedThreadPool(lanes)) {
-            List<Future<Double>> each = new ArrayList<>();
-            for (int lane = 0; lane < lanes; lane++) {
-                each.add(threads.submit(() -> {
-                    try (NDManager manager = NDManager.newBaseManager(Device.cpu()); Scratch _ = new Scratch()) {
-                        NDArray x = manager.randomNormal(new Shape(rows, inner));
-                        NDArray w = manager.randomNormal(new Shape(columns, inner));
-                        product(x, w);
-                        together.await();
-                        double best = 0;
-                        long end = System.nanoTime() + (long) (seconds * 1e9);
-                        while (System.nanoTime() < end) {
-                            int times = Math.max(1, 2048 / rows);
-                            long began = System.nanoTime();
-                            for (int i = 0; i < times; i++) {
-                                product(x, w);
-                            }
-                            best = Math.max(best, 2.0 * times * rows * inner * columns / (System.nanoTime() - began));
-                        }
-                        return best;
-                    }
-                }));
-            }
-            for (Future<Double> lane : each) {
-                flop += lane.get();
-            }
-        }
-        return flop;
-    }
-
-    private static void product(NDArray x, NDArray w) {
-        x.getNDArrayInternal().linear(x, w, null).get(0).close();
     }
 }

@@ -100,7 +100,7 @@ final class SweepProfile {
                 .anyMatch(frame -> frame.getMethodName().matches("(lambda\\$)?(backward|reverse).*"));
         for (StackTraceElement frame : stack) {
             Part part = !ofTheHouse(frame) ? null : switch (simpleType(frame)) {
-                case "WeightBuffer", "WeightStream", "Checkpoint", "SafetensorsFile" -> Part.READING;
+                case "WeightBuffer", "NativeTensor", "Checkpoint", "SafetensorsFile" -> Part.READING;
                 case "HiddenStates" -> Part.STATES;
                 case "Counter", "ExactSum", "ExpertStatistics" -> Part.COUNTING;
                 case "Head", "Targets" -> Part.HEAD;
