@@ -5,7 +5,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
 import java.util.concurrent.FutureTask;
-import java.util.stream.IntStream;
 
 import ai.djl.pytorch.jni.JniUtils;
 import io.espalier.calibration.ExpertStatistics;
@@ -74,7 +73,7 @@ final class ReferenceProcedure {
             rows.add(row("published", published, tokens));
         }
         if (statistics != null && result != null) {
-            compare(report, statistics, result, batch * (length - 1L), bf16);
+            ScoreComparison.of(statistics, result, batch * (length - 1L)).show(report, "", options);
         }
         report.table("cost",
                 List.of("side", "wall_s", "cpu_s", "tokens_per_s", "peak_rss_gib", "peak_anonymous_gib", "anonymous_before_gib"),
@@ -93,27 +92,6 @@ final class ReferenceProcedure {
             report.bar("cpu seconds, against the official code's 336", ours.processor(), "<=", OFFICIAL_BAR);
         }
         report.finish();
-    }
-
-    /** Both scores on the sum-reduced loss: a mean over n predictions has gradients n times smaller, and scores are of second order. */
-    private static void compare(Report report, ExpertStatistics statistics, PublishedProcedure.Result result, long predictions,
-            boolean bf16) {
-        double scale = (double) predictions * predictions;
-        double[][] published = result.scores();
-        for (double[] scores : published) {
-            for (int k = 0; k < scores.length; k++) {
-                scores[k] *= scale;
-            }
-        }
-        long[] tokens = IntStream.range(0, statistics.experts()).mapToLong(statistics::routedTokens).toArray();
-        ScoreComparison comparison = ScoreComparison.of(EspalierSweep.scores(statistics), tokens, published, result.routedTokens());
-        report.fact("experts_with_other_token_counts", comparison.expertsDiffering() + " of " + statistics.experts());
-        report.fact("rank_correlation", comparison.rankCorrelation());
-        if (bf16) {
-            report.fact("largest_relative_difference_of_scores", comparison.largestRelativeDifference());
-        } else {
-            report.bar("largest relative difference of scores", comparison.largestRelativeDifference(), "<=", 1e-3);
-        }
     }
 
     private static List<Object> row(String side, Cost cost, double tokens) {

@@ -44,6 +44,7 @@ final class Roofline {
         report.fact("model", model.toString());
         report.fact("tokens", sequences + " sequences of " + length);
         report.fact("lanes", lanes);
+        ScoreComparison.onTinyModel(report, options);
         double peak = 0;
         for (int rows : PEAK_ROWS) {
             double measured = ProductPeak.measure(lanes, rows, options.precision(), tiny ? 0.2 : PEAK_SECONDS);
