@@ -16,7 +16,7 @@ import java.util.TreeMap;
  */
 final class MemoryWatch implements AutoCloseable {
 
-    private static final long EVERY_MILLISECONDS = 10;
+    private static final long EVERY_MILLISECONDS = 20;
 
     private final long process;
     private final Thread sampler;

@@ -45,6 +45,9 @@ final class ReferenceProcedure {
         report.fact("model", shape.toString());
         report.fact("tokens", sequences + " sequences of " + length + ", published procedure in batches of " + batch);
 
+        if (!only.equals("both")) {
+            ScoreComparison.onTinyModel(report, options);
+        }
         List<List<Object>> rows = new ArrayList<>();
         double tokens = (double) sequences * length;
         Cost ours = null;
