@@ -77,8 +77,10 @@ final class LargerThanMemory {
                     limit / Report.GIB);
         }
         List<Held> done = runs.stream().filter(run -> run.found() != null).toList();
-        report.table("time", List.of("layers", "wall_s", "cpu_s", "calibrate_s", "cut_s", "check_s", "calibrate_s_per_layer", "read_gib"),
+        report.table("time",
+                List.of("layers", "wall_s", "cpu_s", "open_s", "calibrate_s", "cut_s", "check_s", "calibrate_s_per_layer", "read_gib"),
                 done.stream().map(run -> Arrays.<Object>asList(run.shape().layers(), run.wall(), run.found().get("cpu_s").doubleValue(),
+                        run.seconds("open"),
                         run.seconds("calibrate"), run.seconds("cut"), run.seconds("check"), run.seconds("calibrate") / run.shape().layers(),
                         run.read())).toList());
         if (done.size() == 2) {

@@ -22,6 +22,9 @@ final class Scaling {
     /** Large enough that products count more than calls do, small enough for a minute. */
     private static final ModelShape SMALL = new ModelShape("qwen2_moe", 512, 2, 16, 4, 352, 1408, 8, 8, 64, 2048, DType.BF16);
 
+    /** So that there is a micro-batch for every lane. */
+    private static final int SEQUENCES_A_CORE = 8;
+
     private final Options options;
     private final int repetitions;
     private final int length;
@@ -29,7 +32,7 @@ final class Scaling {
 
     private Scaling(Options options) {
         this.options = options;
-        this.repetitions = options.number("repetitions", 3);
+        this.repetitions = options.number("repetitions", 2);
         this.length = options.number("length", options.flag("tiny") ? 32 : 256);
     }
 
@@ -37,7 +40,7 @@ final class Scaling {
         Options options = Options.of(arguments, "tiny", "repetitions", "length", "sequences");
         Report report = new Report("Scaling", options);
         ModelShape shape = options.flag("tiny") ? ModelShape.TINY_QWEN2 : SMALL;
-        int sequences = options.number("sequences", 16);
+        int sequences = options.number("sequences", SEQUENCES_A_CORE * Machine.cores());
         report.fact("model", shape.toString());
         ScoreComparison.onTinyModel(report, options);
         new Scaling(options).all(report, shape, sequences);
