@@ -25,17 +25,13 @@ final class EspalierSweep {
     private EspalierSweep() {}
 
     /** From opening the checkpoint to finished statistics. */
-    static ExpertStatistics run(Path checkpoint, int[][] ids, Compute.Precision precision) {
-        return run(checkpoint, ids, precision, PhaseProgress.IGNORED);
-    }
-
-    static ExpertStatistics run(Path checkpoint, int[][] ids, Compute.Precision precision, PhaseProgress progress) {
+    static ExpertStatistics run(Path checkpoint, int[][] ids, Compute compute) {
         try {
             Path spill = Files.createTempDirectory("espalier-benchmark-");
             try (Checkpoint opened = Checkpoint.open(checkpoint);
-                    Decoder decoder = Decoder.open(opened, Architecture.specOf(opened), KeptAtoms.ALL, Compute.cpu(precision))) {
+                    Decoder decoder = Decoder.open(opened, Architecture.specOf(opened), KeptAtoms.ALL, compute)) {
                 return new Sweep(decoder, TokenWindows.of(ids), EnumSet.allOf(Moment.class), "benchmark", STATES_MEMORY, spill)
-                        .run(progress);
+                        .run(PhaseProgress.IGNORED);
             } finally {
                 RandomCheckpoint.delete(spill);
             }

@@ -8,8 +8,8 @@ import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Map;
 
-import ai.djl.engine.Engine;
 import com.sun.management.OperatingSystemMXBean;
+import io.espalier.transformer.Torch;
 
 /** Where a figure was taken: without these a second is not a figure. */
 final class Machine {
@@ -40,7 +40,7 @@ final class Machine {
         facts.put("system", System.getProperty("os.name") + " " + System.getProperty("os.version"));
         facts.put("jdk", Runtime.version().toString());
         facts.put("heap_gib", Runtime.getRuntime().maxMemory() / Report.GIB);
-        facts.put("torch", Engine.getInstance().getVersion());
+        facts.put("torch", Torch.start().getVersion());
         facts.put("allocator", allocator());
         return facts;
     }

@@ -16,12 +16,13 @@ import java.util.TreeMap;
  */
 final class MemoryWatch implements AutoCloseable {
 
-    private static final long EVERY_MILLISECONDS = 10;
+    private static final long EVERY_MILLISECONDS = 20;
 
     private final long process;
     private final Thread sampler;
     private volatile long peakAnonymous;
     private volatile long peakResident;
+    private volatile long peakData;
     private volatile boolean open = true;
 
     private MemoryWatch(long process) {
@@ -63,6 +64,7 @@ final class MemoryWatch implements AutoCloseable {
             return false;
         }
         peakAnonymous = Math.max(peakAnonymous, now.get("RssAnon"));
+        peakData = Math.max(peakData, now.get("VmData"));
         peakResident = Math.max(peakResident, Math.max(now.get("VmRSS"), process == ProcessHandle.current().pid() ? now.get("VmHWM") : 0));
         return true;
     }
@@ -76,6 +78,11 @@ final class MemoryWatch implements AutoCloseable {
     long peakResident() {
         look();
         return peakResident;
+    }
+
+    /** Bytes of writable private memory, touched or not. */
+    long peakData() {
+        return peakData;
     }
 
     /** The sizes in {@code /proc/<process>/status} in bytes; empty when the process has ended. */

@@ -5,6 +5,9 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
+import ai.djl.Device;
+import io.espalier.transformer.Compute;
+
 /** What stands on a benchmark's command line: {@code --name=value}, or {@code --name} for {@code true}. A name that nobody asked about is refused. */
 final class Options {
 
@@ -14,7 +17,7 @@ final class Options {
     static Options of(String[] arguments, String... known) {
         Options options = new Options();
         List<String> names = new java.util.ArrayList<>(List.of(known));
-        names.addAll(List.of("json", "cache"));
+        names.addAll(List.of("json", "cache", "precision", "lanes", "whole-layers", "ahead"));
         for (String argument : arguments) {
             String[] parts = argument.split("=", 2);
             String name = parts[0].startsWith("--") ? parts[0].substring(2) : "";
@@ -49,6 +52,17 @@ final class Options {
 
     Path path(String name, Path absent) {
         return given.containsKey(name) ? Path.of(given.get(name)) : absent;
+    }
+
+    /** How our side computes: as a pruning run would on this machine, unless told otherwise. */
+    Compute compute() {
+        return new Compute(Device.cpu(), precision(), number("lanes", Machine.cores()),
+                !given.getOrDefault("whole-layers", "true").equals("false"),
+                flag("ahead"));
+    }
+
+    Compute.Precision precision() {
+        return word("precision", "f32", "f32", "bf16").equals("bf16") ? Compute.Precision.BFLOAT16 : Compute.Precision.FLOAT32;
     }
 
     /** Where random checkpoints are kept from run to run. */

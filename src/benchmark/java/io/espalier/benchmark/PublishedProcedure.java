@@ -73,6 +73,7 @@ final class PublishedProcedure implements AutoCloseable {
     private NDArray cos;
     private NDArray sin;
     private NDArray mask;
+    private NDArray scale;
 
     /** What stands between an expert's activations and its output. */
     @FunctionalInterface
@@ -273,12 +274,12 @@ final class PublishedProcedure implements AutoCloseable {
                     }
                 }
             }
-            NDArray x = current.get("model.embed_tokens.weight").get(manager.create(inputs));
+            NDArray x = current.get("model.embed_tokens.weight").get(index(inputs));
             for (int l = 0; l < layers; l++) {
                 x = layer(l, x, ids.length);
             }
-            NDArray logits = linear(norm(x, "model.norm.weight"), current.get("lm_head.weight")).get(manager.create(predicting));
-            NDArray chosen = logits.logSoftmax(-1).gather(manager.create(targets).reshape(-1, 1), 1);
+            NDArray logits = linear(norm(x, "model.norm.weight"), current.get("lm_head.weight")).get(index(predicting));
+            NDArray chosen = logits.logSoftmax(-1).gather(index(targets).reshape(-1, 1), 1);
             return scratch.keep(chosen.mean().neg());
         }
     }
@@ -298,7 +299,7 @@ final class PublishedProcedure implements AutoCloseable {
             NDArray q = rotated(split(x, at, "q", heads, batch)).reshape(batch, kvHeads, group, s, headDim);
             NDArray k = rotated(split(x, at, "k", kvHeads, batch)).reshape(batch, kvHeads, 1, s, headDim);
             NDArray v = split(x, at, "v", kvHeads, batch).reshape(batch, kvHeads, 1, s, headDim);
-            NDArray p = q.matMul(k.transpose(0, 1, 2, 4, 3)).div(Math.sqrt(headDim)).add(mask).softmax(-1);
+            NDArray p = q.matMul(k.transpose(0, 1, 2, 4, 3)).mul(scale).add(mask).softmax(-1);
             NDArray mixed = p.matMul(v).reshape(batch, heads, s, headDim).transpose(0, 2, 1, 3).reshape(batch * s, (long) heads * headDim);
             return scratch.keep(linear(mixed, current.get(at + ".o_proj.weight")));
         }
@@ -348,14 +349,14 @@ final class PublishedProcedure implements AutoCloseable {
                     place[(int) slot] = placed++;
                 }
                 try (Scratch inner = new Scratch()) {
-                    NDArray rows = x.get(manager.create(Arrays.stream(slots).map(slot -> slot / topK).toArray()));
+                    NDArray rows = x.get(index(Arrays.stream(slots).map(slot -> slot / topK).toArray()));
                     String name = at + ".experts." + e;
                     NDArray a = activations(rows, name);
                     NDArray output = tap.project(l * experts + e, a, current.get(name + ".down_proj.weight"));
-                    outputs.add(inner.keep(output.mul(r.get(manager.create(slots)))));
+                    outputs.add(inner.keep(output.mul(r.get(index(slots)))));
                 }
             }
-            NDArray y = NDArrays.concat(outputs, 0).get(manager.create(place)).reshape(-1, topK, hidden).sum(new int[]{1});
+            NDArray y = NDArrays.concat(outputs, 0).get(index(place)).reshape(-1, topK, hidden).sum(new int[]{1});
             if (!qwen3) {
                 NDArray shared = linear(activations(x, at + ".shared_expert"), current.get(at + ".shared_expert.down_proj.weight"));
                 y = y.add(shared.mul(sigmoid(linear(x, current.get(at + ".shared_expert_gate.weight")))));
@@ -373,7 +374,14 @@ final class PublishedProcedure implements AutoCloseable {
 
     private NDArray norm(NDArray x, String name) {
         try (Scratch scratch = new Scratch()) {
-            return scratch.keep(x.square().mean(LAST, true).add(eps).pow(-0.5).mul(x).mul(current.get(name)));
+            return scratch.keep(x.div(x.square().mean(LAST, true).add(eps).sqrt()).mul(current.get(name)));
+        }
+    }
+
+    /** Memory of the engine's own: an array made from Java lends memory that is gone when it is closed, and the graph may still want it. */
+    private NDArray index(long[] values) {
+        try (NDArray lent = manager.create(values)) {
+            return lent.duplicate();
         }
     }
 
@@ -401,6 +409,7 @@ final class PublishedProcedure implements AutoCloseable {
         cos = manager.create(cosines, new Shape(s, headDim));
         sin = manager.create(sines, new Shape(s, headDim));
         mask = manager.create(hide, new Shape(s, s));
+        scale = manager.create((float) (1 / Math.sqrt(headDim)));
     }
 
     @Override

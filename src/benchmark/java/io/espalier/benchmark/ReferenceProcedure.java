@@ -5,7 +5,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
 import java.util.concurrent.FutureTask;
-import java.util.stream.IntStream;
 
 import ai.djl.pytorch.jni.JniUtils;
 import io.espalier.calibration.ExpertStatistics;
@@ -24,17 +23,15 @@ final class ReferenceProcedure {
 
     public static void main(String[] arguments) throws Exception {
         Options options = Options.of(arguments, "tiny", "only", "sequences", "length", "layers", "batch", "architecture", "threads",
-                "quadratic-forms", "precision");
+                "quadratic-forms");
         boolean tiny = options.flag("tiny");
         String only = options.word("only", "both", "both", "ours", "published");
-        Compute.Precision precision = options.word("precision", "f32", "f32", "bf16").equals("bf16")
-                ? Compute.Precision.BFLOAT16
-                : Compute.Precision.FLOAT32;
         boolean qwen3 = options.word("architecture", "qwen2_moe", "qwen2_moe", "qwen3_moe").equals("qwen3_moe");
         ModelShape shape = tiny
                 ? qwen3 ? ModelShape.TINY_QWEN3 : ModelShape.TINY_QWEN2
                 : qwen3 ? ModelShape.QWEN3_30B.withLayers(2).withVocabulary(8192) : ModelShape.REFERENCE;
         shape = shape.withLayers(options.number("layers", shape.layers()));
+        boolean bf16 = options.precision() == Compute.Precision.BFLOAT16;
         int sequences = options.number("sequences", 8);
         int length = options.number("length", tiny ? 32 : 512);
         int batch = options.number("batch", 4);
@@ -48,12 +45,15 @@ final class ReferenceProcedure {
         report.fact("model", shape.toString());
         report.fact("tokens", sequences + " sequences of " + length + ", published procedure in batches of " + batch);
 
+        if (!only.equals("both")) {
+            ScoreComparison.onTinyModel(report, options);
+        }
         List<List<Object>> rows = new ArrayList<>();
         double tokens = (double) sequences * length;
         Cost ours = null;
         ExpertStatistics statistics = null;
         if (!only.equals("published")) {
-            FutureTask<ExpertStatistics> sweep = new FutureTask<>(() -> EspalierSweep.run(checkpoint, ids, precision));
+            FutureTask<ExpertStatistics> sweep = new FutureTask<>(() -> EspalierSweep.run(checkpoint, ids, options.compute()));
             ours = measure(sweep);
             statistics = sweep.get();
             rows.add(row("ours", ours, tokens));
@@ -76,7 +76,7 @@ final class ReferenceProcedure {
             rows.add(row("published", published, tokens));
         }
         if (statistics != null && result != null) {
-            compare(report, statistics, result, batch * (length - 1L));
+            ScoreComparison.of(statistics, result, batch * (length - 1L)).show(report, "", options);
         }
         report.table("cost",
                 List.of("side", "wall_s", "cpu_s", "tokens_per_s", "peak_rss_gib", "peak_anonymous_gib", "anonymous_before_gib"),
@@ -87,30 +87,14 @@ final class ReferenceProcedure {
                             List.of("second moments g'g", result.secondMoments()), List.of("second forward", result.secondForward()),
                             List.of("quadratic forms w'Mw", result.quadraticForms())));
         }
-        if (ours != null && published != null) {
-            report.bar("cpu seconds, published over ours", published.processor() / ours.processor(), ">=", 3);
+        if (ours != null && published != null && !tiny) {
+            report.bar("cpu seconds, published over ours", published.processor() / ours.processor(), ">=", bf16 ? 5 : 3);
             report.bar("peak anonymous memory, ours over published", (double) ours.anonymous() / published.anonymous(), "<=", 1.0 / 3);
         }
         if (ours != null && shape.equals(ModelShape.REFERENCE) && tokens == 4096) {
             report.bar("cpu seconds, against the official code's 336", ours.processor(), "<=", OFFICIAL_BAR);
         }
         report.finish();
-    }
-
-    /** Both scores on the sum-reduced loss: a mean over n predictions has gradients n times smaller, and scores are of second order. */
-    private static void compare(Report report, ExpertStatistics statistics, PublishedProcedure.Result result, long predictions) {
-        double scale = (double) predictions * predictions;
-        double[][] published = result.scores();
-        for (double[] scores : published) {
-            for (int k = 0; k < scores.length; k++) {
-                scores[k] *= scale;
-            }
-        }
-        long[] tokens = IntStream.range(0, statistics.experts()).mapToLong(statistics::routedTokens).toArray();
-        ScoreComparison comparison = ScoreComparison.of(EspalierSweep.scores(statistics), tokens, published, result.routedTokens());
-        report.fact("experts_with_other_token_counts", comparison.expertsDiffering() + " of " + statistics.experts());
-        report.fact("rank_correlation", comparison.rankCorrelation());
-        report.bar("largest relative difference of scores", comparison.largestRelativeDifference(), "<=", 1e-3);
     }
 
     private static List<Object> row(String side, Cost cost, double tokens) {

@@ -86,6 +86,7 @@ final class Report {
         return switch (value) {
             case null -> "-";
             case Double number when number.isNaN() -> "-";
+            case Double number when number > 0.99 && number < 1 -> String.format(Locale.ROOT, "%.7f", number);
             case Double number when number == 0 || Math.abs(number) >= 1e-2 && Math.abs(number) < 1e6 -> String.format(Locale.ROOT,
                     Math.abs(number) >= 100 ? "%.0f" : Math.abs(number) >= 10 ? "%.1f" : "%.2f", number);
             case Double number -> String.format(Locale.ROOT, "%.2e", number);
