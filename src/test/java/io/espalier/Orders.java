@@ -1,6 +1,7 @@
 package io.espalier;
 
 import java.math.BigDecimal;
+import java.nio.file.Path;
 
 import io.espalier.recipe.Budget;
 import io.espalier.recipe.Calibration;
@@ -25,7 +26,10 @@ public final class Orders {
                 new Evaluation(CorpusRef.named("kjv-test"), 4, null, true));
     }
 
+    /** The bundled demo, and a text. */
     public static ResolvedInputs inputs() {
-        return new ResolvedInputs("/models/tiny", CorpusRef.at("/texts/train.txt"), CorpusRef.inline("In the beginning"));
+        Path demo = Path.of("src/main/resources/demo").toAbsolutePath();
+        return new ResolvedInputs(demo.resolve("tiny-qwen2moe").toString(), CorpusRef.at(demo.resolve("text/kjv-train.txt").toString()),
+                CorpusRef.inline("In the beginning"));
     }
 }

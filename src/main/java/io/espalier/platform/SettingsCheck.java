@@ -1,9 +1,14 @@
 package io.espalier.platform;
 
+import java.lang.reflect.RecordComponent;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
+import java.util.TreeSet;
 
 import jakarta.validation.Validation;
+import jakarta.validation.Validator;
 import jakarta.validation.ValidatorFactory;
 
 import org.springframework.beans.factory.config.BeanFactoryPostProcessor;
@@ -12,33 +17,28 @@ import org.springframework.boot.context.properties.ConfigurationProperties;
 import org.springframework.boot.context.properties.bind.BindException;
 import org.springframework.boot.context.properties.bind.Bindable;
 import org.springframework.boot.context.properties.bind.Binder;
-import org.springframework.boot.context.properties.bind.validation.BindValidationException;
-import org.springframework.boot.context.properties.bind.validation.ValidationBindHandler;
+import org.springframework.boot.context.properties.source.ConfigurationPropertyName;
+import org.springframework.core.ResolvableType;
 import org.springframework.core.env.Environment;
 import org.springframework.stereotype.Component;
-import org.springframework.validation.FieldError;
-import org.springframework.validation.beanvalidation.SpringValidatorAdapter;
 
-/** Binds the settings of all rooms before anything else starts, so that everything that is wrong with them is said at once. */
+/**
+ * Reads every setting of every room before anything else starts, one by one, so that everything that is wrong is said at once. Spring would stop at the
+ * first record that does not bind, and by then the database might be running.
+ */
 @Component
 class SettingsCheck implements BeanFactoryPostProcessor {
 
     @Override
     public void postProcessBeanFactory(ConfigurableListableBeanFactory beans) {
         Environment environment = beans.getBean(Environment.class);
-        List<String> problems = new ArrayList<>();
-        // why not simply ask for the beans: their messages need a context that is further on, and by then the database is starting
+        TreeSet<String> problems = new TreeSet<>();
         try (ValidatorFactory factory = Validation.buildDefaultValidatorFactory()) {
-            SpringValidatorAdapter validator = new SpringValidatorAdapter(factory.getValidator());
             for (String name : beans.getBeanNamesForAnnotation(ConfigurationProperties.class)) {
                 Class<?> type = beans.getType(name, false);
                 if (type != null && type.getName().startsWith("io.espalier.")) {
                     String prefix = type.getAnnotation(ConfigurationProperties.class).value();
-                    try {
-                        Binder.get(environment).bindOrCreate(prefix, Bindable.of(type), new ValidationBindHandler(validator));
-                    } catch (BindException e) {
-                        problems.addAll(problems(e));
-                    }
+                    problems.addAll(problems(prefix, type, Binder.get(environment), factory.getValidator()));
                 }
             }
         }
@@ -53,38 +53,43 @@ class SettingsCheck implements BeanFactoryPostProcessor {
         }
     }
 
-    private static List<String> problems(BindException failure) {
-        for (Throwable t = failure; t != null; t = t.getCause()) {
-            if (t instanceof BindValidationException invalid) {
-                String prefix = invalid.getValidationErrors().getName() + ".";
-                return invalid.getValidationErrors().getAllErrors().stream().map(error -> error instanceof FieldError field
-                        ? prefix + kebab(field.getField()) + ": " + field.getRejectedValue() + " (" + field.getDefaultMessage() + ")"
-                        : prefix + error.getDefaultMessage()).sorted().toList();
+    private static List<String> problems(String prefix, Class<?> settings, Binder binder, Validator validator) {
+        List<String> problems = new ArrayList<>();
+        for (RecordComponent component : settings.getRecordComponents()) {
+            String name = prefix + "." + kebab(component.getName());
+            Class<?> type = component.getType();
+            if (type.isRecord()) {
+                problems.addAll(problems(name, type, binder, validator));
+                continue;
             }
-            if (t instanceof BindException unreadable && !(t.getCause() instanceof BindValidationException)
-                    && !(t.getCause() instanceof BindException)) {
-                return List.of(
-                        unreadable.getName() + ": " + (unreadable.getProperty() == null ? "missing" : unreadable.getProperty().getValue())
-                                + " (expected: " + expected(unreadable) + ")");
+            try {
+                Object value = binder
+                        .bind(ConfigurationPropertyName.of(name), Bindable.of(ResolvableType.forType(component.getGenericType())))
+                        .orElse(null);
+                validator.validateValue(settings, component.getName(), value)
+                        .forEach(violation -> problems.add(name + ": " + value + " (expected: " + violation.getMessage() + ")"));
+            } catch (BindException e) {
+                problems.add(name + ": " + (e.getProperty() == null ? "missing" : e.getProperty().getValue()) + " (expected: "
+                        + expected(type) + ")");
             }
         }
-        throw failure;
+        return problems;
     }
 
-    private static String expected(BindException unreadable) {
-        Class<?> type = unreadable.getTarget().getType().resolve(Object.class);
+    private static String expected(Class<?> type) {
         if (type.isEnum()) {
-            return List.of(type.getEnumConstants()).toString().toLowerCase(java.util.Locale.ROOT);
+            return String.join(" or ",
+                    Arrays.stream(type.getEnumConstants()).map(word -> word.toString().toLowerCase(Locale.ROOT)).toList());
         }
         return switch (type.getSimpleName()) {
             case "Duration" -> "a duration such as 500ms, 2s or 5m";
-            case "int", "long", "Integer", "Long" -> "a whole number";
-            case "boolean", "Boolean" -> "true or false";
-            default -> "a " + type.getSimpleName();
+            case "int", "long" -> "a whole number";
+            case "boolean" -> "true or false";
+            default -> "a " + type.getSimpleName().toLowerCase(Locale.ROOT);
         };
     }
 
     private static String kebab(String camelCase) {
-        return camelCase.replaceAll("([a-z])([A-Z])", "$1-$2").toLowerCase(java.util.Locale.ROOT);
+        return camelCase.replaceAll("([a-z])([A-Z])", "$1-$2").toLowerCase(Locale.ROOT);
     }
 }

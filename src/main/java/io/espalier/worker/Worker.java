@@ -3,6 +3,8 @@ package io.espalier.worker;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Optional;
 import java.util.function.Consumer;
 import java.util.stream.Stream;
@@ -16,10 +18,14 @@ import io.espalier.job.LeaseLostException;
 import io.espalier.job.PruningJobs;
 import io.espalier.pruning.ComputeDevice;
 import io.espalier.pruning.PruningRun;
+import io.espalier.recipe.CorpusRef;
+import io.espalier.recipe.ErrorCode;
 import io.espalier.recipe.Phase;
 import io.espalier.recipe.Progress;
 import io.espalier.recipe.PruningException;
+import io.espalier.recipe.ResolvedInputs;
 import io.espalier.recipe.ScoreShelf;
+import io.espalier.recipe.Violation;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.slf4j.MDC;
@@ -99,6 +105,7 @@ class Worker {
         try {
             try {
                 sweep();
+                requireThere(lease.inputs());
                 Files.createDirectories(directory);
                 PruningRun.Outcome outcome = workshop.execute(
                         new PruningRun.Inputs(lease.recipe(), Path.of(lease.inputs().modelDirectory()),
@@ -115,6 +122,25 @@ class Worker {
             return Ending.LOST;
         } finally {
             delete(directory);
+        }
+    }
+
+    /** What the names stood for when the order was taken may have been deleted since. */
+    private static void requireThere(ResolvedInputs inputs) {
+        List<Violation> gone = new ArrayList<>();
+        if (!Files.isDirectory(Path.of(inputs.modelDirectory()))) {
+            gone.add(new Violation("model", inputs.modelDirectory(), "the directory that was there when the job was ordered"));
+        }
+        requireThere("calibration.corpus", inputs.calibration(), gone);
+        requireThere("evaluation.corpus", inputs.evaluation(), gone);
+        if (!gone.isEmpty()) {
+            throw new PruningException(ErrorCode.INVALID_RECIPE, gone);
+        }
+    }
+
+    private static void requireThere(String field, CorpusRef corpus, List<Violation> gone) {
+        if (corpus != null && corpus.path() != null && !Files.isRegularFile(Path.of(corpus.path()))) {
+            gone.add(new Violation(field, corpus.path(), "the file that was there when the job was ordered"));
         }
     }
 

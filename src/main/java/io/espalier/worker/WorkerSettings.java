@@ -28,10 +28,10 @@ record WorkerSettings(@NotNull Path dataDir, @NotNull @Valid Worker worker) {
      * @param heartbeat how often a working process says that it is alive
      * @param missedHeartbeats after how many its jobs are given to others
      * @param poll how often an idle device looks for a job
-     * @param shutdownWait how long a run may take to stop when the process does
+     * @param shutdownWait how long a run may take to stop when the process does, before it is interrupted and given as long again
      */
     record Worker(boolean enabled,
-            @NotNull @Pattern(regexp = "auto|cpu|gpu:\\d+(,gpu:\\d+)*", message = "must be auto, cpu or a list such as gpu:0,gpu:1") String devices,
+            @NotNull @Pattern(regexp = "auto|cpu|gpu:\\d+(,gpu:\\d+)*", message = "auto, cpu or a list such as gpu:0,gpu:1") String devices,
             @NotNull @DurationMin(millis = 100) Duration heartbeat, @Min(4) int missedHeartbeats,
             @NotNull @DurationMin(millis = 10) Duration poll, @NotNull @DurationMin(millis = 0) Duration shutdownWait) {}
 

@@ -34,7 +34,6 @@ class EmbeddedDatabaseTest {
         try (EmbeddedPostgres server = EmbeddedDatabase.start(settings(temp))) {
             assertThat(ask(server, "select n from kept")).isEqualTo("42");
         }
-        assertThat(temp.resolve("bin")).isDirectory();
     }
 
     @Test
@@ -45,6 +44,7 @@ class EmbeddedDatabaseTest {
         assertThat(killed.waitFor()).as(Files.readString(temp.resolve("log"))).isEqualTo(137);
         long pid = Long.parseLong(Files.readAllLines(temp.resolve("data/postmaster.pid")).getFirst().strip());
         assertThat(ProcessHandle.of(pid).filter(ProcessHandle::isAlive)).as("the server outlives its process").isPresent();
+        assertThat(temp.resolve("bin")).as("binaries are kept beside the data").isDirectory();
         try (EmbeddedPostgres server = EmbeddedDatabase.start(settings(temp))) {
             assertThat(ProcessHandle.of(pid).filter(ProcessHandle::isAlive)).isEmpty();
             assertThat(ask(server, "select n from kept")).isEqualTo("7");

@@ -28,6 +28,7 @@ import org.springframework.boot.builder.SpringApplicationBuilder;
 import org.springframework.context.ApplicationContext;
 import org.springframework.context.ConfigurableApplicationContext;
 import org.springframework.core.env.Environment;
+import org.springframework.jdbc.core.JdbcTemplate;
 import org.springframework.transaction.PlatformTransactionManager;
 import org.springframework.transaction.support.TransactionTemplate;
 
@@ -40,10 +41,13 @@ class KilledWorkerTest {
     @Autowired
     private PruningJobs jobs;
     @Autowired
+    private JdbcTemplate jdbc;
+    @Autowired
     private Environment environment;
 
     @Test
     void aJobWhoseProcessIsKilledRunsAgainElsewhereAndNothingIsLeft() throws Exception {
+        jdbc.execute("truncate pruning_job, artifact, score_set, scheduled_tasks cascade");
         Path data = Path.of(environment.getProperty("espalier.data-dir"));
         String id = jobs.submit(Orders.recipe(), Orders.inputs()).id();
         Process process = new ProcessBuilder(List.of(ProcessHandle.current().info().command().orElseThrow(), "-Xmx512m", "-cp",

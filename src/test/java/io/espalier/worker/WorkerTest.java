@@ -27,7 +27,9 @@ import io.espalier.recipe.ErrorCode;
 import io.espalier.recipe.Phase;
 import io.espalier.recipe.Progress;
 import io.espalier.recipe.PruningException;
+import io.espalier.recipe.ResolvedInputs;
 import io.espalier.recipe.ScoreShelf;
+import io.espalier.recipe.Violation;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.slf4j.MDC;
@@ -66,8 +68,8 @@ class WorkerTest {
     void aRunThatEndsWellIsPublishedWhole() throws IOException {
         Worker worker = worker((inputs, device, progress) -> {
             assertThat(inputs.recipe()).isEqualTo(Orders.recipe());
-            assertThat(inputs.model()).isEqualTo(Path.of("/models/tiny"));
-            assertThat(inputs.calibration()).isEqualTo(CorpusRef.at("/texts/train.txt"));
+            assertThat(inputs.model()).isEqualTo(Path.of(Orders.inputs().modelDirectory()));
+            assertThat(inputs.calibration()).isEqualTo(Orders.inputs().calibration());
             assertThat(inputs.workDirectory()).isEmptyDirectory().hasFileName(id + "-1");
             assertThat(MDC.get("job_id")).isEqualTo(id);
             return FakeRun.QUICK.execute(inputs, device, progress);
@@ -107,6 +109,16 @@ class WorkerTest {
         assertNothingWasPublished();
         assertThat(worker.carryOut(id, CPU)).as("a job that has ended is dropped").isEqualTo(Worker.Ending.DONE);
         assertThat(jobs.find(id).orElseThrow().attempt()).isEqualTo(1);
+    }
+
+    @Test
+    void whatWasDeletedSinceTheOrderIsNamedAllAtOnce() {
+        id = jobs.submit(Orders.recipe(), new ResolvedInputs("/gone/model", CorpusRef.at("/gone/text.txt"), CorpusRef.inline("words")))
+                .id();
+        assertThat(worker(FakeRun.QUICK).carryOut(id, CPU)).isEqualTo(Worker.Ending.DONE);
+        assertThat(jobs.find(id).orElseThrow().error().code()).isEqualTo(ErrorCode.INVALID_RECIPE);
+        assertThat(jobs.find(id).orElseThrow().error().violations()).extracting(Violation::field).containsExactly("model",
+                "calibration.corpus");
     }
 
     @Test
