@@ -53,7 +53,7 @@ public final class Sweep {
         this.fingerprint = fingerprint;
         this.statesMemory = statesMemory;
         this.workDirectory = workDirectory;
-        this.compute = decoder.compute();
+        this.compute = decoder.compute().precision().activations();
     }
 
     /** Windows that share a micro-batch. A slice that begins and ends on a multiple of it is counted bit by bit as in the whole. */

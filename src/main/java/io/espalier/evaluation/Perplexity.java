@@ -39,7 +39,8 @@ public record Perplexity(double negativeLogLikelihood, long predictedTokens) {
         int layers = decoder.spec().layers().size();
         long tokens = (long) windows.windows() * windows.length();
         long began = System.nanoTime();
-        try (HiddenStates states = HiddenStates.create(2, tokens, decoder.spec().hiddenSize(), decoder.compute(), statesMemory,
+        try (HiddenStates states = HiddenStates.create(2, tokens, decoder.spec().hiddenSize(), decoder.compute().precision().activations(),
+                statesMemory,
                 workDirectory)) {
             ForwardPass forward = new ForwardPass(decoder, batches, states);
             int[] done = new int[1];

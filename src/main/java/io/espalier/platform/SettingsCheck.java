@@ -83,6 +83,7 @@ class SettingsCheck implements BeanFactoryPostProcessor {
         }
         return switch (type.getSimpleName()) {
             case "Duration" -> "a duration such as 500ms, 2s or 5m";
+            case "DataSize" -> "a size such as 8MB";
             case "int", "long" -> "a whole number";
             case "boolean" -> "true or false";
             default -> "a " + type.getSimpleName().toLowerCase(Locale.ROOT);

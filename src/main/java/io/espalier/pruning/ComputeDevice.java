@@ -4,7 +4,6 @@ import java.util.ArrayList;
 import java.util.List;
 
 import ai.djl.Device;
-import ai.djl.ndarray.types.DataType;
 import io.espalier.transformer.Compute;
 import io.espalier.transformer.Torch;
 
@@ -48,6 +47,8 @@ public record ComputeDevice(String name) {
 
     /** On the CPU every core is a lane; a GPU is fed by one. */
     Compute compute() {
-        return name.equals("cpu") ? Compute.cpu() : new Compute(Device.gpu(Integer.parseInt(name.substring(4))), DataType.FLOAT32, 1);
+        return name.equals("cpu")
+                ? Compute.cpu()
+                : new Compute(Device.gpu(Integer.parseInt(name.substring(4))), Compute.Precision.FLOAT32, 1, true, false);
     }
 }

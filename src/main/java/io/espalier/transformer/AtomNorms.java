@@ -27,8 +27,11 @@ public record AtomNorms(double[] gate, double[] up, double[] down) {
         int rows = Math.toIntExact(tensor.dim(0));
         int columns = Math.toIntExact(tensor.dim(1));
         double[] squares = new double[ofRows ? rows : columns];
-        try (WeightBuffer buffer = new WeightBuffer(WeightBuffer.bytesFor((long) rows * columns, false), false)) {
-            MemorySegment numbers = buffer.convert(checkpoint.bytes(tensor), tensor.dtype(), rows, columns, null, null, name);
+        try (WeightBuffer buffer = new WeightBuffer()) {
+            buffer.reset(WeightBuffer.aligned((long) rows * columns * Float.BYTES));
+            MemorySegment numbers = buffer.convert(checkpoint.bytes(tensor), tensor.dtype(), NativeTensor.Type.FLOAT32, rows, columns, null,
+                    null,
+                    name);
             for (int r = 0; r < rows; r++) {
                 for (int c = 0; c < columns; c++) {
                     double value = numbers.getAtIndex(ValueLayout.JAVA_FLOAT, (long) r * columns + c);

@@ -27,13 +27,13 @@ record Attention(AttentionSpec spec, NDArray q, NDArray k, NDArray v, NDArray o,
         String at = prefix + ".self_attn.";
         boolean bias = spec.qkvBias();
         boolean norm = spec.qkNorm() != QkNorm.NONE;
-        return new Attention(spec, weights.load(at + "q_proj.weight"), weights.load(at + "k_proj.weight"),
-                weights.load(at + "v_proj.weight"),
-                weights.load(at + "o_proj.weight"), bias ? weights.load(at + "q_proj.bias") : null,
-                bias ? weights.load(at + "k_proj.bias") : null, bias ? weights.load(at + "v_proj.bias") : null,
-                spec.outputBias() ? weights.load(at + "o_proj.bias") : null,
-                norm ? new RmsNorm(weights.load(at + "q_norm.weight"), eps) : null,
-                norm ? new RmsNorm(weights.load(at + "k_norm.weight"), eps) : null);
+        return new Attention(spec, weights.vector(at + "q_proj.weight"), weights.vector(at + "k_proj.weight"),
+                weights.vector(at + "v_proj.weight"),
+                weights.matrix(at + "o_proj.weight"), bias ? weights.vector(at + "q_proj.bias") : null,
+                bias ? weights.vector(at + "k_proj.bias") : null, bias ? weights.vector(at + "v_proj.bias") : null,
+                spec.outputBias() ? weights.vector(at + "o_proj.bias") : null,
+                norm ? new RmsNorm(weights.vector(at + "q_norm.weight"), eps) : null,
+                norm ? new RmsNorm(weights.vector(at + "k_norm.weight"), eps) : null);
     }
 
     /**
@@ -48,11 +48,11 @@ record Attention(AttentionSpec spec, NDArray q, NDArray k, NDArray v, NDArray o,
     record Tape(NDArray x, NDArray rawQueries, NDArray rawKeys, NDArray queries, NDArray keys, NDArray values, NDArray mixed) {}
 
     Tape record(NDArray x, int batch, Positions positions) {
-        NDArray rawQueries = GatedMlp.linear(x, q, qBias);
-        NDArray rawKeys = GatedMlp.linear(x, k, kBias);
+        NDArray rawQueries = linear(x, q, qBias);
+        NDArray rawKeys = linear(x, k, kBias);
         NDArray queries = byKeyHead(rotated(rawQueries, qNorm, spec.heads(), batch, positions), batch);
         NDArray keys = byKeyHead(rotated(rawKeys, kNorm, spec.kvHeads(), batch, positions), batch);
-        NDArray values = byKeyHead(GatedMlp.linear(x, v, vBias).reshape(batch, -1, spec.kvHeads(), spec.headDim()), batch);
+        NDArray values = byKeyHead(linear(x, v, vBias).reshape(batch, -1, spec.kvHeads(), spec.headDim()), batch);
         NDList mixed = new NDList();
         for (NDIndex heads : blocks(keys)) {
             try (Scratch scratch = new Scratch()) {
@@ -65,7 +65,7 @@ record Attention(AttentionSpec spec, NDArray q, NDArray k, NDArray v, NDArray o,
 
     /** y, [B S, hidden]. */
     NDArray output(Tape tape) {
-        return GatedMlp.linear(tape.mixed(), o, oBias);
+        return linear(tape.mixed(), o, oBias);
     }
 
     /** x [B S, hidden] to [B S, hidden]. */
@@ -76,7 +76,7 @@ record Attention(AttentionSpec spec, NDArray q, NDArray k, NDArray v, NDArray o,
     /** dy [B S, hidden] to dx. */
     NDArray backward(Tape tape, NDArray dy, int batch, Positions positions) {
         // forward was y = mixed W_o', mixed = p v, p = softmax(c q k' + mask), c = 1 / sqrt(D)
-        NDArray dMixed = byKeyHead(dy.matMul(o).reshape(batch, -1, spec.heads(), spec.headDim()), batch);
+        NDArray dMixed = byKeyHead(Kernels.times(dy, o).reshape(batch, -1, spec.heads(), spec.headDim()), batch);
         // p . dp summed over keys is mixed . dMixed summed over D: D numbers a row instead of S
         NDArray mixed = byKeyHead(tape.mixed().reshape(batch, -1, spec.heads(), spec.headDim()), batch);
         NDArray rowSums = mixed.mul(dMixed).sum(new int[]{-1}, true);
@@ -101,7 +101,12 @@ record Attention(AttentionSpec spec, NDArray q, NDArray k, NDArray v, NDArray o,
         NDArray dq = rotatedBack(NDArrays.concat(dQueries, 0), tape.rawQueries(), qNorm, spec.heads(), batch, positions);
         NDArray dk = rotatedBack(NDArrays.concat(dKeys, 0), tape.rawKeys(), kNorm, spec.kvHeads(), batch, positions);
         NDArray dv = byToken(NDArrays.concat(dValues, 0), spec.kvHeads(), batch);
-        return dq.matMul(q).addi(dk.matMul(k)).addi(dv.matMul(v));
+        return Kernels.times(dq, q).addi(Kernels.times(dk, k)).addi(Kernels.times(dv, v));
+    }
+
+    private static NDArray linear(NDArray x, NDArray weight, NDArray bias) {
+        NDArray y = Kernels.linear(x, weight);
+        return bias == null ? y : y.addi(bias);
     }
 
     /** softmax(q k' / sqrt(D) + mask): q [n, G S, D], k [n, S, D] to [n, G S, S]. */

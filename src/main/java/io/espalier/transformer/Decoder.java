@@ -1,14 +1,13 @@
 package io.espalier.transformer;
 
 import java.lang.foreign.MemorySegment;
-import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 
+import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
-import ai.djl.ndarray.types.DataType;
-import ai.djl.ndarray.types.Shape;
 import io.espalier.checkpoint.Checkpoint;
 import io.espalier.checkpoint.Tensor;
 import io.espalier.transformer.DecoderSpec.LayerSpec;
@@ -21,7 +20,7 @@ public final class Decoder implements AutoCloseable {
 
     private final Checkpoint checkpoint;
     private final DecoderSpec spec;
-    private final DataType compute;
+    private final Compute compute;
     private final NDManager manager;
     private final Weights weights;
     private final Lanes lanes;
@@ -30,9 +29,9 @@ public final class Decoder implements AutoCloseable {
     private Decoder(Checkpoint checkpoint, DecoderSpec spec, KeptAtoms kept, Compute compute) {
         this.checkpoint = checkpoint;
         this.spec = spec;
-        this.compute = compute.type();
+        this.compute = compute;
         this.manager = NDManager.newBaseManager(compute.device());
-        this.weights = new Weights(checkpoint, kept, compute.device(), this.compute, largestPart(spec, this.compute == DataType.FLOAT64));
+        this.weights = new Weights(checkpoint, kept, compute);
         this.lanes = new Lanes(compute.lanes());
     }
 
@@ -53,8 +52,8 @@ public final class Decoder implements AutoCloseable {
         return spec;
     }
 
-    /** FLOAT32 or FLOAT64. */
-    public DataType compute() {
+    /** Where and how the arithmetic happens. */
+    public Compute compute() {
         return compute;
     }
 
@@ -82,49 +81,39 @@ public final class Decoder implements AutoCloseable {
         for (int i = 0; i < tokens; i++) {
             rows[i] = batch.ids()[i / batch.sequenceLength()][i % batch.sequenceLength()];
         }
-        boolean wide = compute == DataType.FLOAT64;
-        try (WeightBuffer buffer = new WeightBuffer(WeightBuffer.bytesFor((long) tokens * hidden, wide), wide);
-                Scratch scratch = new Scratch()) {
-            MemorySegment numbers = buffer.convert(stored, table.dtype(), spec.vocabSize(), hidden, rows, null, table.name());
-            NDArray borrowed = manager.create(numbers.asByteBuffer().order(java.nio.ByteOrder.nativeOrder()), new Shape(tokens, hidden),
-                    compute);
-            return scratch.keep(borrowed.duplicate());
+        NativeTensor.Type type = compute.precision().vectors();
+        try (WeightBuffer buffer = new WeightBuffer(); Scratch scratch = new Scratch()) {
+            buffer.reset(WeightBuffer.aligned((long) tokens * hidden * type.bytes()));
+            MemorySegment numbers = buffer.convert(stored, table.dtype(), type, spec.vocabSize(), hidden, rows, null, table.name());
+            NDArray borrowed = NativeTensor.on(numbers, type, manager, tokens, hidden);
+            if (compute.device().equals(Device.cpu())) {
+                return scratch.keep(borrowed.duplicate());
+            }
+            return scratch.keep(borrowed.toDevice(compute.device(), true));
         }
     }
 
     /** Loads a layer; the part loaded before is dropped and must not be used again. */
     public DecoderLayer layer(int index) {
-        weights.drop();
         LayerSpec layer = spec.layers().get(index);
+        weights.begin(spec.commonTensors(layer), spec.experts(layer));
         return new DecoderLayer(this, layer, weights);
     }
 
     /** Loads the head; the part loaded before is dropped and must not be used again. */
     public Head head() {
-        weights.drop();
-        return new Head(new RmsNorm(weights.load(DecoderSpec.FINAL_NORM), spec.rmsNormEps()), weights.load(spec.headTensor()));
+        weights.begin(List.of(DecoderSpec.FINAL_NORM, spec.headTensor()), List.of());
+        return new Head(new RmsNorm(weights.vector(DecoderSpec.FINAL_NORM), spec.rmsNormEps()), weights.matrix(spec.headTensor()));
     }
 
     Positions positions(int length) {
         return positions.computeIfAbsent(length, s -> {
-            Positions made = Positions.of(s, spec.attention().headDim(), spec.attention().ropeTheta(), compute, manager);
+            Positions made = Positions.of(s, spec.attention().headDim(), spec.attention().ropeTheta(), compute.precision().activations(),
+                    manager);
             // they outlive the scratch of the call that asked first
             ai.djl.ndarray.NDScope.unregister(made.cos(), made.sin(), made.mask());
             return made;
         });
-    }
-
-    private static long largestPart(DecoderSpec spec, boolean wide) {
-        Map<String, Long> parts = new HashMap<>();
-        spec.tensors().forEach((name, shape) -> {
-            String part = spec.layers().stream().map(LayerSpec::prefix).filter(p -> name.startsWith(p + ".")).findFirst().orElse("head");
-            if (part.equals("head") && !name.equals(spec.headTensor()) && !name.equals(DecoderSpec.FINAL_NORM)) {
-                return;
-            }
-            long elements = java.util.Arrays.stream(shape).reduce(1, (a, b) -> a * b);
-            parts.merge(part, WeightBuffer.bytesFor(elements, wide), Long::sum);
-        });
-        return parts.values().stream().mapToLong(Long::longValue).max().orElse(0);
     }
 
     @Override

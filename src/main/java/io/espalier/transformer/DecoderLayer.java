@@ -1,10 +1,8 @@
 package io.espalier.transformer;
 
-import java.util.ArrayList;
-import java.util.List;
-
 import ai.djl.ndarray.NDArray;
-import io.espalier.checkpoint.ExpertTensors;
+import ai.djl.ndarray.types.DataType;
+import ai.djl.ndarray.types.Shape;
 import io.espalier.transformer.DecoderSpec.Dense;
 import io.espalier.transformer.DecoderSpec.LayerSpec;
 import io.espalier.transformer.DecoderSpec.Moe;
@@ -34,9 +32,9 @@ public final class DecoderLayer {
         this.spec = spec;
         this.decoder = decoder;
         double eps = decoder.spec().rmsNormEps();
-        this.norm1 = new RmsNorm(weights.load(spec.prefix() + ".input_layernorm.weight"), eps);
+        this.norm1 = new RmsNorm(weights.vector(spec.prefix() + ".input_layernorm.weight"), eps);
         this.attention = Attention.load(weights, spec.prefix(), decoder.spec().attention(), eps);
-        this.norm2 = new RmsNorm(weights.load(spec.prefix() + ".post_attention_layernorm.weight"), eps);
+        this.norm2 = new RmsNorm(weights.vector(spec.prefix() + ".post_attention_layernorm.weight"), eps);
         switch (spec.mlp()) {
             case Dense one -> {
                 this.dense = weights.mlp(one.mlp());
@@ -44,19 +42,11 @@ public final class DecoderLayer {
             }
             case Moe many -> {
                 this.dense = null;
-                this.moe = load(many, weights);
+                this.moe = new MoeBlock(weights.vector(many.router()), many, weights.experts(many.experts()),
+                        many.shared() == null ? null : weights.mlp(many.shared()),
+                        many.sharedGate() == null ? null : weights.vector(many.sharedGate()), spec.index());
             }
         }
-    }
-
-    private MoeBlock load(Moe moe, Weights weights) {
-        NDArray router = weights.load(moe.router());
-        List<GatedMlp> experts = new ArrayList<>(moe.experts().size());
-        for (ExpertTensors expert : moe.experts()) {
-            experts.add(weights.expert(expert));
-        }
-        return new MoeBlock(router, moe, experts, moe.shared() == null ? null : weights.mlp(moe.shared()),
-                moe.sharedGate() == null ? null : weights.load(moe.sharedGate()), spec.index());
     }
 
     public LayerSpec spec() {
@@ -73,9 +63,9 @@ public final class DecoderLayer {
         try (Scratch scratch = new Scratch()) {
             NDArray h = attention.forward(norm1.forward(x), batch.sequences(), decoder.positions(batch.sequenceLength())).addi(x);
             NDArray n = norm2.forward(h);
-            Result mlp = moe == null ? new Result(dense.project(dense.activations(n)), null) : moe.forward(n, batch, observer);
+            Result mlp = moe == null ? new Result(dense.forward(n), null) : moe.forward(n, batch, observer);
             NDArray y = mlp.y().addi(h);
-            NotFiniteException.requireFinite(y.abs().max().toType(ai.djl.ndarray.types.DataType.FLOAT64, false).getDouble(),
+            NotFiniteException.requireFinite(y.abs().max().toType(DataType.FLOAT64, false).getDouble(),
                     "output of layer " + spec.index());
             return new Result(scratch.keep(y), mlp.selected());
         }
@@ -98,15 +88,15 @@ public final class DecoderLayer {
             NDArray h = attention.output(tape).addi(x);
             // forward was y = h + mlp(n2), n2 = norm2(h)
             NDArray n2 = norm2.forward(h);
-            NDArray dn2;
-            if (moe == null) {
-                dn2 = dense.inputGradient(dense.record(n2), dense.activationGradient(dy));
-            } else {
-                dn2 = moe.backward(n2, dy, selected, observer);
-            }
+            NDArray dn2 = moe == null ? dense.reverse(n2, dy, ones(n2)).dx() : moe.backward(n2, dy, selected, observer);
             NDArray dh = norm2.backward(h, dn2).addi(dy);
             NDArray dn1 = attention.backward(tape, dh, batch.sequences(), positions);
             return scratch.keep(norm1.backward(x, dn1).addi(dh));
         }
+    }
+
+    /** A router weight of one for every row of x, [n, 1]. */
+    static NDArray ones(NDArray x) {
+        return x.getManager().ones(new Shape(x.getShape().get(0), 1), x.getDataType());
     }
 }

@@ -86,6 +86,22 @@ public record DecoderSpec(String modelType, int hiddenSize, int vocabSize, int m
                 .toList();
     }
 
+    /** The routed experts of one layer; empty for a dense one. */
+    List<ExpertTensors> experts(LayerSpec layer) {
+        return layer.mlp() instanceof Moe moe ? moe.experts() : List.of();
+    }
+
+    /** Names of a layer's tensors, those of its routed experts aside. */
+    List<String> commonTensors(LayerSpec layer) {
+        SequencedMap<String, long[]> all = new LinkedHashMap<>();
+        attentionTensors(layer.prefix(), all);
+        switch (layer.mlp()) {
+            case Dense dense -> mlpTensors(dense.mlp(), all);
+            case Moe moe -> moeCommonTensors(moe, all);
+        }
+        return List.copyOf(all.keySet());
+    }
+
     String headTensor() {
         return tiedEmbeddings ? EMBEDDING : HEAD;
     }
@@ -134,10 +150,14 @@ public record DecoderSpec(String modelType, int hiddenSize, int vocabSize, int m
     }
 
     private void moeTensors(Moe moe, SequencedMap<String, long[]> all) {
-        all.put(moe.router(), new long[]{moe.experts().size(), hiddenSize});
+        moeCommonTensors(moe, all);
         for (ExpertTensors expert : moe.experts()) {
             mlpTensors(new MlpTensors(expert.width(), expert.gate(), expert.up(), expert.down()), all);
         }
+    }
+
+    private void moeCommonTensors(Moe moe, SequencedMap<String, long[]> all) {
+        all.put(moe.router(), new long[]{moe.experts().size(), hiddenSize});
         if (moe.shared() != null) {
             mlpTensors(moe.shared(), all);
         }

@@ -1,9 +1,11 @@
 package io.espalier.transformer;
 
 import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDList;
 
 /**
- * Gated MLP, {@code E(x) = W_d a(x)} with {@code a(x) = silu(W_g x) * (W_u x)}: an expert, a shared expert, or a dense layer's MLP.
+ * Gated MLP, {@code E(x) = W_d a(x)} with {@code a(x) = silu(W_g x) * (W_u x)}: an expert, a shared expert, or a dense layer's MLP. Its arithmetic is in
+ * {@link Kernels}.
  *
  * @param gate W_g, [width, hidden]
  * @param up W_u, [width, hidden]
@@ -11,65 +13,43 @@ import ai.djl.ndarray.NDArray;
  */
 record GatedMlp(NDArray gate, NDArray up, NDArray down) {
 
-    /** @param width atoms */
-    boolean isEmpty() {
-        return gate.getShape().get(0) == 0;
-    }
-
-    /** Input of the down projection: x [n, hidden] to a [n, width]. */
+    /** Input of the down projection: x [n, hidden] to a [n, width], in the weights' type. */
     NDArray activations(NDArray x) {
-        NDArray g = linear(x, gate);
-        return g.mul(sigmoid(g)).muli(linear(x, up));
+        return Kernels.activations(x, gate, up);
     }
 
-    /** a [n, width] to E [n, hidden]. */
-    NDArray project(NDArray a) {
-        return linear(a, down);
+    /** E(x), [n, hidden]. */
+    NDArray forward(NDArray x) {
+        return Kernels.project(activations(x), down, x);
     }
 
     /**
-     * What the backward pass needs of the forward pass, computed anew from x.
+     * What the reverse pass gives.
      *
-     * @param g W_g x, [n, width]
-     * @param s sigmoid(g)
-     * @param u W_u x
-     * @param a silu(g) * u
+     * @param a input of the down projection, [n, width]
+     * @param da its gradient, r included, [n, width]
+     * @param dr gradient of r, [n, 1]
+     * @param dx gradient of x, [n, hidden]
      */
-    record Tape(NDArray g, NDArray s, NDArray u, NDArray a) {}
-
-    Tape record(NDArray x) {
-        NDArray g = linear(x, gate);
-        NDArray s = sigmoid(g);
-        NDArray u = linear(x, up);
-        return new Tape(g, s, u, g.mul(s).muli(u));
-    }
-
-    /** {@code da = W_d' dE}: dE [n, hidden] to [n, width]. */
-    NDArray activationGradient(NDArray de) {
-        return de.matMul(down);
-    }
+    record Reverse(NDArray a, NDArray da, NDArray dr, NDArray dx) {}
 
     /**
-     * From da to dx. Forward was {@code a = g s u} with {@code s = sigmoid(g)}, so
-     * {@code du = da g s}, {@code dg = da u s (1 + g (1 - s))}, {@code dx = W_g' dg + W_u' du}.
+     * Forward was {@code y += r E(x)}; everything between x and y is computed anew.
+     *
+     * <pre>
+     *   g = W_g x, u = W_u x, s = silu(g), a = s u      as forward
+     *   da0 = W_d' dy                                   so dr = dy . E = a . da0, and E itself is not needed again
+     *   da = r da0
+     *   du = da s,  dg = da u silu'(g)
+     *   dx = W_g' dg + W_u' du
+     * </pre>
+     *
+     * @param x [n, hidden]
+     * @param dy gradient of y, [n, hidden]
+     * @param r [n, 1]
      */
-    NDArray inputGradient(Tape tape, NDArray da) {
-        NDArray das = da.mul(tape.s());
-        NDArray du = das.mul(tape.g());
-        NDArray slope = tape.s().neg().addi(1).muli(tape.g()).addi(1);
-        NDArray dg = das.muli(tape.u()).muli(slope);
-        return dg.matMul(gate).addi(du.matMul(up));
-    }
-
-    static NDArray linear(NDArray x, NDArray weight) {
-        return x.getNDArrayInternal().linear(x, weight, null).get(0);
-    }
-
-    static NDArray linear(NDArray x, NDArray weight, NDArray bias) {
-        return x.getNDArrayInternal().linear(x, weight, bias).get(0);
-    }
-
-    static NDArray sigmoid(NDArray x) {
-        return x.getNDArrayInternal().sigmoid();
+    Reverse reverse(NDArray x, NDArray dy, NDArray r) {
+        NDList results = Kernels.reverse(x, dy, r, gate, up, down);
+        return new Reverse(results.get(0), results.get(1), results.get(2), results.get(3));
     }
 }

@@ -40,7 +40,7 @@ public final class Head {
 
     /** Logits of x, [n, hidden] to [n, vocabulary]; for a few rows. */
     public NDArray logits(NDArray x) {
-        return GatedMlp.linear(norm.forward(x), weight);
+        return Kernels.linear(norm.forward(x), weight);
     }
 
     /**
@@ -59,14 +59,14 @@ public final class Head {
                 NDIndex chunk = new NDIndex().addSliceDim(from, Math.min(rows, from + atOnce));
                 try (Scratch inner = new Scratch()) {
                     Targets targets = Targets.of(batch, (int) from, (int) Math.min(rows, from + atOnce), x.getManager(), x.getDataType());
-                    NDArray logProbabilities = GatedMlp.linear(n.get(chunk), weight).logSoftmax(-1);
+                    NDArray logProbabilities = Kernels.linear(n.get(chunk), weight).logSoftmax(-1);
                     NDArray chosen = logProbabilities.gather(targets.ids(), 1).muli(targets.counts());
                     sum -= chosen.toType(DataType.FLOAT64, false).sum().getDouble();
                     if (withGradient) {
                         // dL/dlogits = softmax - onehot(target), nothing where nothing is predicted
                         NDArray p = logProbabilities.exp();
                         NDArray dLogits = p.scatter(targets.ids(), p.gather(targets.ids(), 1).sub(1), 1).muli(targets.counts());
-                        dn.add(inner.keep(dLogits.matMul(weight)));
+                        dn.add(inner.keep(Kernels.times(dLogits, weight)));
                     }
                 }
             }

@@ -1,10 +1,10 @@
 package io.espalier.transformer;
 
 import java.util.List;
+import java.util.function.Consumer;
 
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
-import ai.djl.ndarray.index.NDIndex;
 import ai.djl.ndarray.types.Shape;
 
 /**
@@ -13,13 +13,21 @@ import ai.djl.ndarray.types.Shape;
  *
  * @param router W_r, [experts, hidden]
  * @param spec how many are selected and whether their probabilities are normalised
- * @param experts in order
+ * @param experts lends them one by one
  * @param shared the MLP every token passes, or {@code null}
  * @param sharedGate w, [1, hidden], or {@code null}
  */
-record MoeBlock(NDArray router, DecoderSpec.Moe spec, List<GatedMlp> experts, GatedMlp shared, NDArray sharedGate, int layer) {
+record MoeBlock(NDArray router, DecoderSpec.Moe spec, Experts experts, GatedMlp shared, NDArray sharedGate, int layer) {
 
     private static final int[] LAST = {-1};
+
+    /** The routed experts of a layer. Several lanes may borrow at once. */
+    @FunctionalInterface
+    interface Experts {
+
+        /** Lends an expert for the length of the call. */
+        void use(int expert, Consumer<GatedMlp> borrower);
+    }
 
     /** The tokens of one expert: their rows in x, and the slots row * K + rank of their router weights. */
     private record Routed(long[] rows, long[] slots) {}
@@ -30,7 +38,7 @@ record MoeBlock(NDArray router, DecoderSpec.Moe spec, List<GatedMlp> experts, Ga
      * @return y [T, hidden] and the selected experts, [T * K], -1 for padding
      */
     DecoderLayer.Result forward(NDArray x, TokenBatch batch, ExpertObserver observer) {
-        NDArray p = GatedMlp.linear(x, router).softmax(-1);
+        NDArray p = Kernels.linear(x, router).softmax(-1);
         int[] selected = select(p, batch);
         NDArray r = weights(p, selected).reshape(-1, 1);
         NDArray y = x.zerosLike();
@@ -40,16 +48,21 @@ record MoeBlock(NDArray router, DecoderSpec.Moe spec, List<GatedMlp> experts, Ga
                 continue;
             }
             try (Scratch _ = new Scratch()) {
+                int index = e;
                 NDArray rows = x.getManager().create(routed.get(e).rows());
                 NDArray slots = x.getManager().create(routed.get(e).slots());
-                NDArray a = experts.get(e).activations(x.get(rows));
-                observer.forward(layer, e, a);
-                addRows(y, rows, experts.get(e).project(a).muli(r.get(slots)));
+                NDArray xe = Kernels.rows(x, rows);
+                NDArray re = Kernels.rows(r, slots);
+                experts.use(e, expert -> {
+                    NDArray a = expert.activations(xe);
+                    observer.forward(layer, index, a);
+                    Kernels.projectRows(y, rows, a, expert.down(), re);
+                });
             }
         }
         if (shared != null) {
-            NDArray s = shared.project(shared.activations(x));
-            y.addi(sharedGate == null ? s : s.muli(GatedMlp.sigmoid(GatedMlp.linear(x, sharedGate))));
+            NDArray s = shared.forward(x);
+            y.addi(sharedGate == null ? s : s.muli(sharedWeight(x)));
         }
         return new DecoderLayer.Result(y, selected);
     }
@@ -61,7 +74,7 @@ record MoeBlock(NDArray router, DecoderSpec.Moe spec, List<GatedMlp> experts, Ga
      * @return gradient of x, [T, hidden]
      */
     NDArray backward(NDArray x, NDArray dy, int[] selected, ExpertObserver observer) {
-        NDArray p = GatedMlp.linear(x, router).softmax(-1);
+        NDArray p = Kernels.linear(x, router).softmax(-1);
         NDArray r = weights(p, selected).reshape(-1, 1);
         NDArray dx = x.zerosLike();
         NDArray dr = r.zerosLike();
@@ -71,19 +84,21 @@ record MoeBlock(NDArray router, DecoderSpec.Moe spec, List<GatedMlp> experts, Ga
                 continue;
             }
             try (Scratch _ = new Scratch()) {
+                int index = e;
                 NDArray rows = x.getManager().create(routed.get(e).rows());
                 NDArray slots = x.getManager().create(routed.get(e).slots());
-                GatedMlp expert = experts.get(e);
-                GatedMlp.Tape tape = expert.record(x.get(rows));
-                // forward was y += r E, E = W_d a: dr = dy . E = a . (W_d' dy), so E itself is not needed again
-                NDArray da = expert.activationGradient(dy.get(rows));
-                dr.set(new NDIndex("{}", slots), tape.a().mul(da).sum(LAST, true));
-                da.muli(r.get(slots));
-                observer.backward(layer, e, tape.a(), da);
-                addRows(dx, rows, expert.inputGradient(tape, da));
+                NDArray xe = Kernels.rows(x, rows);
+                NDArray dye = Kernels.rows(dy, rows);
+                NDArray re = Kernels.rows(r, slots);
+                experts.use(e, expert -> {
+                    GatedMlp.Reverse reverse = expert.reverse(xe, dye, re);
+                    observer.backward(layer, index, reverse.a(), reverse.da());
+                    Kernels.addRows(dr, slots, reverse.dr());
+                    Kernels.addRows(dx, rows, reverse.dx());
+                });
             }
         }
-        dx.addi(routerGradient(p, selected, dr).matMul(router));
+        dx.addi(Kernels.times(routerGradient(p, selected, dr), router));
         if (shared != null) {
             dx.addi(sharedGradient(x, dy));
         }
@@ -104,16 +119,19 @@ record MoeBlock(NDArray router, DecoderSpec.Moe spec, List<GatedMlp> experts, Ga
         return dp.sub(dp.mul(p).sum(LAST, true)).mul(p);
     }
 
-    /** Forward was y += g E(x), g = sigmoid(w x) or 1. */
+    private NDArray sharedWeight(NDArray x) {
+        return Kernels.linear(x, sharedGate).getNDArrayInternal().sigmoid();
+    }
+
+    /** Forward was y += g E(x), g = sigmoid(w x) or 1; the sigmoid's slope is g (1 - g). */
     private NDArray sharedGradient(NDArray x, NDArray dy) {
-        GatedMlp.Tape tape = shared.record(x);
-        NDArray da = shared.activationGradient(dy);
         if (sharedGate == null) {
-            return shared.inputGradient(tape, da);
+            return shared.reverse(x, dy, DecoderLayer.ones(x)).dx();
         }
-        NDArray g = GatedMlp.sigmoid(GatedMlp.linear(x, sharedGate));
-        NDArray dz = tape.a().mul(da).sum(LAST, true).mul(g).mul(g.neg().add(1));
-        return shared.inputGradient(tape, da.mul(g)).addi(dz.matMul(sharedGate));
+        NDArray g = sharedWeight(x);
+        GatedMlp.Reverse reverse = shared.reverse(x, dy, g);
+        NDArray dz = reverse.dr().mul(g).mul(g.neg().add(1));
+        return reverse.dx().addi(Kernels.times(dz, sharedGate));
     }
 
     /** The K most probable experts of each row, best first, [T * K]; -1 for padding. */
@@ -142,13 +160,13 @@ record MoeBlock(NDArray router, DecoderSpec.Moe spec, List<GatedMlp> experts, Ga
     }
 
     private List<Routed> group(int[] selected) {
-        int[] count = new int[experts.size()];
+        int[] count = new int[spec.experts().size()];
         for (int e : selected) {
             if (e >= 0) {
                 count[e]++;
             }
         }
-        List<Routed> groups = new java.util.ArrayList<>(experts.size());
+        List<Routed> groups = new java.util.ArrayList<>(spec.experts().size());
         for (int n : count) {
             groups.add(new Routed(new long[n], new long[n]));
         }
@@ -161,10 +179,5 @@ record MoeBlock(NDArray router, DecoderSpec.Moe spec, List<GatedMlp> experts, Ga
             }
         }
         return groups;
-    }
-
-    /** {@code target[rows] += values}; a token reaches an expert once, so rows do not repeat. */
-    private static void addRows(NDArray target, NDArray rows, NDArray values) {
-        target.set(new NDIndex("{}", rows), target.get(rows).addi(values));
     }
 }

@@ -8,8 +8,8 @@ import java.nio.ByteOrder;
 import io.espalier.checkpoint.DType;
 
 /**
- * Memory for one layer's weights, taken once and filled anew for each layer: fresh pages for every layer cost more than the conversion itself.
- * Converts stored numbers (F32, F16, BF16, little-endian) to the compute type and refuses NaN and infinity on the way.
+ * Memory for weights, taken once and filled anew for each layer: fresh pages for every layer cost more than the conversion itself. Converts stored numbers
+ * (F32, F16, BF16, little-endian) to the type computed in and refuses NaN and infinity on the way.
  */
 final class WeightBuffer implements AutoCloseable {
 
@@ -17,76 +17,114 @@ final class WeightBuffer implements AutoCloseable {
     private static final ValueLayout.OfShort STORED_16 = ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
     private static final ValueLayout.OfInt STORED_32 = ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
-    private final Arena arena = Arena.ofShared();
-    private final MemorySegment memory;
-    private final boolean wide;
+    private Arena arena = Arena.ofShared();
+    private MemorySegment memory = MemorySegment.NULL;
     private long used;
 
-    /** @param bytes as {@link #bytesFor} counts them, over everything that is held at once */
-    WeightBuffer(long bytes, boolean wide) {
-        this.memory = arena.allocate(Math.max(ALIGNMENT, bytes), ALIGNMENT);
-        this.wide = wide;
-    }
-
-    /** Bytes that a tensor of so many elements takes here. */
-    static long bytesFor(long elements, boolean wide) {
-        long bytes = elements * (wide ? Double.BYTES : Float.BYTES);
+    /** Bytes rounded up to where the next tensor may begin. */
+    static long aligned(long bytes) {
         return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     }
 
-    /** Forgets everything; the arrays made on it must be closed before. */
-    void reset() {
+    /** Forgets everything and makes room for so many bytes; the arrays made on it must be closed before. */
+    void reset(long bytes) {
         used = 0;
+        if (bytes > memory.byteSize()) {
+            arena.close();
+            arena = Arena.ofShared();
+            memory = arena.allocate(bytes, ALIGNMENT);
+        }
     }
 
     /**
      * Converts a matrix, or the named rows and columns of it.
      *
      * @param stored the tensor's bytes
+     * @param type to convert to
      * @param rows row indices to take, or {@code null} for all
      * @param columns column indices to take, or {@code null} for all
      * @param name for the message when a number is not finite
-     * @return float32, or float64 when wide, row-major, valid until {@link #reset}
+     * @return row-major, valid until {@link #reset}
      */
-    MemorySegment convert(MemorySegment stored, DType dtype, int storedRows, int storedColumns, int[] rows, int[] columns, String name) {
+    MemorySegment convert(MemorySegment stored, DType dtype, NativeTensor.Type type, int storedRows, int storedColumns, int[] rows,
+            int[] columns,
+            String name) {
         int rowCount = rows == null ? storedRows : rows.length;
         int columnCount = columns == null ? storedColumns : columns.length;
-        MemorySegment target = take((long) rowCount * columnCount);
+        MemorySegment target = take((long) rowCount * columnCount * type.bytes());
         boolean finite = true;
         if (rows == null && columns == null) {
-            finite = range(stored, dtype, 0, target, 0, (long) storedRows * storedColumns);
+            finite = range(stored, dtype, 0, target, type, 0, (long) storedRows * storedColumns);
         } else if (columns == null) {
             for (int r = 0; r < rowCount; r++) {
-                finite &= range(stored, dtype, (long) rows[r] * storedColumns, target, (long) r * columnCount, storedColumns);
+                finite &= range(stored, dtype, (long) rows[r] * storedColumns, target, type, (long) r * columnCount, storedColumns);
             }
         } else {
             for (int r = 0; r < rowCount; r++) {
                 long from = (long) (rows == null ? r : rows[r]) * storedColumns;
                 for (int c = 0; c < columnCount; c++) {
-                    finite &= range(stored, dtype, from + columns[c], target, (long) r * columnCount + c, 1);
+                    finite &= range(stored, dtype, from + columns[c], target, type, (long) r * columnCount + c, 1);
                 }
             }
         }
         if (!finite) {
-            throw new NotFiniteException(name + ": holds NaN or infinity (expected: finite weights)");
+            throw notFinite(name);
         }
         return target;
     }
 
-    private MemorySegment take(long elements) {
-        long bytes = bytesFor(elements, wide);
-        MemorySegment slice = memory.asSlice(used, elements * (wide ? Double.BYTES : Float.BYTES));
-        used += bytes;
+    /** Refuses a bfloat16 tensor that holds NaN or infinity. */
+    static void requireFinite(MemorySegment bfloats, String name) {
+        long count = bfloats.byteSize() / Short.BYTES;
+        int bad = 0;
+        for (long i = 0; i < count; i++) {
+            bad |= ((bfloats.get(STORED_16, i << 1) & 0xffff) & 0x7f80) + 0x80;
+        }
+        if ((bad & 0x8000) != 0) {
+            throw notFinite(name);
+        }
+    }
+
+    private static NotFiniteException notFinite(String name) {
+        return new NotFiniteException(name + ": holds NaN or infinity (expected: finite weights)");
+    }
+
+    private MemorySegment take(long bytes) {
+        MemorySegment slice = memory.asSlice(used, bytes);
+        used += aligned(bytes);
         return slice;
     }
 
-    private boolean range(MemorySegment from, DType dtype, long first, MemorySegment to, long at, long count) {
-        return switch (dtype) {
-            case BF16 -> wide ? bf16ToDouble(from, first, to, at, count) : bf16ToFloat(from, first, to, at, count);
-            case F16 -> f16(from, first, to, at, count);
-            case F32 -> wide ? f32ToDouble(from, first, to, at, count) : f32ToFloat(from, first, to, at, count);
-            default -> throw new IllegalArgumentException("dtype: " + dtype + " (expected: F32, F16 or BF16)");
-        };
+    private static boolean range(MemorySegment from, DType dtype, long first, MemorySegment to, NativeTensor.Type type, long at,
+            long count) {
+        if (dtype == DType.BF16 && type == NativeTensor.Type.FLOAT32) {
+            return bf16ToFloat(from, first, to, at, count);
+        }
+        if (dtype == DType.F32 && type == NativeTensor.Type.FLOAT32) {
+            return f32ToFloat(from, first, to, at, count);
+        }
+        boolean finite = true;
+        for (long i = 0; i < count; i++) {
+            float value = switch (dtype) {
+                case BF16 -> Float.intBitsToFloat(from.get(STORED_16, (first + i) << 1) << 16);
+                case F16 -> Float.float16ToFloat(from.get(STORED_16, (first + i) << 1));
+                case F32 -> Float.intBitsToFloat(from.get(STORED_32, (first + i) << 2));
+                default -> throw new IllegalArgumentException("dtype: " + dtype + " (expected: F32, F16 or BF16)");
+            };
+            finite &= Float.isFinite(value);
+            switch (type) {
+                case FLOAT32 -> to.set(ValueLayout.JAVA_FLOAT, (at + i) << 2, value);
+                case FLOAT64 -> to.set(ValueLayout.JAVA_DOUBLE, (at + i) << 3, value);
+                case BFLOAT16 -> to.set(ValueLayout.JAVA_SHORT, (at + i) << 1, bfloat16(value));
+            }
+        }
+        return finite;
+    }
+
+    /** Rounds to the nearest, ties to even. */
+    private static short bfloat16(float value) {
+        int bits = Float.floatToRawIntBits(value);
+        return (short) (bits + 0x7fff + (bits >>> 16 & 1) >>> 16);
     }
 
     // An exponent of all ones is NaN or infinity; adding one to it carries into the sign position, which the masks isolate.
@@ -101,30 +139,6 @@ final class WeightBuffer implements AutoCloseable {
         return (bad & 0x8000) == 0;
     }
 
-    private static boolean bf16ToDouble(MemorySegment from, long first, MemorySegment to, long at, long count) {
-        boolean finite = true;
-        for (long i = 0; i < count; i++) {
-            float value = Float.intBitsToFloat(from.get(STORED_16, (first + i) << 1) << 16);
-            finite &= Float.isFinite(value);
-            to.set(ValueLayout.JAVA_DOUBLE, (at + i) << 3, value);
-        }
-        return finite;
-    }
-
-    private boolean f16(MemorySegment from, long first, MemorySegment to, long at, long count) {
-        boolean finite = true;
-        for (long i = 0; i < count; i++) {
-            float value = Float.float16ToFloat(from.get(STORED_16, (first + i) << 1));
-            finite &= Float.isFinite(value);
-            if (wide) {
-                to.set(ValueLayout.JAVA_DOUBLE, (at + i) << 3, value);
-            } else {
-                to.set(ValueLayout.JAVA_FLOAT, (at + i) << 2, value);
-            }
-        }
-        return finite;
-    }
-
     private static boolean f32ToFloat(MemorySegment from, long first, MemorySegment to, long at, long count) {
         int bad = 0;
         for (long i = 0; i < count; i++) {
@@ -133,16 +147,6 @@ final class WeightBuffer implements AutoCloseable {
             to.set(ValueLayout.JAVA_INT, (at + i) << 2, bits);
         }
         return bad >= 0;
-    }
-
-    private static boolean f32ToDouble(MemorySegment from, long first, MemorySegment to, long at, long count) {
-        boolean finite = true;
-        for (long i = 0; i < count; i++) {
-            float value = Float.intBitsToFloat(from.get(STORED_32, (first + i) << 2));
-            finite &= Float.isFinite(value);
-            to.set(ValueLayout.JAVA_DOUBLE, (at + i) << 3, value);
-        }
-        return finite;
     }
 
     @Override

@@ -1,9 +1,10 @@
 package io.espalier.transformer;
 
 import java.lang.foreign.MemorySegment;
-import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.ArrayBlockingQueue;
+import java.util.concurrent.BlockingQueue;
 
 import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
@@ -11,75 +12,145 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import io.espalier.checkpoint.Checkpoint;
+import io.espalier.checkpoint.DType;
 import io.espalier.checkpoint.ExpertTensors;
 import io.espalier.checkpoint.Tensor;
 
 /**
- * One part of a model (a layer, the head) as numbers on a device, loaded from the mapped checkpoint and dropped again. On the CPU the arrays lie
- * directly on the {@link WeightBuffer}; on a GPU they are copies. Weights never require gradients.
+ * One part of a model (a layer, the head) as numbers on a device, loaded from the mapped checkpoint and dropped again. On the CPU the arrays lie directly
+ * on the {@link WeightBuffer}, or on the mapped file itself where the stored type is the one computed in; on a GPU they are copies. Weights never require
+ * gradients.
  */
 final class Weights implements AutoCloseable {
 
     private final Checkpoint checkpoint;
     private final KeptAtoms kept;
-    private final Device device;
-    private final DataType compute;
-    private final WeightBuffer buffer;
-    private final List<NDArray> loaded = new ArrayList<>();
+    private final Compute compute;
+    private final WeightBuffer buffer = new WeightBuffer();
+    /** For experts that are read one by one: a buffer a lane. */
+    private final BlockingQueue<WeightBuffer> spare;
     private NDManager manager;
 
-    /** @param bytes the most that is held at once, as {@link WeightBuffer#bytesFor} counts */
-    Weights(Checkpoint checkpoint, KeptAtoms kept, Device device, DataType compute, long bytes) {
+    Weights(Checkpoint checkpoint, KeptAtoms kept, Compute compute) {
         this.checkpoint = checkpoint;
         this.kept = kept;
-        this.device = device;
         this.compute = compute;
-        this.buffer = new WeightBuffer(bytes, compute == DataType.FLOAT64);
-        this.manager = NDManager.newBaseManager(device);
+        this.manager = NDManager.newBaseManager(compute.device());
+        this.spare = new ArrayBlockingQueue<>(compute.lanes());
+        for (int lane = 0; lane < compute.lanes(); lane++) {
+            spare.add(new WeightBuffer());
+        }
     }
 
-    /** A whole tensor in the compute type. */
-    NDArray load(String name) {
-        return load(name, null, null);
+    /** Drops what is loaded and makes room for the next part. */
+    void begin(List<String> tensors, List<ExpertTensors> experts) {
+        manager.close();
+        manager = NDManager.newBaseManager(compute.device());
+        long bytes = 0;
+        for (String name : tensors) {
+            bytes += WeightBuffer.aligned(checkpoint.tensor(name).elements() * Double.BYTES);
+        }
+        if (compute.wholeLayers()) {
+            for (ExpertTensors expert : experts) {
+                bytes += bytesOf(expert);
+            }
+        }
+        buffer.reset(bytes);
     }
 
-    /** One expert's gate, up [kept width, hidden] and down [hidden, kept width]. */
-    GatedMlp expert(ExpertTensors expert) {
-        int[] atoms = kept.of(expert.layer(), expert.expert());
-        return new GatedMlp(load(expert.gate(), atoms, null), load(expert.up(), atoms, null), load(expert.down(), null, atoms));
+    /** A tensor in the activations' type: norms, biases, the router. */
+    NDArray vector(String name) {
+        return load(name, compute.precision().vectors(), null, null, buffer, manager);
+    }
+
+    /** A tensor in the type that matrix products are computed in. */
+    NDArray matrix(String name) {
+        return load(name, compute.precision().matrices(), null, null, buffer, manager);
     }
 
     GatedMlp mlp(DecoderSpec.MlpTensors mlp) {
-        return new GatedMlp(load(mlp.gate()), load(mlp.up()), load(mlp.down()));
+        return new GatedMlp(matrix(mlp.gate()), matrix(mlp.up()), matrix(mlp.down()));
     }
 
-    private NDArray load(String name, int[] rows, int[] columns) {
+    /** The routed experts of a layer: all loaded now, or each when it is borrowed. */
+    MoeBlock.Experts experts(List<ExpertTensors> experts) {
+        if (compute.wholeLayers()) {
+            List<GatedMlp> loaded = new ArrayList<>(experts.size());
+            experts.forEach(expert -> loaded.add(expert(expert, buffer, manager)));
+            return (index, borrower) -> borrower.accept(loaded.get(index));
+        }
+        return (index, borrower) -> {
+            ExpertTensors expert = experts.get(index);
+            WeightBuffer own = take();
+            try (Scratch _ = new Scratch()) {
+                own.reset(bytesOf(expert));
+                borrower.accept(expert(expert, own, manager));
+            } finally {
+                spare.add(own);
+            }
+        };
+    }
+
+    private WeightBuffer take() {
+        try {
+            return spare.take();
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new IllegalStateException("interrupted while an expert was loaded", e);
+        }
+    }
+
+    private GatedMlp expert(ExpertTensors expert, WeightBuffer into, NDManager owner) {
+        int[] atoms = kept.of(expert.layer(), expert.expert());
+        NativeTensor.Type type = compute.precision().matrices();
+        return new GatedMlp(load(expert.gate(), type, atoms, null, into, owner), load(expert.up(), type, atoms, null, into, owner),
+                load(expert.down(), type, null, atoms, into, owner));
+    }
+
+    private long bytesOf(ExpertTensors expert) {
+        int each = compute.precision().matrices().bytes();
+        return WeightBuffer.aligned(checkpoint.tensor(expert.gate()).elements() * each)
+                + WeightBuffer.aligned(checkpoint.tensor(expert.up()).elements() * each)
+                + WeightBuffer.aligned(checkpoint.tensor(expert.down()).elements() * each);
+    }
+
+    private NDArray load(String name, NativeTensor.Type type, int[] rows, int[] columns, WeightBuffer into, NDManager owner) {
         Tensor tensor = checkpoint.tensor(name);
         int storedRows = tensor.rank() == 1 ? 1 : Math.toIntExact(tensor.dim(0));
         int storedColumns = Math.toIntExact(tensor.dim(tensor.rank() - 1));
-        MemorySegment numbers = buffer.convert(checkpoint.bytes(tensor), tensor.dtype(), storedRows, storedColumns, rows, columns, name);
         int rowCount = rows == null ? storedRows : rows.length;
         int columnCount = columns == null ? storedColumns : columns.length;
-        Shape shape = tensor.rank() == 1 ? new Shape(columnCount) : new Shape(rowCount, columnCount);
-        NDArray array = shape.size() == 0
-                ? manager.zeros(shape, compute)
-                : manager.create(numbers.asByteBuffer().order(ByteOrder.nativeOrder()), shape, compute);
-        loaded.add(array);
-        return array;
+        long[] shape = tensor.rank() == 1 ? new long[]{columnCount} : new long[]{rowCount, columnCount};
+        if ((long) rowCount * columnCount == 0) {
+            return Kernels.cast(owner.zeros(new Shape(shape), compute.precision().activations()), pattern(type, owner));
+        }
+        MemorySegment stored = checkpoint.bytes(tensor);
+        MemorySegment numbers;
+        if (type == NativeTensor.Type.BFLOAT16 && tensor.dtype() == DType.BF16 && rows == null && columns == null) {
+            WeightBuffer.requireFinite(stored, name);
+            numbers = stored;
+        } else {
+            numbers = into.convert(stored, tensor.dtype(), type, storedRows, storedColumns, rows, columns, name);
+        }
+        NDArray onCpu = NativeTensor.on(numbers, type, owner, shape);
+        if (compute.device().equals(Device.cpu())) {
+            return onCpu;
+        }
+        try (onCpu) {
+            return Kernels.cast(onCpu, pattern(type, owner));
+        }
     }
 
-    /** Drops what is loaded, so that the memory can be filled again. */
-    void drop() {
-        loaded.clear();
-        manager.close();
-        manager = NDManager.newBaseManager(device);
-        buffer.reset();
+    /** One number of a type, on the device: what a cast is to be like. */
+    private NDArray pattern(NativeTensor.Type type, NDManager owner) {
+        NDArray one = owner.zeros(new Shape(1), type == NativeTensor.Type.FLOAT64 ? DataType.FLOAT64 : DataType.FLOAT32);
+        return type == NativeTensor.Type.BFLOAT16 ? Kernels.bfloat16(one) : one;
     }
 
     @Override
     public void close() {
-        loaded.clear();
         manager.close();
         buffer.close();
+        spare.forEach(WeightBuffer::close);
     }
 }

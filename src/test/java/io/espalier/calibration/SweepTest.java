@@ -18,7 +18,6 @@ import java.util.concurrent.Future;
 
 import ai.djl.Device;
 import ai.djl.ndarray.NDManager;
-import ai.djl.ndarray.types.DataType;
 import io.espalier.calibration.ExpertStatistics.Slice;
 import io.espalier.checkpoint.Checkpoint;
 import io.espalier.checkpoint.ExpertTensors;
@@ -27,6 +26,7 @@ import io.espalier.recipe.PhaseProgress;
 import io.espalier.transformer.Architecture;
 import io.espalier.transformer.AutogradTwin;
 import io.espalier.transformer.Compute;
+import io.espalier.transformer.Compute.Precision;
 import io.espalier.transformer.Decoder;
 import io.espalier.transformer.KeptAtoms;
 import io.espalier.transformer.RandomModel;
@@ -63,9 +63,9 @@ class SweepTest {
             for (int[] ids : windows.ids()) {
                 loss += twin.run(ids, seen);
             }
-            for (DataType compute : List.of(DataType.FLOAT64, DataType.FLOAT32)) {
-                double tolerance = compute == DataType.FLOAT64 ? 1e-10 : 1e-5;
-                ExpertStatistics statistics = sweep(checkpoint, windows, compute, Long.MAX_VALUE).run(PhaseProgress.IGNORED);
+            for (Precision precision : List.of(Precision.FLOAT64, Precision.FLOAT32)) {
+                double tolerance = precision == Precision.FLOAT64 ? 1e-10 : 1e-5;
+                ExpertStatistics statistics = sweep(checkpoint, windows, precision, Long.MAX_VALUE).run(PhaseProgress.IGNORED);
                 assertThat(statistics.meanLoss() * 30).isCloseTo(loss, within(tolerance * loss));
                 List<ExpertTensors> experts = Architecture.specOf(checkpoint).experts();
                 for (int e = 0; e < experts.size(); e++) {
@@ -84,8 +84,8 @@ class SweepTest {
     void statesInASpillFileGiveTheSameBitsAsStatesInMemory() {
         TokenWindows windows = windows(4, 16);
         try (Checkpoint checkpoint = Checkpoint.open(RandomModel.QWEN3_MOE.write(directory.resolve("model"), 5))) {
-            ExpertStatistics inMemory = sweep(checkpoint, windows, DataType.FLOAT32, Long.MAX_VALUE).run(PhaseProgress.IGNORED);
-            ExpertStatistics spilled = sweep(checkpoint, windows, DataType.FLOAT32, 0).run(PhaseProgress.IGNORED);
+            ExpertStatistics inMemory = sweep(checkpoint, windows, Precision.FLOAT32, Long.MAX_VALUE).run(PhaseProgress.IGNORED);
+            ExpertStatistics spilled = sweep(checkpoint, windows, Precision.FLOAT32, 0).run(PhaseProgress.IGNORED);
             assertSame(spilled, inMemory);
             assertThat(directory.toFile().list()).containsExactly("model");
         }
@@ -95,7 +95,7 @@ class SweepTest {
     void slicesMergedInAnyOrderGiveTheBitsOfTheWhole() {
         TokenWindows windows = windows(300, 64);
         try (Checkpoint checkpoint = Checkpoint.open(RandomModel.DEEPSEEK.write(directory, 5))) {
-            Sweep sweep = sweep(checkpoint, windows, DataType.FLOAT32, Long.MAX_VALUE);
+            Sweep sweep = sweep(checkpoint, windows, Precision.FLOAT32, Long.MAX_VALUE);
             int step = sweep.windowsPerBatch();
             ExpertStatistics whole = sweep.run(PhaseProgress.IGNORED);
             ExpertStatistics first = sweep.run(new Slice(0, 3 * step), PhaseProgress.IGNORED);
@@ -108,11 +108,20 @@ class SweepTest {
     }
 
     @Test
+    void expertsReadOneByOneGiveTheBitsOfLayersReadWhole() {
+        TokenWindows windows = windows(100, 64);
+        try (Checkpoint checkpoint = Checkpoint.open(RandomModel.QWEN3_MOE.write(directory, 5))) {
+            ExpertStatistics whole = sweep(checkpoint, windows, Precision.FLOAT32, Long.MAX_VALUE).run(PhaseProgress.IGNORED);
+            assertSame(sweep(checkpoint, windows, Precision.FLOAT32, Long.MAX_VALUE, 2, false).run(PhaseProgress.IGNORED), whole);
+        }
+    }
+
+    @Test
     void theNumberOfLanesDoesNotChangeABit() {
         TokenWindows windows = windows(200, 64);
         try (Checkpoint checkpoint = Checkpoint.open(RandomModel.QWEN2_MOE.write(directory, 5))) {
-            ExpertStatistics alone = sweep(checkpoint, windows, DataType.FLOAT32, Long.MAX_VALUE, 1).run(PhaseProgress.IGNORED);
-            ExpertStatistics together = sweep(checkpoint, windows, DataType.FLOAT32, Long.MAX_VALUE, 5).run(PhaseProgress.IGNORED);
+            ExpertStatistics alone = sweep(checkpoint, windows, Precision.FLOAT32, Long.MAX_VALUE, 1, true).run(PhaseProgress.IGNORED);
+            ExpertStatistics together = sweep(checkpoint, windows, Precision.FLOAT32, Long.MAX_VALUE, 5, true).run(PhaseProgress.IGNORED);
             assertSame(together, alone);
             assertThat(together.meanLoss()).isEqualTo(alone.meanLoss());
         }
@@ -121,7 +130,7 @@ class SweepTest {
     @Test
     void statisticsSurviveBeingWrittenAndRead() {
         try (Checkpoint checkpoint = Checkpoint.open(RandomModel.MIXTRAL.write(directory, 5))) {
-            ExpertStatistics statistics = sweep(checkpoint, windows(2, 9), DataType.FLOAT32, Long.MAX_VALUE).run(PhaseProgress.IGNORED);
+            ExpertStatistics statistics = sweep(checkpoint, windows(2, 9), Precision.FLOAT32, Long.MAX_VALUE).run(PhaseProgress.IGNORED);
             Path file = directory.resolve("statistics.safetensors");
             statistics.write(file);
             ExpertStatistics read = ExpertStatistics.read(file);
@@ -141,21 +150,23 @@ class SweepTest {
         TokenWindows windows = windows(4, 16);
         try (Checkpoint checkpoint = Checkpoint.open(RandomModel.OLMOE.write(directory, 5));
                 ExecutorService pool = Executors.newFixedThreadPool(2)) {
-            ExpertStatistics alone = sweep(checkpoint, windows, DataType.FLOAT32, Long.MAX_VALUE).run(PhaseProgress.IGNORED);
-            Callable<ExpertStatistics> task = () -> sweep(checkpoint, windows, DataType.FLOAT32, Long.MAX_VALUE).run(PhaseProgress.IGNORED);
+            ExpertStatistics alone = sweep(checkpoint, windows, Precision.FLOAT32, Long.MAX_VALUE).run(PhaseProgress.IGNORED);
+            Callable<ExpertStatistics> task = () -> sweep(checkpoint, windows, Precision.FLOAT32, Long.MAX_VALUE)
+                    .run(PhaseProgress.IGNORED);
             for (Future<ExpertStatistics> each : pool.invokeAll(java.util.Collections.nCopies(6, task))) {
                 assertSame(each.get(), alone);
             }
         }
     }
 
-    private Sweep sweep(Checkpoint checkpoint, TokenWindows windows, DataType compute, long statesMemory) {
-        return sweep(checkpoint, windows, compute, statesMemory, 2);
+    private Sweep sweep(Checkpoint checkpoint, TokenWindows windows, Precision precision, long statesMemory) {
+        return sweep(checkpoint, windows, precision, statesMemory, 2, true);
     }
 
-    private Sweep sweep(Checkpoint checkpoint, TokenWindows windows, DataType compute, long statesMemory, int lanes) {
+    private Sweep sweep(Checkpoint checkpoint, TokenWindows windows, Precision precision, long statesMemory, int lanes,
+            boolean wholeLayers) {
         Decoder decoder = Decoder.open(checkpoint, Architecture.specOf(checkpoint), KeptAtoms.ALL,
-                new Compute(Device.cpu(), compute, lanes));
+                new Compute(Device.cpu(), precision, lanes, wholeLayers, false));
         opened.add(decoder);
         return new Sweep(decoder, windows, BOTH, "test", statesMemory, directory);
     }

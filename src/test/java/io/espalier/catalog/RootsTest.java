@@ -26,7 +26,7 @@ class RootsTest {
 
     @BeforeEach
     void layOut() throws IOException {
-        root = Files.createDirectories(temp.toRealPath().resolve("root"));
+        root = Files.createDirectories(temp.toRealPath().resolve("shelf"));
         outside = Files.createDirectories(temp.toRealPath().resolve("outside"));
         Files.createDirectories(root.resolve("model"));
         Files.writeString(root.resolve("model/config.json"), "{}");
@@ -51,7 +51,7 @@ class RootsTest {
 
     @Test
     void twoDotsAreRefusedEvenWhereTheyLeadBackIn() {
-        assertThat(roots.directory(root + "/../root/model", "model", found)).isNull();
+        assertThat(roots.directory(root + "/../shelf/model", "model", found)).isNull();
         assertThat(roots.directory(root + "/model/..", "model", found)).isNull();
         assertThat(found).extracting(Violation::expected).containsOnly("an absolute path without .. in it");
     }

@@ -32,26 +32,29 @@ class GradientTest {
                     gaussian(manager, random, hidden, width));
             NDArray x = gaussian(manager, random, tokens, hidden);
             NDArray de = gaussian(manager, random, tokens, hidden);
-            GatedMlp.Tape tape = expert.record(x);
-            NDArray da = expert.activationGradient(de);
-            double[] dx = expert.inputGradient(tape, da).toDoubleArray();
+            NDArray r = gaussian(manager, random, tokens, 1);
+            GatedMlp.Reverse reverse = expert.reverse(x, de, r);
+            double[] dx = reverse.dx().toDoubleArray();
             double[] values = x.toDoubleArray();
             double worst = 0;
             for (int i = 0; i < values.length; i++) {
-                double difference = (along(expert, values, i, STEP, de) - along(expert, values, i, -STEP, de)) / (2 * STEP);
+                double difference = (along(expert, values, i, STEP, de, r) - along(expert, values, i, -STEP, de, r)) / (2 * STEP);
                 worst = Math.max(worst, Math.abs(difference - dx[i]) / (1 + Math.abs(dx[i])));
             }
             assertThat(worst).isLessThan(1e-8);
-            // the gradient at the down projection's input is W_d' dE, and a is what the forward pass computes
-            assertThat(tape.a().toDoubleArray()).containsExactly(expert.activations(x).toDoubleArray());
+            // what the statistics are made of: a as forward computes it, da = r W_d' dE, dr = dE . E
+            assertThat(reverse.a().toDoubleArray()).containsExactly(expert.activations(x).toDoubleArray(), within(1e-14));
+            assertThat(reverse.da().toDoubleArray()).containsExactly(de.matMul(expert.down()).mul(r).toDoubleArray(), within(1e-14));
+            assertThat(reverse.dr().toDoubleArray()).containsExactly(expert.forward(x).mul(de).sum(new int[]{1}).toDoubleArray(),
+                    within(1e-12));
         }
     }
 
-    private static double along(GatedMlp expert, double[] values, int i, double step, NDArray de) {
+    private static double along(GatedMlp expert, double[] values, int i, double step, NDArray de, NDArray r) {
         double[] moved = values.clone();
         moved[i] += step;
         NDArray x = de.getManager().create(moved, de.getShape());
-        return expert.project(expert.activations(x)).mul(de).sum().getDouble();
+        return expert.forward(x).mul(r).mul(de).sum().getDouble();
     }
 
     @ParameterizedTest

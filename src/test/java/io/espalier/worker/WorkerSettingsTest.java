@@ -19,7 +19,7 @@ class WorkerSettingsTest {
 
     @Test
     void theDefaultsAreThese() throws Exception {
-        assertThat(bind(Map.of("user.home", "/home/me"), Map.of())).isEqualTo(new WorkerSettings(Path.of("/home/me/.espalier"),
+        assertThat(bind(Map.of("user.home", "/users/me"), Map.of())).isEqualTo(new WorkerSettings(Path.of("/users/me/.espalier"),
                 new WorkerSettings.Worker(true, "auto", Duration.ofSeconds(2), 4, Duration.ofMillis(500), Duration.ofSeconds(10))));
     }
 

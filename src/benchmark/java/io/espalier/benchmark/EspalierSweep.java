@@ -1,0 +1,61 @@
+package io.espalier.benchmark;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.EnumSet;
+
+import ai.djl.Device;
+import ai.djl.ndarray.types.DataType;
+import io.espalier.calibration.ExpertStatistics;
+import io.espalier.calibration.Moment;
+import io.espalier.calibration.Sweep;
+import io.espalier.checkpoint.Checkpoint;
+import io.espalier.corpus.TokenWindows;
+import io.espalier.recipe.PhaseProgress;
+import io.espalier.transformer.Architecture;
+import io.espalier.transformer.Decoder;
+import io.espalier.transformer.KeptAtoms;
+
+/** Our side of every comparison: the product's own sweep for HEAPr, opened as a pruning run opens it. */
+final class EspalierSweep {
+
+    private static final long STATES_MEMORY = 4L << 30;
+
+    private EspalierSweep() {}
+
+    /** From opening the checkpoint to finished statistics. */
+    static ExpertStatistics run(Path checkpoint, int[][] ids) {
+        return run(checkpoint, ids, PhaseProgress.IGNORED);
+    }
+
+    static ExpertStatistics run(Path checkpoint, int[][] ids, PhaseProgress progress) {
+        try {
+            Path spill = Files.createTempDirectory("espalier-benchmark-");
+            try (Checkpoint opened = Checkpoint.open(checkpoint);
+                    Decoder decoder = Decoder.open(opened, Architecture.specOf(opened), KeptAtoms.ALL, Device.cpu(), DataType.FLOAT32)) {
+                return new Sweep(decoder, TokenWindows.of(ids), EnumSet.allOf(Moment.class), "benchmark", STATES_MEMORY, spill)
+                        .run(progress);
+            } finally {
+                RandomCheckpoint.delete(spill);
+            }
+        } catch (IOException cause) {
+            throw new UncheckedIOException(cause);
+        }
+    }
+
+    /** {@code E[a^2] E[da^2]}, for every expert: twice the paper's score, on the sum-reduced loss; NaN where no token came. */
+    static double[][] scores(ExpertStatistics statistics) {
+        double[][] scores = new double[statistics.experts()][];
+        for (int e = 0; e < scores.length; e++) {
+            double[] aa = statistics.mean(Moment.ACTIVATION_SQUARED, e);
+            double[] dd = statistics.mean(Moment.GRADIENT_SQUARED, e);
+            scores[e] = new double[aa.length];
+            for (int k = 0; k < aa.length; k++) {
+                scores[e][k] = aa[k] * dd[k];
+            }
+        }
+        return scores;
+    }
+}
