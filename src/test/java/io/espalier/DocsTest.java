@@ -42,7 +42,7 @@ class DocsTest {
                 broken.add(target);
             } else if (target.contains("#") && !headings(file).contains(target.substring(target.indexOf('#') + 1))) {
                 broken.add(target + " (no such heading)");
-            } else {
+            } else if (target.endsWith(".java")) {
                 NAMED_METHOD.matcher(link.group(1)).results().map(named -> named.group(1)).filter(method -> !read(file).contains(method + "("))
                         .forEach(method -> broken.add(target + " (no " + method + ")"));
             }

@@ -94,7 +94,7 @@ class ReadmeTest {
             assertThat(charter.find()).as(room).isTrue();
             Set<String> imports = new java.util.TreeSet<>(HouseTest.MAY_IMPORT.get(room));
             table.append("| ").append(room.equals("platform") ? "-" : floor(room)).append(" | [`").append(room).append("`](").append(door)
-                    .append(") | ").append(charter.group(1)).append(" | ").append(imports.isEmpty() ? "-" : String.join(", ", imports))
+                    .append(") | ").append(charter.group(1).replaceAll("\\{@code ([^}]*)}", "`$1`").replaceAll("\\s*\n \\* ", " ")).append(" | ").append(imports.isEmpty() ? "-" : String.join(", ", imports))
                     .append(" |\n");
         }
         return table.toString();
