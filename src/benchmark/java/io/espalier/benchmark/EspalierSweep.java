@@ -6,8 +6,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.EnumSet;
 
-import ai.djl.Device;
-import ai.djl.ndarray.types.DataType;
 import io.espalier.calibration.ExpertStatistics;
 import io.espalier.calibration.Moment;
 import io.espalier.calibration.Sweep;
@@ -15,6 +13,7 @@ import io.espalier.checkpoint.Checkpoint;
 import io.espalier.corpus.TokenWindows;
 import io.espalier.recipe.PhaseProgress;
 import io.espalier.transformer.Architecture;
+import io.espalier.transformer.Compute;
 import io.espalier.transformer.Decoder;
 import io.espalier.transformer.KeptAtoms;
 
@@ -26,15 +25,15 @@ final class EspalierSweep {
     private EspalierSweep() {}
 
     /** From opening the checkpoint to finished statistics. */
-    static ExpertStatistics run(Path checkpoint, int[][] ids) {
-        return run(checkpoint, ids, PhaseProgress.IGNORED);
+    static ExpertStatistics run(Path checkpoint, int[][] ids, Compute.Precision precision) {
+        return run(checkpoint, ids, precision, PhaseProgress.IGNORED);
     }
 
-    static ExpertStatistics run(Path checkpoint, int[][] ids, PhaseProgress progress) {
+    static ExpertStatistics run(Path checkpoint, int[][] ids, Compute.Precision precision, PhaseProgress progress) {
         try {
             Path spill = Files.createTempDirectory("espalier-benchmark-");
             try (Checkpoint opened = Checkpoint.open(checkpoint);
-                    Decoder decoder = Decoder.open(opened, Architecture.specOf(opened), KeptAtoms.ALL, Device.cpu(), DataType.FLOAT32)) {
+                    Decoder decoder = Decoder.open(opened, Architecture.specOf(opened), KeptAtoms.ALL, Compute.cpu(precision))) {
                 return new Sweep(decoder, TokenWindows.of(ids), EnumSet.allOf(Moment.class), "benchmark", STATES_MEMORY, spill)
                         .run(progress);
             } finally {

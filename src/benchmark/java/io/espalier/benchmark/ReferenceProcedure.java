@@ -9,6 +9,7 @@ import java.util.stream.IntStream;
 
 import ai.djl.pytorch.jni.JniUtils;
 import io.espalier.calibration.ExpertStatistics;
+import io.espalier.transformer.Compute;
 
 /** Our sweep against the published procedure, on the same checkpoint and tokens, in one process. */
 final class ReferenceProcedure {
@@ -23,9 +24,12 @@ final class ReferenceProcedure {
 
     public static void main(String[] arguments) throws Exception {
         Options options = Options.of(arguments, "tiny", "only", "sequences", "length", "layers", "batch", "architecture", "threads",
-                "quadratic-forms");
+                "quadratic-forms", "precision");
         boolean tiny = options.flag("tiny");
         String only = options.word("only", "both", "both", "ours", "published");
+        Compute.Precision precision = options.word("precision", "f32", "f32", "bf16").equals("bf16")
+                ? Compute.Precision.BFLOAT16
+                : Compute.Precision.FLOAT32;
         boolean qwen3 = options.word("architecture", "qwen2_moe", "qwen2_moe", "qwen3_moe").equals("qwen3_moe");
         ModelShape shape = tiny
                 ? qwen3 ? ModelShape.TINY_QWEN3 : ModelShape.TINY_QWEN2
@@ -49,7 +53,7 @@ final class ReferenceProcedure {
         Cost ours = null;
         ExpertStatistics statistics = null;
         if (!only.equals("published")) {
-            FutureTask<ExpertStatistics> sweep = new FutureTask<>(() -> EspalierSweep.run(checkpoint, ids));
+            FutureTask<ExpertStatistics> sweep = new FutureTask<>(() -> EspalierSweep.run(checkpoint, ids, precision));
             ours = measure(sweep);
             statistics = sweep.get();
             rows.add(row("ours", ours, tokens));

@@ -14,6 +14,7 @@ public final class Torch {
         if (System.getProperty("ai.djl.pytorch.num_threads") == null) {
             System.setProperty("ai.djl.pytorch.num_threads", "1");
         }
+        NativeMemory.tuneAllocator();
     }
 
     private Torch() {}

@@ -1,6 +1,5 @@
 package io.espalier.transformer;
 
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
@@ -17,8 +16,7 @@ final class WeightBuffer implements AutoCloseable {
     private static final ValueLayout.OfShort STORED_16 = ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
     private static final ValueLayout.OfInt STORED_32 = ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
-    private Arena arena = Arena.ofShared();
-    private MemorySegment memory = MemorySegment.NULL;
+    private NativeMemory memory;
     private long used;
 
     /** Bytes rounded up to where the next tensor may begin. */
@@ -29,10 +27,9 @@ final class WeightBuffer implements AutoCloseable {
     /** Forgets everything and makes room for so many bytes; the arrays made on it must be closed before. */
     void reset(long bytes) {
         used = 0;
-        if (bytes > memory.byteSize()) {
-            arena.close();
-            arena = Arena.ofShared();
-            memory = arena.allocate(bytes, ALIGNMENT);
+        if (bytes > 0 && (memory == null || bytes > memory.memory().byteSize())) {
+            close();
+            memory = NativeMemory.reserve(bytes);
         }
     }
 
@@ -90,7 +87,7 @@ final class WeightBuffer implements AutoCloseable {
     }
 
     private MemorySegment take(long bytes) {
-        MemorySegment slice = memory.asSlice(used, bytes);
+        MemorySegment slice = memory.memory().asSlice(used, bytes);
         used += aligned(bytes);
         return slice;
     }
@@ -151,6 +148,9 @@ final class WeightBuffer implements AutoCloseable {
 
     @Override
     public void close() {
-        arena.close();
+        if (memory != null) {
+            memory.close();
+            memory = null;
+        }
     }
 }
