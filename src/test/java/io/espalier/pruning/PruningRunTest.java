@@ -57,9 +57,12 @@ class PruningRunTest {
         PruningRecipe recipe = recipe(fixture, MethodChoice.of(MethodName.HEAPR), ratio, Layout.RAGGED, true, false);
         PruningRun.Outcome outcome = run(fixture, recipe);
         JsonNode reference = JsonMapper.shared().readTree(fixture.reference("ppl.json").toFile());
+        double expected = reference.get("pruned").get(ratio.toPlainString()).get("heapr_identity").doubleValue();
+        System.getLogger("parity").log(System.Logger.Level.INFO,
+                fixture + " at " + ratio + ": perplexity " + outcome.result().perplexity().before() + " before (reference "
+                        + reference.get("ppl_test") + "), " + outcome.result().perplexity().after() + " after (reference " + expected + ")");
         assertThat(outcome.result().perplexity().before()).isCloseTo(reference.get("ppl_test").doubleValue(), within(0.01));
-        assertThat(outcome.result().perplexity().after())
-                .isCloseTo(reference.get("pruned").get(ratio.toPlainString()).get("heapr_identity").doubleValue(), within(0.01));
+        assertThat(outcome.result().perplexity().after()).isCloseTo(expected, within(0.01));
         KeepPlan plan = KeepPlan.fromJson(Files.readString(outcome.artifact().resolve("pruning-plan.json")));
         assertThat(mask(plan)).isEqualTo(keptByReference(fixture, ratio));
         assertThat(outcome.result().achieved().atomsRemoved()).isEqualTo(plan.removedAtoms());

@@ -1,0 +1,86 @@
+package io.espalier;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import java.util.regex.MatchResult;
+import java.util.regex.Pattern;
+import java.util.stream.Collectors;
+
+import io.espalier.checkpoint.SafetensorsFile;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.springframework.boot.test.context.SpringBootTest;
+import org.springframework.boot.test.web.server.LocalServerPort;
+import org.springframework.test.annotation.DirtiesContext;
+import org.springframework.test.context.ContextConfiguration;
+
+/** What the README tells a stranger to type, typed at a real service with a real worker. */
+@SpringBootTest(webEnvironment = SpringBootTest.WebEnvironment.RANDOM_PORT)
+@ContextConfiguration(initializers = TestDatabase.class)
+@DirtiesContext
+class ExamplesTest {
+
+    private static final Pattern PERPLEXITY = Pattern
+            .compile("\"perplexity\":\\{\"before\":([0-9.]+),\"after\":([0-9.]+),\"random_control\":([0-9.]+)");
+
+    @LocalServerPort
+    private int port;
+
+    @TempDir
+    private Path directory;
+
+    @Test
+    void theReadmesCommandsDoWhatItSaysTheyDo() throws Exception {
+        String readme = Files.readString(Path.of("README.md"));
+        String section = readme.substring(readme.indexOf("\n## Prune the bundled model\n"), readme.indexOf("\n## Test\n"));
+        String commands = Pattern.compile("(?s)```bash\n(.*?)```").matcher(section).results().map(block -> block.group(1))
+                .collect(Collectors.joining("\n"));
+        assertThat(commands).contains("http://127.0.0.1:8080");
+        Files.createSymbolicLink(directory.resolve("src"), Path.of("src").toAbsolutePath());
+        String said = bash(commands.replace("http://127.0.0.1:8080", "http://127.0.0.1:" + port));
+
+        assertThat(said).contains("model.safetensors: OK").contains("\"code\":\"invalid_recipe\"").doesNotContain("FAILED");
+        MatchResult promised = PERPLEXITY.matcher(section).results().findFirst().orElseThrow();
+        MatchResult measured = PERPLEXITY.matcher(said).results().findFirst().orElseThrow();
+        for (int figure = 1; figure <= promised.groupCount(); figure++) {
+            assertThat(Double.parseDouble(measured.group(figure))).isCloseTo(Double.parseDouble(promised.group(figure)), within(0.01));
+        }
+        try (SafetensorsFile scores = SafetensorsFile.open(directory.resolve("scores.safetensors"))) {
+            assertThat(scores.tensor("scores").shape()).isEqualTo(List.of(4L, 16L, 96L));
+        }
+        // the script, which the README runs last, does the same once more
+        assertThat(said).contains("6. Fetch the scores").contains("   model.safetensors: OK");
+    }
+
+    @Test
+    void theScriptPassesOnWhyAnOrderIsRefused() throws Exception {
+        Path script = directory.resolve("wrong.sh");
+        Files.writeString(script, Files.readString(Path.of("src/docs/examples/prune-demo.sh")).replace("\"ratio\": 0.25", "\"ratio\": 2.5"));
+        Process process = start("bash " + script);
+        assertThat(process.waitFor(60, TimeUnit.SECONDS)).isTrue();
+        assertThat(process.exitValue()).isNotZero();
+        assertThat(Files.readString(directory.resolve("said"))).contains("budget.ratio").contains("2.5");
+    }
+
+    private String bash(String commands) throws IOException, InterruptedException {
+        Process process = start(commands);
+        boolean ended = process.waitFor(5, TimeUnit.MINUTES);
+        process.destroyForcibly();
+        String said = Files.readString(directory.resolve("said"));
+        assertThat(ended && process.exitValue() == 0).as(said).isTrue();
+        return said;
+    }
+
+    private Process start(String commands) throws IOException {
+        ProcessBuilder shell = new ProcessBuilder("bash", "-ec", commands).directory(directory.toFile()).redirectErrorStream(true)
+                .redirectOutput(directory.resolve("said").toFile());
+        shell.environment().put("ESPALIER_URL", "http://127.0.0.1:" + port);
+        return shell.start();
+    }
+}
