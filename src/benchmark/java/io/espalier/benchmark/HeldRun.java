@@ -23,7 +23,7 @@ import tools.jackson.databind.node.ObjectNode;
 
 /**
  * One whole pruning run in a process of its own, which {@link LargerThanMemory} holds to a limit. Arguments: checkpoint, token file, sequences, length,
- * work directory, file for the findings, precision.
+ * work directory, file for the findings, precision, memory budget in bytes.
  */
 final class HeldRun {
 
@@ -58,7 +58,7 @@ final class HeldRun {
         Clock clock = new Clock();
         Path work = Files.createDirectories(Path.of(arguments[4]));
         PruningRun.execute(new PruningRun.Inputs(recipe, Path.of(arguments[0]), recipe.calibration().corpus(), null, work),
-                ComputeDevice.find("cpu").getFirst(), clock);
+                ComputeDevice.find("cpu", Long.parseLong(arguments[7])).getFirst(), clock);
         clock.tick(new Progress.Tick(Phase.PUBLISH, 100, null, null, null));
         ObjectNode found = JsonMapper.shared().createObjectNode();
         ObjectNode seconds = found.putObject("seconds");

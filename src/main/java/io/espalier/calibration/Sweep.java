@@ -19,6 +19,7 @@ import io.espalier.transformer.ExpertObserver;
 import io.espalier.transformer.ForwardPass;
 import io.espalier.transformer.HiddenStates;
 import io.espalier.transformer.LossPass;
+import io.espalier.transformer.MemoryPlan;
 import io.espalier.transformer.Scratch;
 import io.espalier.transformer.TokenBatch;
 
@@ -29,36 +30,33 @@ import io.espalier.transformer.TokenBatch;
  */
 public final class Sweep {
 
-    /** Tokens of a micro-batch, unless one sequence alone is longer. */
-    static final int MICRO_BATCH_TOKENS = 2048;
-
     private final Decoder decoder;
     private final TokenWindows windows;
     private final Set<Moment> moments;
     private final String fingerprint;
-    private final long statesMemory;
+    private final MemoryPlan plan;
     private final Path workDirectory;
     private final DataType compute;
 
     /**
      * @param moments what to count beside routed tokens
      * @param fingerprint of everything the numbers depend on
-     * @param statesMemory bytes of stored layer inputs above which they go to a file
+     * @param plan how the decoder was opened, how long a micro-batch is, and whether layer inputs go to a file
      * @param workDirectory of that file
      */
-    public Sweep(Decoder decoder, TokenWindows windows, Set<Moment> moments, String fingerprint, long statesMemory, Path workDirectory) {
+    public Sweep(Decoder decoder, TokenWindows windows, Set<Moment> moments, String fingerprint, MemoryPlan plan, Path workDirectory) {
         this.decoder = decoder;
         this.windows = windows;
         this.moments = moments;
         this.fingerprint = fingerprint;
-        this.statesMemory = statesMemory;
+        this.plan = plan;
         this.workDirectory = workDirectory;
         this.compute = decoder.compute().precision().activations();
     }
 
     /** Windows that share a micro-batch. A slice that begins and ends on a multiple of it is counted bit by bit as in the whole. */
     public int windowsPerBatch() {
-        return Math.max(1, MICRO_BATCH_TOKENS / windows.length());
+        return plan.sequencesPerBatch();
     }
 
     /** Sweeps all windows. */
@@ -78,7 +76,7 @@ public final class Sweep {
         long tokens = batches.stream().mapToLong(TokenBatch::realTokens).sum();
         Counter counter = new Counter(ExpertStatistics.zero(fingerprint, widths(), moments));
         Pace pace = new Pace(progress, (reverse ? 3 : 1) * layers * batches.size(), tokens, layers);
-        try (HiddenStates states = HiddenStates.create(reverse ? layers + 2 : 2, tokens, decoder.spec().hiddenSize(), compute, statesMemory,
+        try (HiddenStates states = HiddenStates.create(reverse ? layers + 2 : 2, tokens, decoder.spec().hiddenSize(), compute, plan.spill(),
                 workDirectory)) {
             ForwardPass forward = new ForwardPass(decoder, batches, states);
             int[][][] selected = forward.run(reverse, reverse ? ExpertObserver.NONE : counter, (layer, _) -> pace.done(layer, 1));

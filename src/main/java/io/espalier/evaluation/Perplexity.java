@@ -11,6 +11,7 @@ import io.espalier.transformer.ExpertObserver;
 import io.espalier.transformer.ForwardPass;
 import io.espalier.transformer.HiddenStates;
 import io.espalier.transformer.LossPass;
+import io.espalier.transformer.MemoryPlan;
 import io.espalier.transformer.TokenBatch;
 
 /**
@@ -21,8 +22,6 @@ import io.espalier.transformer.TokenBatch;
  */
 public record Perplexity(double negativeLogLikelihood, long predictedTokens) {
 
-    private static final int MICRO_BATCH_TOKENS = 2048;
-
     public double value() {
         return Math.exp(negativeLogLikelihood / predictedTokens);
     }
@@ -30,16 +29,16 @@ public record Perplexity(double negativeLogLikelihood, long predictedTokens) {
     /**
      * Measures, with one layer's weights in memory at a time.
      *
-     * @param statesMemory bytes of the residual stream above which it goes to a file
+     * @param plan how the decoder was opened, how long a micro-batch is, and whether the residual stream goes to a file
      * @param workDirectory of that file
      */
-    public static Perplexity measure(Decoder decoder, TokenWindows windows, long statesMemory, Path workDirectory, PhaseProgress progress) {
-        List<TokenBatch> batches = batches(windows);
+    public static Perplexity measure(Decoder decoder, TokenWindows windows, MemoryPlan plan, Path workDirectory, PhaseProgress progress) {
+        List<TokenBatch> batches = batches(windows, plan.sequencesPerBatch());
         int layers = decoder.spec().layers().size();
         long tokens = (long) windows.windows() * windows.length();
         long began = System.nanoTime();
         try (HiddenStates states = HiddenStates.create(2, tokens, decoder.spec().hiddenSize(), decoder.compute().precision().activations(),
-                statesMemory,
+                plan.spill(),
                 workDirectory)) {
             ForwardPass forward = new ForwardPass(decoder, batches, states);
             int[] done = new int[1];
@@ -55,8 +54,7 @@ public record Perplexity(double negativeLogLikelihood, long predictedTokens) {
         }
     }
 
-    private static List<TokenBatch> batches(TokenWindows windows) {
-        int each = Math.max(1, MICRO_BATCH_TOKENS / windows.length());
+    private static List<TokenBatch> batches(TokenWindows windows, int each) {
         List<TokenBatch> batches = new ArrayList<>();
         for (int from = 0; from < windows.windows(); from += each) {
             batches.add(TokenBatch.of(java.util.Arrays.copyOfRange(windows.ids(), from, Math.min(windows.windows(), from + each))));

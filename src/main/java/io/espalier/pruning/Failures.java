@@ -7,6 +7,7 @@ import io.espalier.checkpoint.MalformedCheckpointException;
 import io.espalier.recipe.ErrorCode;
 import io.espalier.recipe.Progress;
 import io.espalier.recipe.PruningException;
+import io.espalier.transformer.MemoryPlan;
 import io.espalier.transformer.NotFiniteException;
 import io.espalier.transformer.UnsupportedModelException;
 
@@ -26,6 +27,7 @@ final class Failures {
                 case CONFIGURATION -> ErrorCode.UNSUPPORTED_CONFIGURATION;
                 case TENSORS -> ErrorCode.MALFORMED_CHECKPOINT;
             }, unsupported.getMessage(), e);
+            case MemoryPlan.BudgetTooSmallException small -> new PruningException(ErrorCode.OUT_OF_MEMORY, small.getMessage(), e);
             case NotFiniteException notFinite -> new PruningException(ErrorCode.NOT_FINITE, notFinite.getMessage(), e);
             case UncheckedIOException io -> new PruningException(diskFull(io.getCause()) ? ErrorCode.DISK_FULL : ErrorCode.IO_ERROR,
                     io.getCause().getMessage(), e);

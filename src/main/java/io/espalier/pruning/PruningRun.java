@@ -12,8 +12,9 @@ import java.util.Map;
 import java.util.TreeMap;
 import java.util.stream.IntStream;
 
-import ai.djl.ndarray.types.DataType;
+import ai.djl.engine.EngineException;
 import io.espalier.calibration.ExpertStatistics;
+import io.espalier.calibration.Moment;
 import io.espalier.calibration.Sweep;
 import io.espalier.checkpoint.Checkpoint;
 import io.espalier.checkpoint.ExpertTensors;
@@ -41,17 +42,16 @@ import io.espalier.recipe.PruningResult.Digests;
 import io.espalier.recipe.PruningResult.Size;
 import io.espalier.recipe.ScoreSummary;
 import io.espalier.transformer.Architecture;
+import io.espalier.transformer.Compute;
 import io.espalier.transformer.Decoder;
 import io.espalier.transformer.DecoderSpec;
 import io.espalier.transformer.KeptAtoms;
+import io.espalier.transformer.MemoryPlan;
 
 /**
  * One run, whole: open, calibrate, score, plan, cut, check. The door between the office and the workshop; the story is {@link #run}.
  */
 public final class PruningRun {
-
-    /** Bytes of stored layer inputs that stay in memory; more goes to a file in the work directory. */
-    private static final long STATES_MEMORY = 4L << 30;
 
     /** Of the random control; no seed that an order is likely to name. */
     private static final long CONTROL_SEED = 1_000_003;
@@ -119,7 +119,7 @@ public final class PruningRun {
             phase(Phase.PLAN, 67, 68).at(0, null, null, null);
             KeepPlan plan = opened.allocate(scores.values(), OpenedRun.granularity(recipe));
             ScoreSummary summary = ScoreTable.of(recipe.method().name(), scores, opened.spec().experts(), plan, statistics);
-            notePlanned(plan);
+            notePlanned(opened, plan);
 
             Path artifact = cut(opened, plan);
             Digests digests = new Digests(modelDigest, opened.tokenizer() == null ? null : opened.tokenizer().digest(),
@@ -134,15 +134,40 @@ public final class PruningRun {
         if (opened.calibration() == null) {
             return null;
         }
+        MemoryPlan.Work work = new MemoryPlan.Work(opened.calibration().windows(), opened.calibration().length(),
+                Criterion.of(recipe.method()).moments().contains(Moment.GRADIENT_SQUARED));
+        MemoryPlan plan = device.plan(opened.spec(), work, precision());
+        progress.note("memory_planned", "about " + (plan.bytes() >> 20) + " MiB: " + plan.facts(), plan.facts());
+        try {
+            return sweep(opened, modelDigest, plan);
+        } catch (EngineException e) {
+            MemoryPlan smaller = String.valueOf(e.getMessage()).contains("out of memory") ? plan.halved() : null;
+            if (smaller == null) {
+                throw e;
+            }
+            progress.note("micro_batch_halved", device.name() + " ran out of memory; once more with micro-batches of "
+                    + smaller.sequencesPerBatch() + " sequences", smaller.facts());
+            return sweep(opened, modelDigest, smaller);
+        }
+    }
+
+    private ExpertStatistics sweep(OpenedRun opened, String modelDigest, MemoryPlan plan) {
         Criterion criterion = Criterion.of(recipe.method());
         String fingerprint = sha256(String.join("|", "espalier-statistics/1", modelDigest, opened.calibration().digest(),
-                criterion.moments().toString(), DataType.FLOAT32.name()));
-        try (Decoder decoder = decoder(opened.checkpoint(), opened.spec(), KeptAtoms.ALL)) {
-            Sweep sweep = new Sweep(decoder, opened.calibration(), criterion.moments(), fingerprint, STATES_MEMORY, inputs.workDirectory());
+                criterion.moments().toString(), recipe.precision().name(), String.valueOf(plan.sequencesPerBatch())));
+        try (Decoder decoder = Decoder.open(opened.checkpoint(), opened.spec(), KeptAtoms.ALL, plan.compute())) {
+            Sweep sweep = new Sweep(decoder, opened.calibration(), criterion.moments(), fingerprint, plan, inputs.workDirectory());
             ExpertStatistics statistics = sweep.run(phase(Phase.CALIBRATE, 2, 65));
             noteCoverage(opened.spec().experts(), statistics);
             return statistics;
         }
+    }
+
+    private Compute.Precision precision() {
+        return switch (recipe.precision()) {
+            case F32 -> Compute.Precision.FLOAT32;
+            case BF16 -> Compute.Precision.BFLOAT16;
+        };
     }
 
     private Path cut(OpenedRun opened, KeepPlan plan) {
@@ -152,11 +177,17 @@ public final class PruningRun {
         int[] widths = plan.experts().stream().mapToInt(KeepPlan.Expert::keptWidth).toArray();
         long total = opened.checkpoint().tensorBytes();
         long[] done = new long[1];
-        Cut.write(opened.checkpoint(), plan, opened.spec().experts(),
+        List<Integer> unfused = Cut.write(opened.checkpoint(), plan, opened.spec().experts(),
                 Architecture.of(opened.checkpoint()).resized(opened.checkpoint().config(), opened.spec(), widths), artifact, bytes -> {
                     done[0] += bytes;
                     stretch.at(Math.min(1, (double) done[0] / total), null, null, null);
                 });
+        if (!unfused.isEmpty()) {
+            progress.note("experts_unfused",
+                    "Layers " + unfused + " have experts of several widths, which a fused tensor cannot hold; they are written"
+                            + " with a tensor for each expert, and stock loaders of the fused form will not open them",
+                    Map.of("layers", unfused));
+        }
         return artifact;
     }
 
@@ -191,13 +222,11 @@ public final class PruningRun {
     }
 
     private Perplexity measure(OpenedRun opened, Checkpoint checkpoint, DecoderSpec spec, KeptAtoms kept, PhaseProgress stretch) {
-        try (Decoder decoder = decoder(checkpoint, spec, kept)) {
-            return Perplexity.measure(decoder, opened.evaluation(), STATES_MEMORY, inputs.workDirectory(), stretch);
+        MemoryPlan plan = device.plan(spec, new MemoryPlan.Work(opened.evaluation().windows(), opened.evaluation().length(), false),
+                precision());
+        try (Decoder decoder = Decoder.open(checkpoint, spec, kept, plan.compute())) {
+            return Perplexity.measure(decoder, opened.evaluation(), plan, inputs.workDirectory(), stretch);
         }
-    }
-
-    private Decoder decoder(Checkpoint checkpoint, DecoderSpec spec, KeptAtoms kept) {
-        return Decoder.open(checkpoint, spec, kept, device.compute());
     }
 
     /** The same budget, layout and alignment with atoms drawn at random. */
@@ -277,7 +306,12 @@ public final class PruningRun {
         }
     }
 
-    private void notePlanned(KeepPlan plan) {
+    private void notePlanned(OpenedRun opened, KeepPlan plan) {
+        int block = Allocation.sourceBlock(opened.checkpoint(), opened.spec().experts());
+        if (block > 1) {
+            progress.note("atoms_in_blocks", "The experts are stored in FP8 with a scale for each block of " + block
+                    + ", so atoms stay or go in whole blocks of " + block, Map.of("block", block));
+        }
         progress.note("planned", plan.keptAtoms() + " of " + plan.atoms() + " atoms stay; expert widths " + plan.minWidth() + " to "
                 + plan.maxWidth(),
                 Map.of("kept_atoms", plan.keptAtoms(), "routed_atoms", plan.atoms(), "min_width", plan.minWidth(), "max_width",

@@ -94,13 +94,22 @@ public record DecoderSpec(String modelType, int hiddenSize, int vocabSize, int m
 
     /** Names of a layer's tensors, those of its routed experts aside. */
     List<String> commonTensors(LayerSpec layer) {
+        return List.copyOf(common(layer).keySet());
+    }
+
+    /** How many numbers those hold. */
+    long commonElements(LayerSpec layer) {
+        return common(layer).values().stream().mapToLong(shape -> java.util.Arrays.stream(shape).reduce(1, (a, b) -> a * b)).sum();
+    }
+
+    private SequencedMap<String, long[]> common(LayerSpec layer) {
         SequencedMap<String, long[]> all = new LinkedHashMap<>();
         attentionTensors(layer.prefix(), all);
         switch (layer.mlp()) {
             case Dense dense -> mlpTensors(dense.mlp(), all);
             case Moe moe -> moeCommonTensors(moe, all);
         }
-        return List.copyOf(all.keySet());
+        return all;
     }
 
     DecoderSpec withLayers(List<LayerSpec> others) {

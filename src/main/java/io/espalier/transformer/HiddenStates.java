@@ -40,18 +40,36 @@ public final class HiddenStates implements AutoCloseable {
      * @param slots places between layers
      * @param tokens over all micro-batches
      * @param hiddenSize width of the stream
-     * @param memoryLimit bytes above which the blocks go to a file
-     * @param directory of that file, which is deleted on close
+     * @param toFile whether the blocks go to a file
+     * @param directory of that file, which is written to its full length now, so that a full disk is known before the work; it is deleted on close
      */
-    public static HiddenStates create(int slots, long tokens, int hiddenSize, DataType compute, long memoryLimit, Path directory) {
+    public static HiddenStates create(int slots, long tokens, int hiddenSize, DataType compute, boolean toFile,
+            Path directory) {
         long bytes = slots * tokens * hiddenSize * (compute == DataType.FLOAT64 ? Double.BYTES : Float.BYTES);
+        if (!toFile) {
+            return new HiddenStates(compute, null);
+        }
         try {
-            return new HiddenStates(compute, bytes <= memoryLimit
-                    ? null
-                    : FileChannel.open(directory.resolve("hidden-states.spill"), StandardOpenOption.CREATE, StandardOpenOption.READ,
-                            StandardOpenOption.WRITE, StandardOpenOption.TRUNCATE_EXISTING, StandardOpenOption.DELETE_ON_CLOSE));
+            FileChannel spill = FileChannel.open(directory.resolve("hidden-states.spill"), StandardOpenOption.CREATE,
+                    StandardOpenOption.READ,
+                    StandardOpenOption.WRITE, StandardOpenOption.TRUNCATE_EXISTING, StandardOpenOption.DELETE_ON_CLOSE);
+            try {
+                preallocate(spill, bytes);
+            } catch (IOException | RuntimeException e) {
+                spill.close();
+                throw e;
+            }
+            return new HiddenStates(compute, spill);
         } catch (IOException e) {
             throw new UncheckedIOException(e);
+        }
+    }
+
+    private static void preallocate(FileChannel spill, long bytes) throws IOException {
+        ByteBuffer zeros = ByteBuffer.allocateDirect((int) Math.min(bytes, 8 << 20));
+        for (long at = 0; at < bytes;) {
+            zeros.clear().limit((int) Math.min(zeros.capacity(), bytes - at));
+            at += spill.write(zeros, at);
         }
     }
 

@@ -37,7 +37,9 @@ class WorkerConfiguration {
 
     @Bean
     Dispatcher dispatcher(DataSource database, Worker worker, WorkerSettings settings) {
-        return new Dispatcher(name, database, () -> ComputeDevice.find(settings.worker().devices()), worker, settings.worker());
+        return new Dispatcher(name, database,
+                () -> ComputeDevice.find(settings.worker().devices(), settings.worker().memoryBudget().toBytes()), worker,
+                settings.worker());
     }
 
     private static String host() {

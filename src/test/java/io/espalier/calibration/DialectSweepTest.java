@@ -17,6 +17,7 @@ import io.espalier.transformer.Compute.Precision;
 import io.espalier.transformer.Decoder;
 import io.espalier.transformer.Dialects;
 import io.espalier.transformer.KeptAtoms;
+import io.espalier.transformer.MemoryPlan;
 import io.espalier.transformer.RandomModel;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -51,10 +52,11 @@ class DialectSweepTest {
         for (int i = 0; i < ids.length; i++) {
             ids[i] = random.ints(16, 0, 50).toArray();
         }
+        Compute compute = new Compute(Device.cpu(), precision, 1, wholeLayers, false, Integer.MAX_VALUE);
+        MemoryPlan plan = new MemoryPlan(compute, ids.length, false, 0);
         try (Checkpoint checkpoint = Checkpoint.open(model);
-                Decoder decoder = Decoder.open(checkpoint, Architecture.specOf(checkpoint), KeptAtoms.ALL,
-                        new Compute(Device.cpu(), precision, 1, wholeLayers, false, Integer.MAX_VALUE))) {
-            return new Sweep(decoder, TokenWindows.of(ids), EnumSet.allOf(Moment.class), "test", Long.MAX_VALUE, directory)
+                Decoder decoder = Decoder.open(checkpoint, Architecture.specOf(checkpoint), KeptAtoms.ALL, compute)) {
+            return new Sweep(decoder, TokenWindows.of(ids), EnumSet.allOf(Moment.class), "test", plan, directory)
                     .run(PhaseProgress.IGNORED);
         }
     }

@@ -29,6 +29,7 @@ import io.espalier.transformer.Compute;
 import io.espalier.transformer.Compute.Precision;
 import io.espalier.transformer.Decoder;
 import io.espalier.transformer.KeptAtoms;
+import io.espalier.transformer.MemoryPlan;
 import io.espalier.transformer.RandomModel;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -65,7 +66,7 @@ class SweepTest {
             }
             for (Precision precision : List.of(Precision.FLOAT64, Precision.FLOAT32)) {
                 double tolerance = precision == Precision.FLOAT64 ? 1e-10 : 1e-5;
-                ExpertStatistics statistics = sweep(checkpoint, windows, precision, Long.MAX_VALUE).run(PhaseProgress.IGNORED);
+                ExpertStatistics statistics = sweep(checkpoint, windows, precision, false).run(PhaseProgress.IGNORED);
                 assertThat(statistics.meanLoss() * 30).isCloseTo(loss, within(tolerance * loss));
                 List<ExpertTensors> experts = Architecture.specOf(checkpoint).experts();
                 for (int e = 0; e < experts.size(); e++) {
@@ -84,8 +85,8 @@ class SweepTest {
     void statesInASpillFileGiveTheSameBitsAsStatesInMemory() {
         TokenWindows windows = windows(4, 16);
         try (Checkpoint checkpoint = Checkpoint.open(RandomModel.QWEN3_MOE.write(directory.resolve("model"), 5))) {
-            ExpertStatistics inMemory = sweep(checkpoint, windows, Precision.FLOAT32, Long.MAX_VALUE).run(PhaseProgress.IGNORED);
-            ExpertStatistics spilled = sweep(checkpoint, windows, Precision.FLOAT32, 0).run(PhaseProgress.IGNORED);
+            ExpertStatistics inMemory = sweep(checkpoint, windows, Precision.FLOAT32, false).run(PhaseProgress.IGNORED);
+            ExpertStatistics spilled = sweep(checkpoint, windows, Precision.FLOAT32, true).run(PhaseProgress.IGNORED);
             assertSame(spilled, inMemory);
             assertThat(directory.toFile().list()).containsExactly("model");
         }
@@ -95,7 +96,7 @@ class SweepTest {
     void slicesMergedInAnyOrderGiveTheBitsOfTheWhole() {
         TokenWindows windows = windows(300, 64);
         try (Checkpoint checkpoint = Checkpoint.open(RandomModel.DEEPSEEK.write(directory, 5))) {
-            Sweep sweep = sweep(checkpoint, windows, Precision.FLOAT32, Long.MAX_VALUE);
+            Sweep sweep = sweep(checkpoint, windows, Precision.FLOAT32, false);
             int step = sweep.windowsPerBatch();
             ExpertStatistics whole = sweep.run(PhaseProgress.IGNORED);
             ExpertStatistics first = sweep.run(new Slice(0, 3 * step), PhaseProgress.IGNORED);
@@ -111,8 +112,9 @@ class SweepTest {
     void expertsReadOneByOneGiveTheBitsOfLayersReadWhole() {
         TokenWindows windows = windows(100, 64);
         try (Checkpoint checkpoint = Checkpoint.open(RandomModel.QWEN3_MOE.write(directory, 5))) {
-            ExpertStatistics whole = sweep(checkpoint, windows, Precision.FLOAT32, Long.MAX_VALUE).run(PhaseProgress.IGNORED);
-            assertSame(sweep(checkpoint, windows, Precision.FLOAT32, Long.MAX_VALUE, 2, false).run(PhaseProgress.IGNORED), whole);
+            ExpertStatistics whole = sweep(checkpoint, windows, Precision.FLOAT32, false).run(PhaseProgress.IGNORED);
+            assertSame(sweep(checkpoint, windows, false, new Compute(Device.cpu(), Precision.FLOAT32, 2, false, false, 50))
+                    .run(PhaseProgress.IGNORED), whole);
         }
     }
 
@@ -120,8 +122,10 @@ class SweepTest {
     void theNumberOfLanesDoesNotChangeABit() {
         TokenWindows windows = windows(200, 64);
         try (Checkpoint checkpoint = Checkpoint.open(RandomModel.QWEN2_MOE.write(directory, 5))) {
-            ExpertStatistics alone = sweep(checkpoint, windows, Precision.FLOAT32, Long.MAX_VALUE, 1, true).run(PhaseProgress.IGNORED);
-            ExpertStatistics together = sweep(checkpoint, windows, Precision.FLOAT32, Long.MAX_VALUE, 5, true).run(PhaseProgress.IGNORED);
+            ExpertStatistics alone = sweep(checkpoint, windows, false, new Compute(Device.cpu(), Precision.FLOAT32, 1, true, false, 50))
+                    .run(PhaseProgress.IGNORED);
+            ExpertStatistics together = sweep(checkpoint, windows, false, new Compute(Device.cpu(), Precision.FLOAT32, 5, true, true, 50))
+                    .run(PhaseProgress.IGNORED);
             assertSame(together, alone);
             assertThat(together.meanLoss()).isEqualTo(alone.meanLoss());
         }
@@ -130,7 +134,7 @@ class SweepTest {
     @Test
     void statisticsSurviveBeingWrittenAndRead() {
         try (Checkpoint checkpoint = Checkpoint.open(RandomModel.MIXTRAL.write(directory, 5))) {
-            ExpertStatistics statistics = sweep(checkpoint, windows(2, 9), Precision.FLOAT32, Long.MAX_VALUE).run(PhaseProgress.IGNORED);
+            ExpertStatistics statistics = sweep(checkpoint, windows(2, 9), Precision.FLOAT32, false).run(PhaseProgress.IGNORED);
             Path file = directory.resolve("statistics.safetensors");
             statistics.write(file);
             ExpertStatistics read = ExpertStatistics.read(file);
@@ -150,8 +154,8 @@ class SweepTest {
         TokenWindows windows = windows(4, 16);
         try (Checkpoint checkpoint = Checkpoint.open(RandomModel.OLMOE.write(directory, 5));
                 ExecutorService pool = Executors.newFixedThreadPool(2)) {
-            ExpertStatistics alone = sweep(checkpoint, windows, Precision.FLOAT32, Long.MAX_VALUE).run(PhaseProgress.IGNORED);
-            Callable<ExpertStatistics> task = () -> sweep(checkpoint, windows, Precision.FLOAT32, Long.MAX_VALUE)
+            ExpertStatistics alone = sweep(checkpoint, windows, Precision.FLOAT32, false).run(PhaseProgress.IGNORED);
+            Callable<ExpertStatistics> task = () -> sweep(checkpoint, windows, Precision.FLOAT32, false)
                     .run(PhaseProgress.IGNORED);
             for (Future<ExpertStatistics> each : pool.invokeAll(java.util.Collections.nCopies(6, task))) {
                 assertSame(each.get(), alone);
@@ -159,16 +163,15 @@ class SweepTest {
         }
     }
 
-    private Sweep sweep(Checkpoint checkpoint, TokenWindows windows, Precision precision, long statesMemory) {
-        return sweep(checkpoint, windows, precision, statesMemory, 2, true);
+    private Sweep sweep(Checkpoint checkpoint, TokenWindows windows, Precision precision, boolean spill) {
+        return sweep(checkpoint, windows, spill, new Compute(Device.cpu(), precision, 2, true, false, 50));
     }
 
-    private Sweep sweep(Checkpoint checkpoint, TokenWindows windows, Precision precision, long statesMemory, int lanes,
-            boolean wholeLayers) {
-        Decoder decoder = Decoder.open(checkpoint, Architecture.specOf(checkpoint), KeptAtoms.ALL,
-                new Compute(Device.cpu(), precision, lanes, wholeLayers, false, Integer.MAX_VALUE));
+    private Sweep sweep(Checkpoint checkpoint, TokenWindows windows, boolean spill, Compute compute) {
+        MemoryPlan plan = new MemoryPlan(compute, Math.max(1, 2048 / windows.length()), spill, 0);
+        Decoder decoder = Decoder.open(checkpoint, Architecture.specOf(checkpoint), KeptAtoms.ALL, compute);
         opened.add(decoder);
-        return new Sweep(decoder, windows, BOTH, "test", statesMemory, directory);
+        return new Sweep(decoder, windows, BOTH, "test", plan, directory);
     }
 
     private static TokenWindows windows(int count, int length) {

@@ -20,6 +20,7 @@ import io.espalier.transformer.Decoder;
 import io.espalier.transformer.DecoderSpec;
 import io.espalier.transformer.Fixture;
 import io.espalier.transformer.KeptAtoms;
+import io.espalier.transformer.MemoryPlan;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -43,7 +44,7 @@ class MethodParityTest {
             DecoderSpec spec = Architecture.specOf(checkpoint);
             ExpertStatistics statistics;
             try (Decoder decoder = Decoder.open(checkpoint, spec, KeptAtoms.ALL, Compute.cpu())) {
-                statistics = new Sweep(decoder, windows(calibration), heapr.moments(), "parity", Long.MAX_VALUE, directory)
+                statistics = new Sweep(decoder, windows(calibration), heapr.moments(), "parity", plan(Compute.Precision.FLOAT32), directory)
                         .run(PhaseProgress.IGNORED);
             }
             Scores scores = heapr.score(new Evidence(checkpoint, spec.experts(), statistics));
@@ -75,7 +76,8 @@ class MethodParityTest {
             DecoderSpec spec = Architecture.specOf(checkpoint);
             double[] given;
             try (Decoder decoder = Decoder.open(checkpoint, spec, KeptAtoms.ALL, Compute.cpu(Compute.Precision.BFLOAT16))) {
-                ExpertStatistics statistics = new Sweep(decoder, windows(calibration), heapr.moments(), "parity", Long.MAX_VALUE, directory)
+                ExpertStatistics statistics = new Sweep(decoder, windows(calibration), heapr.moments(), "parity",
+                        plan(Compute.Precision.BFLOAT16), directory)
                         .run(PhaseProgress.IGNORED);
                 given = Arrays.stream(heapr.score(new Evidence(checkpoint, spec.experts(), statistics)).values())
                         .flatMapToDouble(Arrays::stream)
@@ -89,6 +91,10 @@ class MethodParityTest {
                 assertThat(overlap).isGreaterThan(0.997);
             }
         }
+    }
+
+    private static MemoryPlan plan(Compute.Precision precision) {
+        return new MemoryPlan(Compute.cpu(precision), 8, false, 0);
     }
 
     private static boolean[] top(double[] scores, double ratio) {

@@ -36,6 +36,7 @@ import io.espalier.transformer.Decoder;
 import io.espalier.transformer.DecoderSpec;
 import io.espalier.transformer.Dialects;
 import io.espalier.transformer.KeptAtoms;
+import io.espalier.transformer.MemoryPlan;
 import io.espalier.transformer.RandomModel;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -76,7 +77,8 @@ class DialectCutTest {
     private double loss(Checkpoint checkpoint, KeptAtoms kept) {
         int[][] ids = {new Random(1).ints(20, 0, 50).toArray(), new Random(2).ints(20, 0, 50).toArray()};
         try (Decoder decoder = Decoder.open(checkpoint, Architecture.specOf(checkpoint), kept, Compute.cpu())) {
-            Perplexity measured = Perplexity.measure(decoder, TokenWindows.of(ids), Long.MAX_VALUE, directory, PhaseProgress.IGNORED);
+            Perplexity measured = Perplexity.measure(decoder, TokenWindows.of(ids), new MemoryPlan(Compute.cpu(), 8, false, 0), directory,
+                    PhaseProgress.IGNORED);
             return measured.negativeLogLikelihood() / measured.predictedTokens();
         }
     }

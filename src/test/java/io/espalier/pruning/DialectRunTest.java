@@ -53,7 +53,7 @@ class DialectRunTest {
         PruningRecipe recipe = new PruningRecipe("m", MethodChoice.of(method), new Calibration(corpus, 6, 16, 0L),
                 new Budget(new BigDecimal("0.2"), ratioOf), layout, 1, false, new Evaluation(corpus, 6, 16, true), null);
         return PruningRun.execute(new PruningRun.Inputs(recipe, model, corpus, corpus, Files.createTempDirectory(directory, "work")),
-                new ComputeDevice("cpu"), Progress.IGNORED);
+                new ComputeDevice("cpu", 0), Progress.IGNORED);
     }
 
     @ParameterizedTest

@@ -34,6 +34,7 @@ import io.espalier.transformer.Architecture;
 import io.espalier.transformer.Compute;
 import io.espalier.transformer.Decoder;
 import io.espalier.transformer.Fixture;
+import io.espalier.transformer.MemoryPlan;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -45,7 +46,7 @@ import tools.jackson.databind.json.JsonMapper;
 /** Whole runs on the trained fixture models, against what the official implementation kept and measured. */
 class PruningRunTest {
 
-    private static final ComputeDevice CPU = new ComputeDevice("cpu");
+    private static final ComputeDevice CPU = new ComputeDevice("cpu", 0);
 
     @TempDir
     Path directory;
@@ -105,7 +106,8 @@ class PruningRunTest {
                 Decoder masked = Decoder.open(original, Architecture.specOf(original), PruningRun.keeping(plan), Compute.cpu())) {
             TokenWindows windows = Corpus.windows(CorpusRef.at(fixture.reference("test_ids.safetensors").toAbsolutePath().toString()), null,
                     new Windowing.Strided(16, 256), masked.spec().vocabSize());
-            double expected = Perplexity.measure(masked, windows, Long.MAX_VALUE, directory, PhaseProgress.IGNORED).value();
+            double expected = Perplexity
+                    .measure(masked, windows, new MemoryPlan(Compute.cpu(), 8, false, 0), directory, PhaseProgress.IGNORED).value();
             assertThat(outcome.result().perplexity().after()).isCloseTo(expected, within(1e-3));
         }
         assertThat(plan.experts()).allMatch(expert -> expert.keptWidth() % alignment == 0 && expert.keptWidth() > 0);
@@ -175,7 +177,7 @@ class PruningRunTest {
                 Phase.PLAN,
                 Phase.CUT, Phase.CHECK);
         assertThat(ticks.stream().filter(t -> t.phase() == Phase.CALIBRATE)).allMatch(t -> t.tokensPerSecond() > 0 && t.layers() == 4);
-        assertThat(notes).containsExactly("model_opened", "calibrated", "planned", "measured");
+        assertThat(notes).containsExactly("model_opened", "memory_planned", "calibrated", "planned", "measured");
     }
 
     private PruningRun.Outcome run(Fixture fixture, PruningRecipe recipe) {

@@ -179,7 +179,7 @@ class RefusalTest {
         assertThat(catchThrowableOfType(Progress.StoppedException.class,
                 () -> PruningRun.execute(
                         new PruningRun.Inputs(recipe, written, recipe.calibration().corpus(), recipe.evaluation().corpus(), work),
-                        new ComputeDevice("cpu"), stop)))
+                        new ComputeDevice("cpu", 0), stop)))
                 .hasMessageContaining("calibrate");
         assertThat(ticks[0]).isEqualTo(4);
     }
@@ -202,7 +202,7 @@ class RefusalTest {
     private PruningException refused(Path model, PruningRecipe recipe, ErrorCode code, String message) {
         PruningException refused = catchThrowableOfType(PruningException.class,
                 () -> PruningRun.execute(new PruningRun.Inputs(recipe, model, recipe.calibration().corpus(),
-                        recipe.evaluation() == null ? null : recipe.evaluation().corpus(), work), new ComputeDevice("cpu"),
+                        recipe.evaluation() == null ? null : recipe.evaluation().corpus(), work), new ComputeDevice("cpu", 0),
                         Progress.IGNORED));
         assertThat(refused).hasMessageContaining(message);
         assertThat(refused.code()).isEqualTo(code);

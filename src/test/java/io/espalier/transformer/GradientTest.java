@@ -115,7 +115,7 @@ class GradientTest {
     private static NDArray lossGradient(Decoder decoder, TokenBatch batch, NDArray x, Path directory) {
         int rows = (int) x.getShape().get(0);
         int hidden = decoder.spec().hiddenSize();
-        try (HiddenStates states = HiddenStates.create(1, rows, hidden, DataType.FLOAT64, Long.MAX_VALUE, directory)) {
+        try (HiddenStates states = HiddenStates.create(1, rows, hidden, DataType.FLOAT64, false, directory)) {
             new LossPass(decoder, List.of(batch), _ -> x, states, 0).run();
             return states.get(0, 0, rows, hidden, decoder.manager()).duplicate();
         }

@@ -31,6 +31,7 @@ import org.springframework.beans.factory.annotation.Autowired;
 import org.springframework.jdbc.core.JdbcTemplate;
 import org.springframework.transaction.PlatformTransactionManager;
 import org.springframework.transaction.support.TransactionTemplate;
+import org.springframework.util.unit.DataSize;
 
 @OfficeTest
 class DispatcherTest {
@@ -136,8 +137,10 @@ class DispatcherTest {
         Worker worker = new Worker(name, settings.directory(), new Worker.Products(artifacts, shelf, new TransactionTemplate(transactions)),
                 jobs,
                 workshop);
-        Dispatcher dispatcher = new Dispatcher(name, database, () -> Stream.of(devices).map(ComputeDevice::new).toList(), worker,
-                new WorkerSettings.Worker(true, "auto", Duration.ofSeconds(2), 4, Duration.ofMillis(100), Duration.ofSeconds(10)));
+        Dispatcher dispatcher = new Dispatcher(name, database,
+                () -> Stream.of(devices).map(device -> new ComputeDevice(device, 0)).toList(), worker,
+                new WorkerSettings.Worker(true, "auto", DataSize.ofBytes(0), Duration.ofSeconds(2), 4, Duration.ofMillis(100),
+                        Duration.ofSeconds(10)));
         dispatcher.start();
         started.add(dispatcher);
         return dispatcher;

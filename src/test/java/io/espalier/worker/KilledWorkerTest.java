@@ -89,7 +89,8 @@ class KilledWorkerTest {
         Worker worker = new Worker(name, settings.directory(), new Worker.Products(context.getBean(Artifacts.class),
                 context.getBean(ScoreShelf.class), new TransactionTemplate(context.getBean(PlatformTransactionManager.class))),
                 context.getBean(PruningJobs.class), workshop);
-        return new Dispatcher(name, context.getBean(DataSource.class), () -> List.of(new ComputeDevice("cpu")), worker, settings.worker());
+        return new Dispatcher(name, context.getBean(DataSource.class), () -> List.of(new ComputeDevice("cpu", 0)), worker,
+                settings.worker());
     }
 
     /** The process that will be killed while it runs a job that never ends. */

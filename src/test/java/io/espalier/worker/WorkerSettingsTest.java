@@ -14,23 +14,27 @@ import org.springframework.core.env.MapPropertySource;
 import org.springframework.core.env.StandardEnvironment;
 import org.springframework.core.env.SystemEnvironmentPropertySource;
 import org.springframework.core.io.ClassPathResource;
+import org.springframework.util.unit.DataSize;
 
 class WorkerSettingsTest {
 
     @Test
     void theDefaultsAreThese() throws Exception {
         assertThat(bind(Map.of("user.home", "/users/me"), Map.of())).isEqualTo(new WorkerSettings(Path.of("/users/me/.espalier"),
-                new WorkerSettings.Worker(true, "auto", Duration.ofSeconds(2), 4, Duration.ofMillis(500), Duration.ofSeconds(10))));
+                new WorkerSettings.Worker(true, "auto", DataSize.ofBytes(0), Duration.ofSeconds(2), 4, Duration.ofMillis(500),
+                        Duration.ofSeconds(10))));
     }
 
     @Test
     void theEnvironmentSetsThemAll() throws Exception {
         assertThat(bind(Map.of(),
                 Map.of("ESPALIER_DATA_DIR", "/data", "ESPALIER_WORKER_ENABLED", "false", "ESPALIER_WORKER_DEVICES", "gpu:0,gpu:1",
-                        "ESPALIER_WORKER_HEARTBEAT", "5s", "ESPALIER_WORKER_MISSED_HEARTBEATS", "6", "ESPALIER_WORKER_POLL", "1s",
+                        "ESPALIER_WORKER_MEMORY_BUDGET", "8GB", "ESPALIER_WORKER_HEARTBEAT", "5s", "ESPALIER_WORKER_MISSED_HEARTBEATS", "6",
+                        "ESPALIER_WORKER_POLL", "1s",
                         "ESPALIER_WORKER_SHUTDOWN_WAIT", "1m")))
                 .isEqualTo(new WorkerSettings(Path.of("/data"),
-                        new WorkerSettings.Worker(false, "gpu:0,gpu:1", Duration.ofSeconds(5), 6, Duration.ofSeconds(1),
+                        new WorkerSettings.Worker(false, "gpu:0,gpu:1", DataSize.ofGigabytes(8), Duration.ofSeconds(5), 6,
+                                Duration.ofSeconds(1),
                                 Duration.ofMinutes(1))));
     }
 

@@ -42,7 +42,7 @@ import org.springframework.transaction.support.TransactionTemplate;
 @OfficeTest
 class WorkerTest {
 
-    private static final ComputeDevice CPU = new ComputeDevice("cpu");
+    private static final ComputeDevice CPU = new ComputeDevice("cpu", 0);
 
     @Autowired
     private PruningJobs jobs;

@@ -1,0 +1,170 @@
+package io.espalier.transformer;
+
+import java.util.LinkedHashMap;
+import java.util.SequencedMap;
+
+import ai.djl.Device;
+import io.espalier.checkpoint.ExpertTensors;
+import io.espalier.transformer.Compute.Precision;
+import io.espalier.transformer.DecoderSpec.Dense;
+import io.espalier.transformer.DecoderSpec.LayerSpec;
+import io.espalier.transformer.DecoderSpec.Moe;
+
+/**
+ * How a pass over a model is fitted into a memory budget, decided before the first token: the first of these that fits, best first.
+ *
+ * <ol>
+ * <li>two layers at once, so that one is converted while the other computes; then one layer; then one expert a lane</li>
+ * <li>the residual stream between layers in memory; then in a spill file</li>
+ * <li>micro-batches of about 2048 tokens; then fewer sequences, down to one</li>
+ * <li>every core a lane; then fewer</li>
+ * </ol>
+ *
+ * The estimate counts weights, activations and the residual stream, from the shapes, with a quarter more for what the allocator keeps. Java's own heap and
+ * the mapped files, which the system can take back at any time, are not in it.
+ *
+ * @param compute what was decided for the arithmetic
+ * @param sequencesPerBatch sequences of a micro-batch
+ * @param spill whether the residual stream goes to a file
+ * @param bytes the estimate
+ */
+public record MemoryPlan(Compute compute, int sequencesPerBatch, boolean spill, long bytes) {
+
+    /** Tokens of a micro-batch, unless one sequence alone is longer: enough for matrix products to run at their peak. */
+    private static final int MICRO_BATCH_TOKENS = 2048;
+
+    /** The largest piece of the head that is loaded at once, where the whole does not fit beside the rest. */
+    private static final long HEAD_PIECE_BYTES = 256L << 20;
+
+    /** Several S x S or logit blocks that live at once, see Attention and LossPass. */
+    private static final long BLOCKS = 5 * (16L << 20);
+
+    /**
+     * What is to be computed.
+     *
+     * @param sequences of the pass
+     * @param sequenceLength tokens each
+     * @param reverse whether there is a reverse sweep, which keeps every layer's input
+     */
+    public record Work(int sequences, int sequenceLength, boolean reverse) {}
+
+    /** The budget cannot hold even one expert and one sequence. */
+    public static final class BudgetTooSmallException extends RuntimeException {
+
+        private final long smallest;
+
+        BudgetTooSmallException(long budget, long smallest) {
+            super("memory budget: " + budget + " bytes (expected: at least " + smallest
+                    + ", which hold one expert and one sequence of this model)");
+            this.smallest = smallest;
+        }
+
+        /** Bytes that would do. */
+        public long smallest() {
+            return smallest;
+        }
+    }
+
+    private enum Residency {
+        TWO_LAYERS, ONE_LAYER, ONE_EXPERT
+    }
+
+    /**
+     * Decides.
+     *
+     * @param lanes the most there may be: cores, or 1 for a GPU
+     * @param budget bytes
+     * @throws BudgetTooSmallException naming the smallest budget that would do
+     */
+    public static MemoryPlan of(DecoderSpec spec, Work work, Device device, Precision precision, int lanes, long budget) {
+        Estimate estimate = new Estimate(spec, work, precision);
+        MemoryPlan smallest = null;
+        int most = Math.max(1, Math.min(work.sequences(), MICRO_BATCH_TOKENS / work.sequenceLength()));
+        for (int lane = lanes; lane >= 1; lane = lane == 1 ? 0 : lane / 2) {
+            for (int sequences = most; sequences >= 1; sequences /= 2) {
+                for (boolean spill : new boolean[]{false, true}) {
+                    for (Residency residency : Residency.values()) {
+                        MemoryPlan plan = estimate.plan(device, lane, sequences, spill, residency);
+                        if (plan.bytes <= budget) {
+                            return plan;
+                        }
+                        smallest = plan;
+                    }
+                }
+            }
+        }
+        throw new BudgetTooSmallException(budget, smallest.bytes);
+    }
+
+    /** The same with micro-batches of half the sequences, for a device that ran out of memory all the same; {@code null} when one is the least. */
+    public MemoryPlan halved() {
+        return sequencesPerBatch == 1 ? null : new MemoryPlan(compute, sequencesPerBatch / 2, spill, bytes);
+    }
+
+    /** What was decided, as words and numbers for a job's history. */
+    public SequencedMap<String, Object> facts() {
+        SequencedMap<String, Object> facts = new LinkedHashMap<>();
+        facts.put("estimated_bytes", bytes);
+        facts.put("weights", compute.ahead() ? "two layers" : compute.wholeLayers() ? "one layer" : "one expert a lane");
+        facts.put("residual_stream", spill ? "spill file" : "memory");
+        facts.put("sequences_per_micro_batch", sequencesPerBatch);
+        facts.put("lanes", compute.lanes());
+        facts.put("head_rows_at_once", compute.headRows());
+        return facts;
+    }
+
+    /** Bytes of everything, from the shapes. Letters: t tokens of a micro-batch, d hidden, a bytes of an activation, m of a weight in a matrix. */
+    private record Estimate(DecoderSpec spec, Work work, Precision precision) {
+
+        MemoryPlan plan(Device device, int lanes, int sequences, boolean spill, Residency residency) {
+            long m = precision.matrices().bytes();
+            long a = precision.vectors().bytes();
+            long common = 0;
+            long experts = 0;
+            long largest = 0;
+            for (LayerSpec layer : spec.layers()) {
+                common = Math.max(common, spec.commonElements(layer) * a);
+                experts = Math.max(experts, spec.experts(layer).stream().mapToLong(e -> 3L * e.width() * spec.hiddenSize()).sum() * m);
+                largest = Math.max(largest,
+                        spec.experts(layer).stream().mapToLong(e -> 3L * e.width() * spec.hiddenSize()).max().orElse(0) * m);
+            }
+            long wholeHead = (long) spec.vocabSize() * spec.hiddenSize() * m;
+            long layer = common + (residency == Residency.ONE_EXPERT ? 0 : experts);
+            long head = Math.min(wholeHead, Math.max(HEAD_PIECE_BYTES, layer));
+            long weights = (residency == Residency.TWO_LAYERS ? 2 : 1) * Math.max(layer, head)
+                    + (residency == Residency.ONE_EXPERT ? lanes * largest : 0);
+            long states = spill
+                    ? 0
+                    : (work.reverse() ? spec.layers().size() + 2L : 2L) * work.sequences() * work.sequenceLength() * spec.hiddenSize() * a;
+            long activations = lanes * activations(Math.min(sequences, work.sequences()) * (long) work.sequenceLength(), a, m);
+            int headRows = (int) Math.max(1, Math.min(spec.vocabSize(), head / (spec.hiddenSize() * m)));
+            Compute compute = new Compute(device, precision, lanes, residency != Residency.ONE_EXPERT, residency == Residency.TWO_LAYERS,
+                    headRows);
+            return new MemoryPlan(compute, sequences, spill, weights + states + activations + activations / 4);
+        }
+
+        /** The most that one lane holds: what lives through a whole layer, and the larger of its two halves. */
+        private long activations(long t, long a, long m) {
+            long d = spec.hiddenSize();
+            long queries = (long) spec.attention().heads() * spec.attention().headDim();
+            long keys = (long) spec.attention().kvHeads() * spec.attention().headDim();
+            long through = t * a * (8 * d + 4 * queries + 4 * keys);
+            long attention = t * a * (8 * queries + 4 * keys + 3 * d) + BLOCKS;
+            long mlp = 0;
+            for (LayerSpec layer : spec.layers()) {
+                mlp = Math.max(mlp, switch (layer.mlp()) {
+                    case Dense dense -> gated(t, dense.mlp().width(), a, m);
+                    case Moe moe -> Math.max(moe.shared() == null ? 0 : gated(t, moe.shared().width(), a, m),
+                            gated(t, moe.experts().stream().mapToInt(ExpertTensors::width).max().orElse(0), a, m))
+                            + t * a * (4L * moe.experts().size() + 2 * d);
+                });
+            }
+            return through + Math.max(attention, mlp);
+        }
+
+        /** g, u, silu(g), a, da and two temporaries of the width; x, dy, dx and two temporaries of the residual stream; at worst all tokens go here. */
+        private long gated(long t, long width, long a, long m) {
+            return t * (7 * width * m + 5 * spec.hiddenSize() * a);
+        }
+    }
+}
