@@ -53,7 +53,7 @@ final class HeldRun {
         PruningRecipe recipe = new PruningRecipe(arguments[0], MethodChoice.of(MethodName.HEAPR),
                 new Calibration(CorpusRef.at(arguments[1]), sequences, length, 0L), new Budget(new BigDecimal("0.25"), null),
                 Layout.UNIFORM, 8,
-                false, null);
+                false, null, null);
         Clock clock = new Clock();
         Path work = Files.createDirectories(Path.of(arguments[4]));
         PruningRun.execute(new PruningRun.Inputs(recipe, Path.of(arguments[0]), recipe.calibration().corpus(), null, work),
