@@ -43,7 +43,8 @@ class DocsTest {
             } else if (target.contains("#") && !headings(file).contains(target.substring(target.indexOf('#') + 1))) {
                 broken.add(target + " (no such heading)");
             } else if (target.endsWith(".java")) {
-                NAMED_METHOD.matcher(link.group(1)).results().map(named -> named.group(1)).filter(method -> !read(file).contains(method + "("))
+                NAMED_METHOD.matcher(link.group(1)).results().map(named -> named.group(1))
+                        .filter(method -> !read(file).contains(method + "("))
                         .forEach(method -> broken.add(target + " (no " + method + ")"));
             }
         }
@@ -63,8 +64,10 @@ class DocsTest {
 
     /** As web views of a repository name them: lower case, hyphens for spaces, nothing but letters, digits and hyphens. */
     private static List<String> headings(Path page) {
-        return read(page).lines().filter(line -> line.startsWith("#")).map(line -> line.replaceFirst("#+ ", "").toLowerCase(java.util.Locale.ROOT)
-                .replaceAll("[^\\w -]", "").replace(' ', '-')).toList();
+        return read(page).lines().filter(line -> line.startsWith("#"))
+                .map(line -> line.replaceFirst("#+ ", "").toLowerCase(java.util.Locale.ROOT)
+                        .replaceAll("[^\\w -]", "").replace(' ', '-'))
+                .toList();
     }
 
     private static String read(Path file) {

@@ -61,7 +61,8 @@ class ExamplesTest {
     @Test
     void theScriptPassesOnWhyAnOrderIsRefused() throws Exception {
         Path script = directory.resolve("wrong.sh");
-        Files.writeString(script, Files.readString(Path.of("src/docs/examples/prune-demo.sh")).replace("\"ratio\": 0.25", "\"ratio\": 2.5"));
+        Files.writeString(script,
+                Files.readString(Path.of("src/docs/examples/prune-demo.sh")).replace("\"ratio\": 0.25", "\"ratio\": 2.5"));
         Process process = start("bash " + script);
         assertThat(process.waitFor(60, TimeUnit.SECONDS)).isTrue();
         assertThat(process.exitValue()).isNotZero();

@@ -67,7 +67,8 @@ class ReadmeTest {
         for (String name : List.of(setting.environment(), setting.key().toUpperCase(Locale.ROOT).replace('.', '_').replace("-", ""))) {
             StandardEnvironment environment = new StandardEnvironment();
             environment.getPropertySources().replace(StandardEnvironment.SYSTEM_ENVIRONMENT_PROPERTY_SOURCE_NAME,
-                    new SystemEnvironmentPropertySource(StandardEnvironment.SYSTEM_ENVIRONMENT_PROPERTY_SOURCE_NAME, Map.of(name, "given")));
+                    new SystemEnvironmentPropertySource(StandardEnvironment.SYSTEM_ENVIRONMENT_PROPERTY_SOURCE_NAME,
+                            Map.of(name, "given")));
             ConfigurationPropertySources.attach(environment);
             assertThat(Binder.get(environment).bind(setting.key(), String.class).get()).as(name).isEqualTo("given");
             assertThat(environment.resolvePlaceholders("${" + setting.key() + "}")).as(name).isEqualTo("given");
@@ -94,7 +95,8 @@ class ReadmeTest {
             assertThat(charter.find()).as(room).isTrue();
             Set<String> imports = new java.util.TreeSet<>(HouseTest.MAY_IMPORT.get(room));
             table.append("| ").append(room.equals("platform") ? "-" : floor(room)).append(" | [`").append(room).append("`](").append(door)
-                    .append(") | ").append(charter.group(1).replaceAll("\\{@code ([^}]*)}", "`$1`").replaceAll("\\s*\n \\* ", " ")).append(" | ").append(imports.isEmpty() ? "-" : String.join(", ", imports))
+                    .append(") | ").append(charter.group(1).replaceAll("\\{@code ([^}]*)}", "`$1`").replaceAll("\\s*\n \\* ", " "))
+                    .append(" | ").append(imports.isEmpty() ? "-" : String.join(", ", imports))
                     .append(" |\n");
         }
         return table.toString();

@@ -60,7 +60,8 @@ class PruningRunTest {
         double expected = reference.get("pruned").get(ratio.toPlainString()).get("heapr_identity").doubleValue();
         System.getLogger("parity").log(System.Logger.Level.INFO,
                 fixture + " at " + ratio + ": perplexity " + outcome.result().perplexity().before() + " before (reference "
-                        + reference.get("ppl_test") + "), " + outcome.result().perplexity().after() + " after (reference " + expected + ")");
+                        + reference.get("ppl_test") + "), " + outcome.result().perplexity().after() + " after (reference " + expected
+                        + ")");
         assertThat(outcome.result().perplexity().before()).isCloseTo(reference.get("ppl_test").doubleValue(), within(0.01));
         assertThat(outcome.result().perplexity().after()).isCloseTo(expected, within(0.01));
         KeepPlan plan = KeepPlan.fromJson(Files.readString(outcome.artifact().resolve("pruning-plan.json")));
