@@ -13,6 +13,8 @@ import java.util.stream.Stream;
 import io.espalier.checkpoint.DType;
 import io.espalier.checkpoint.SafetensorsWriter;
 import io.espalier.checkpoint.SafetensorsWriter.Declared;
+import io.espalier.recipe.Precision;
+import io.espalier.transformer.Compute;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
@@ -113,7 +115,8 @@ final class LargerThanMemory {
             }
             List<String> command = command(options, limit);
             command.addAll(List.of(HeldRun.class.getName(), checkpoint.toAbsolutePath().toString(), tokens.toAbsolutePath().toString(),
-                    String.valueOf(sequences), String.valueOf(length), work.resolve("run").toString(), found.toString()));
+                    String.valueOf(sequences), String.valueOf(length), work.resolve("run").toString(), found.toString(),
+                    options.precision() == Compute.Precision.BFLOAT16 ? Precision.BF16.name() : Precision.F32.name()));
             System.out.println("  " + shape.layers() + " layers, " + "%.2f GiB".formatted(shape.bytes() / Report.GIB));
             long began = System.nanoTime();
             Process process = new ProcessBuilder(command).inheritIO().start();

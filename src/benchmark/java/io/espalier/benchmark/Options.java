@@ -58,7 +58,7 @@ final class Options {
     Compute compute() {
         return new Compute(Device.cpu(), precision(), number("lanes", Machine.cores()),
                 !given.getOrDefault("whole-layers", "true").equals("false"),
-                flag("ahead"));
+                flag("ahead"), Integer.MAX_VALUE);
     }
 
     Compute.Precision precision() {

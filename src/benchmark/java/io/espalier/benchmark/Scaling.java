@@ -85,7 +85,7 @@ final class Scaling {
     }
 
     private static Compute lanes(Compute compute, int lanes) {
-        return new Compute(compute.device(), compute.precision(), lanes, compute.wholeLayers(), compute.ahead());
+        return new Compute(compute.device(), compute.precision(), lanes, compute.wholeLayers(), compute.ahead(), compute.headRows());
     }
 
     /** Seconds until every worker, each with a model of its own opened from the same files, has swept the same tokens; the best of several. */

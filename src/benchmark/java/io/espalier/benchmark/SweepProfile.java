@@ -100,7 +100,7 @@ final class SweepProfile {
                 .anyMatch(frame -> frame.getMethodName().matches("(lambda\\$)?(backward|reverse).*"));
         for (StackTraceElement frame : stack) {
             Part part = !ofTheHouse(frame) ? null : switch (simpleType(frame)) {
-                case "WeightBuffer", "NativeTensor", "Checkpoint", "SafetensorsFile" -> Part.READING;
+                case "WeightBuffer", "NativeTensor", "NativeMemory" -> Part.READING;
                 case "HiddenStates" -> Part.STATES;
                 case "Counter", "ExactSum", "ExpertStatistics" -> Part.COUNTING;
                 case "Head", "Targets" -> Part.HEAD;
@@ -108,7 +108,7 @@ final class SweepProfile {
                 case "MoeBlock" -> ofExperts(stack) ? reverse ? Part.EXPERTS_REVERSE : Part.EXPERTS_FORWARD : Part.ROUTING_AND_NORMS;
                 case "Weights", "Decoder" -> Part.READING;
                 case "DecoderLayer", "RmsNorm" -> Part.ROUTING_AND_NORMS;
-                default -> null;
+                default -> frame.getClassName().startsWith(HOUSE + "checkpoint.") ? Part.READING : null;
             };
             if (part != null) {
                 return part;

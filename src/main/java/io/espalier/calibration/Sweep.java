@@ -17,8 +17,8 @@ import io.espalier.transformer.Decoder;
 import io.espalier.transformer.DecoderLayer;
 import io.espalier.transformer.ExpertObserver;
 import io.espalier.transformer.ForwardPass;
-import io.espalier.transformer.Head;
 import io.espalier.transformer.HiddenStates;
+import io.espalier.transformer.LossPass;
 import io.espalier.transformer.Scratch;
 import io.espalier.transformer.TokenBatch;
 
@@ -92,17 +92,11 @@ public final class Sweep {
     }
 
     private void loss(List<TokenBatch> batches, ForwardPass forward, HiddenStates states, ExpertStatistics statistics, boolean reverse) {
-        Head head = decoder.head();
         int gradientSlot = decoder.spec().layers().size() + 1;
-        decoder.lanes().forEach(batches.size(), b -> {
-            try (Scratch _ = new Scratch()) {
-                Head.Loss loss = head.loss(forward.output(b, reverse), batches.get(b), reverse);
-                statistics.addLoss(loss.negativeLogLikelihood(), batches.get(b).predictedTokens());
-                if (reverse) {
-                    states.put(gradientSlot, b, loss.dx());
-                }
-            }
-        }, _ -> {});
+        double[] losses = new LossPass(decoder, batches, b -> forward.output(b, reverse), reverse ? states : null, gradientSlot).run();
+        for (int b = 0; b < losses.length; b++) {
+            statistics.addLoss(losses[b], batches.get(b).predictedTokens());
+        }
     }
 
     private void reverse(List<TokenBatch> batches, HiddenStates states, int[][][] selected, Counter counter, Pace pace) {
@@ -111,6 +105,7 @@ public final class Sweep {
         int hidden = decoder.spec().hiddenSize();
         for (int l = layers - 1; l >= 0; l--) {
             DecoderLayer layer = decoder.layer(l);
+            decoder.expect(l - 1);
             int at = l;
             decoder.lanes().forEach(batches.size(), b -> {
                 TokenBatch batch = batches.get(b);

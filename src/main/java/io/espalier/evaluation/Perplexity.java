@@ -9,9 +9,8 @@ import io.espalier.recipe.PhaseProgress;
 import io.espalier.transformer.Decoder;
 import io.espalier.transformer.ExpertObserver;
 import io.espalier.transformer.ForwardPass;
-import io.espalier.transformer.Head;
 import io.espalier.transformer.HiddenStates;
-import io.espalier.transformer.Scratch;
+import io.espalier.transformer.LossPass;
 import io.espalier.transformer.TokenBatch;
 
 /**
@@ -48,13 +47,7 @@ public record Perplexity(double negativeLogLikelihood, long predictedTokens) {
                 double share = ++done[0] / (layers * (double) batches.size());
                 progress.at(share, layer, layers, share * tokens / ((System.nanoTime() - began) * 1e-9));
             });
-            Head head = decoder.head();
-            double[] losses = new double[batches.size()];
-            decoder.lanes().forEach(batches.size(), b -> {
-                try (Scratch _ = new Scratch()) {
-                    losses[b] = head.loss(forward.output(b, false), batches.get(b), false).negativeLogLikelihood();
-                }
-            }, _ -> {});
+            double[] losses = new LossPass(decoder, batches, b -> forward.output(b, false), null, 0).run();
             // summed in order, so that the digits do not depend on which lane was first
             double sum = java.util.Arrays.stream(losses).sum();
             long predicted = batches.stream().mapToLong(TokenBatch::predictedTokens).sum();

@@ -49,6 +49,7 @@ public record ComputeDevice(String name) {
     Compute compute() {
         return name.equals("cpu")
                 ? Compute.cpu()
-                : new Compute(Device.gpu(Integer.parseInt(name.substring(4))), Compute.Precision.FLOAT32, 1, true, false);
+                : new Compute(Device.gpu(Integer.parseInt(name.substring(4))), Compute.Precision.FLOAT32, 1, true, false,
+                        Integer.MAX_VALUE);
     }
 }

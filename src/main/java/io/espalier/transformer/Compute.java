@@ -10,9 +10,10 @@ import ai.djl.ndarray.types.DataType;
  * @param precision of the matrix products
  * @param lanes micro-batches that go through a layer side by side, each on a core of its own; 1 on a GPU
  * @param wholeLayers whether all experts of a layer are loaded at once; else each is read from the mapped file when it is its turn
- * @param ahead whether the next layer is loaded while this one computes, which takes the memory of two
+ * @param ahead whether the next layer is converted while this one computes, which takes the memory of two; else its pages are only read ahead
+ * @param headRows rows of the language-model head that are loaded at once; the whole vocabulary when it fits
  */
-public record Compute(Device device, Precision precision, int lanes, boolean wholeLayers, boolean ahead) {
+public record Compute(Device device, Precision precision, int lanes, boolean wholeLayers, boolean ahead, int headRows) {
 
     /** What a matrix product is computed in. Norms, softmax, router and everything that is summed stay in {@link #activations}. */
     public enum Precision {
@@ -46,7 +47,7 @@ public record Compute(Device device, Precision precision, int lanes, boolean who
 
     /** On the CPU with every core a lane. */
     public static Compute cpu(Precision precision) {
-        return new Compute(Device.cpu(), precision, Runtime.getRuntime().availableProcessors(), true, false);
+        return new Compute(Device.cpu(), precision, Runtime.getRuntime().availableProcessors(), true, true, Integer.MAX_VALUE);
     }
 
     /** Float32 on the CPU with every core a lane. */
@@ -56,6 +57,6 @@ public record Compute(Device device, Precision precision, int lanes, boolean who
 
     /** Float64 on the CPU. */
     static Compute checking() {
-        return new Compute(Device.cpu(), Precision.FLOAT64, 1, true, false);
+        return new Compute(Device.cpu(), Precision.FLOAT64, 1, true, false, Integer.MAX_VALUE);
     }
 }

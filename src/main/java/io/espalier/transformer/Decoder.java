@@ -4,6 +4,11 @@ import java.lang.foreign.MemorySegment;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
 
 import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
@@ -22,8 +27,13 @@ public final class Decoder implements AutoCloseable {
     private final DecoderSpec spec;
     private final Compute compute;
     private final NDManager manager;
-    private final Weights weights;
     private final Lanes lanes;
+    private final ExecutorService loader = Executors.newSingleThreadExecutor(Thread.ofPlatform().daemon().name("weights-ahead").factory());
+    private Weights weights;
+    /** Where the next layer is made while this one computes; {@code null} when memory is for one only. */
+    private Weights spare;
+    private int coming = -1;
+    private Future<DecoderLayer> arriving;
     private final Map<Integer, Positions> positions = new ConcurrentHashMap<>();
 
     private Decoder(Checkpoint checkpoint, DecoderSpec spec, KeptAtoms kept, Compute compute) {
@@ -31,8 +41,9 @@ public final class Decoder implements AutoCloseable {
         this.spec = spec;
         this.compute = compute;
         this.manager = NDManager.newBaseManager(compute.device());
-        this.weights = new Weights(checkpoint, kept, compute);
         this.lanes = new Lanes(compute.lanes());
+        this.weights = new Weights(checkpoint, kept, compute);
+        this.spare = compute.ahead() ? new Weights(checkpoint, kept, compute) : null;
     }
 
     /**
@@ -92,17 +103,79 @@ public final class Decoder implements AutoCloseable {
         }
     }
 
-    /** Loads a layer; the part loaded before is dropped and must not be used again. */
+    /** Loads a layer, or takes it where it was loaded ahead; the part loaded before is dropped and must not be used again. */
     public DecoderLayer layer(int index) {
-        LayerSpec layer = spec.layers().get(index);
-        weights.begin(spec.commonTensors(layer), spec.experts(layer));
-        return new DecoderLayer(this, layer, weights);
+        if (index == coming && arriving != null) {
+            DecoderLayer ready = arrived();
+            Weights done = weights;
+            weights = spare;
+            spare = done;
+            return ready;
+        }
+        arrived();
+        return load(index, weights);
     }
 
-    /** Loads the head; the part loaded before is dropped and must not be used again. */
+    /** Says which layer comes next, so that it can be read, or made, while this one computes. */
+    public void expect(int index) {
+        if (index < 0 || index >= spec.layers().size()) {
+            return;
+        }
+        coming = index;
+        if (compute.ahead()) {
+            Weights into = spare;
+            arriving = loader.submit(() -> load(index, into));
+        } else {
+            LayerSpec layer = spec.layers().get(index);
+            loader.submit(() -> weights.readAhead(spec.commonTensors(layer), spec.experts(layer)));
+        }
+    }
+
+    private DecoderLayer load(int index, Weights into) {
+        LayerSpec layer = spec.layers().get(index);
+        into.begin(spec.commonTensors(layer), spec.experts(layer));
+        return new DecoderLayer(this, layer, into);
+    }
+
+    /** Waits for what is on its way; {@code null} when nothing is. */
+    private DecoderLayer arrived() {
+        if (arriving == null) {
+            return null;
+        }
+        try {
+            return arriving.get();
+        } catch (ExecutionException e) {
+            switch (e.getCause()) {
+                case RuntimeException cause -> throw cause;
+                case Error cause -> throw cause;
+                default -> throw new IllegalStateException(e.getCause());
+            }
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new IllegalStateException("interrupted while a layer was loaded", e);
+        } finally {
+            arriving = null;
+            coming = -1;
+        }
+    }
+
+    /**
+     * Loads the final norm and some rows of the head; the part loaded before is dropped and must not be used again.
+     *
+     * @param from first row, a token id
+     * @param to the row after the last
+     */
+    Head head(int from, int to) {
+        arrived();
+        weights.begin(List.of(DecoderSpec.FINAL_NORM), List.of(), (long) (to - from) * spec.hiddenSize());
+        return new Head(new RmsNorm(weights.vector(DecoderSpec.FINAL_NORM), spec.rmsNormEps()),
+                weights.matrixRows(spec.headTensor(), from, to),
+                from);
+    }
+
+    /** Loads the whole head; the part loaded before is dropped and must not be used again. */
     public Head head() {
-        weights.begin(List.of(DecoderSpec.FINAL_NORM, spec.headTensor()), List.of());
-        return new Head(new RmsNorm(weights.vector(DecoderSpec.FINAL_NORM), spec.rmsNormEps()), weights.matrix(spec.headTensor()));
+        return head(0, spec.vocabSize());
     }
 
     Positions positions(int length) {
@@ -118,7 +191,16 @@ public final class Decoder implements AutoCloseable {
     @Override
     public void close() {
         lanes.close();
+        loader.shutdown();
+        try {
+            loader.awaitTermination(1, TimeUnit.MINUTES);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
         weights.close();
+        if (spare != null) {
+            spare.close();
+        }
         manager.close();
     }
 }

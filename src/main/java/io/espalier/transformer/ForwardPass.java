@@ -41,6 +41,7 @@ public final class ForwardPass {
         }, _ -> {});
         for (int l = 0; l < layers; l++) {
             DecoderLayer layer = decoder.layer(l);
+            decoder.expect(l + 1);
             int at = l;
             decoder.lanes().forEach(batches.size(), b -> {
                 try (Scratch _ = new Scratch()) {

@@ -43,10 +43,15 @@ final class Weights implements AutoCloseable {
 
     /** Drops what is loaded and makes room for the next part. */
     void begin(List<String> tensors, List<ExpertTensors> experts) {
+        begin(tensors, experts, 0);
+    }
+
+    /** @param more elements of a matrix that is loaded in part */
+    void begin(List<String> tensors, List<ExpertTensors> experts, long more) {
         manager.close();
         manager = NDManager.newBaseManager(compute.device());
         checkpoint.verifyUnchanged();
-        long bytes = 0;
+        long bytes = WeightBuffer.aligned(more * compute.precision().matrices().bytes());
         for (String name : tensors) {
             bytes += WeightBuffer.aligned(checkpoint.tensor(name).elements() * compute.precision().vectors().bytes());
         }
@@ -66,6 +71,32 @@ final class Weights implements AutoCloseable {
     /** A tensor in the type that matrix products are computed in. */
     NDArray matrix(String name) {
         return load(name, compute.precision().matrices());
+    }
+
+    /** Consecutive rows of a matrix. */
+    NDArray matrixRows(String name, int from, int to) {
+        StoredMatrix all = checkpoint.matrix(name);
+        if (from == 0 && to == all.rows()) {
+            return matrix(name);
+        }
+        StoredMatrix some = new StoredMatrix(name, all.dtype(), to - from, all.columns(),
+                all.bytes().asSlice(from * all.rowBytes(), (to - from) * all.rowBytes()), null);
+        return load(some, false, compute.precision().matrices(), null, null, buffer, manager);
+    }
+
+    /** Touches the pages of what comes next, so that the disk works while the processor does. */
+    void readAhead(List<String> tensors, List<ExpertTensors> experts) {
+        try {
+            tensors.forEach(name -> checkpoint.matrix(name).bytes().load());
+            for (ExpertTensors expert : experts) {
+                checkpoint.matrix(expert.gate()).bytes().load();
+                checkpoint.matrix(expert.up()).bytes().load();
+                checkpoint.matrix(expert.down()).bytes().load();
+            }
+        } catch (InternalError e) {
+            // why: a file cut short is reported by the load that needs it, with the tensor's name
+            return;
+        }
     }
 
     GatedMlp mlp(DecoderSpec.MlpTensors mlp) {

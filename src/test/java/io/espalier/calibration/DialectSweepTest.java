@@ -53,7 +53,7 @@ class DialectSweepTest {
         }
         try (Checkpoint checkpoint = Checkpoint.open(model);
                 Decoder decoder = Decoder.open(checkpoint, Architecture.specOf(checkpoint), KeptAtoms.ALL,
-                        new Compute(Device.cpu(), precision, 1, wholeLayers, false))) {
+                        new Compute(Device.cpu(), precision, 1, wholeLayers, false, Integer.MAX_VALUE))) {
             return new Sweep(decoder, TokenWindows.of(ids), EnumSet.allOf(Moment.class), "test", Long.MAX_VALUE, directory)
                     .run(PhaseProgress.IGNORED);
         }

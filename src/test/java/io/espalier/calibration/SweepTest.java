@@ -166,7 +166,7 @@ class SweepTest {
     private Sweep sweep(Checkpoint checkpoint, TokenWindows windows, Precision precision, long statesMemory, int lanes,
             boolean wholeLayers) {
         Decoder decoder = Decoder.open(checkpoint, Architecture.specOf(checkpoint), KeptAtoms.ALL,
-                new Compute(Device.cpu(), precision, lanes, wholeLayers, false));
+                new Compute(Device.cpu(), precision, lanes, wholeLayers, false, Integer.MAX_VALUE));
         opened.add(decoder);
         return new Sweep(decoder, windows, BOTH, "test", statesMemory, directory);
     }

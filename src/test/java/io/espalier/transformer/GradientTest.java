@@ -4,17 +4,20 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Random;
 
 import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import io.espalier.checkpoint.Checkpoint;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Every hand-written backward against central differences, in float64. */
 class GradientTest {
@@ -80,11 +83,41 @@ class GradientTest {
             }
             NDArray x = gaussian(decoder.manager(), random, 18, hidden);
             NDArray direction = gaussian(decoder.manager(), random, 18, hidden);
-            Head head = decoder.head();
-            double analytic = head.loss(x, batch, true).dx().mul(direction).sum().getDouble();
-            double difference = (head.loss(x.add(direction.mul(STEP)), batch, false).negativeLogLikelihood()
-                    - head.loss(x.sub(direction.mul(STEP)), batch, false).negativeLogLikelihood()) / (2 * STEP);
+            double analytic = lossGradient(decoder, batch, x, directory).mul(direction).sum().getDouble();
+            double difference = (loss(decoder, batch, x.add(direction.mul(STEP))) - loss(decoder, batch, x.sub(direction.mul(STEP))))
+                    / (2 * STEP);
             assertThat(difference).as("head").isCloseTo(analytic, within(1e-6 * (1 + Math.abs(analytic))));
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {1, 7, 25, 49})
+    void aHeadThatComesInPiecesGivesTheLossAndGradientOfTheWhole(int rows, @TempDir Path directory) {
+        try (Checkpoint checkpoint = Checkpoint.open(RandomModel.QWEN2_MOE_STEPPED.write(directory, 11))) {
+            Random random = new Random(3);
+            TokenBatch batch = new TokenBatch(new int[][]{ids(random, 9), ids(random, 9)}, new int[]{9, 4});
+            DecoderSpec spec = Architecture.specOf(checkpoint);
+            Compute inPieces = new Compute(Device.cpu(), Compute.Precision.FLOAT64, 2, true, false, rows);
+            try (Decoder whole = Decoder.open(checkpoint, spec, KeptAtoms.ALL, Compute.checking());
+                    Decoder pieces = Decoder.open(checkpoint, spec, KeptAtoms.ALL, inPieces)) {
+                NDArray x = gaussian(whole.manager(), random, 18, spec.hiddenSize());
+                assertThat(loss(pieces, batch, x)).isCloseTo(loss(whole, batch, x), within(1e-10));
+                assertThat(lossGradient(pieces, batch, x, directory).toDoubleArray())
+                        .containsExactly(lossGradient(whole, batch, x, directory).toDoubleArray(), within(1e-12));
+            }
+        }
+    }
+
+    private static double loss(Decoder decoder, TokenBatch batch, NDArray x) {
+        return new LossPass(decoder, List.of(batch), _ -> x, null, 0).run()[0];
+    }
+
+    private static NDArray lossGradient(Decoder decoder, TokenBatch batch, NDArray x, Path directory) {
+        int rows = (int) x.getShape().get(0);
+        int hidden = decoder.spec().hiddenSize();
+        try (HiddenStates states = HiddenStates.create(1, rows, hidden, DataType.FLOAT64, Long.MAX_VALUE, directory)) {
+            new LossPass(decoder, List.of(batch), _ -> x, states, 0).run();
+            return states.get(0, 0, rows, hidden, decoder.manager()).duplicate();
         }
     }
 
