@@ -16,21 +16,21 @@ import io.espalier.transformer.Architecture;
 import io.espalier.transformer.Compute;
 import io.espalier.transformer.Decoder;
 import io.espalier.transformer.KeptAtoms;
+import io.espalier.transformer.MemoryPlan;
 
 /** Our side of every comparison: the product's own sweep for HEAPr, opened as a pruning run opens it. */
 final class EspalierSweep {
-
-    private static final long STATES_MEMORY = 4L << 30;
 
     private EspalierSweep() {}
 
     /** From opening the checkpoint to finished statistics. */
     static ExpertStatistics run(Path checkpoint, int[][] ids, Compute compute) {
+        MemoryPlan plan = new MemoryPlan(compute, Math.clamp(2048 / ids[0].length, 1, ids.length), false, 0);
         try {
             Path spill = Files.createTempDirectory("espalier-benchmark-");
             try (Checkpoint opened = Checkpoint.open(checkpoint);
                     Decoder decoder = Decoder.open(opened, Architecture.specOf(opened), KeptAtoms.ALL, compute)) {
-                return new Sweep(decoder, TokenWindows.of(ids), EnumSet.allOf(Moment.class), "benchmark", STATES_MEMORY, spill)
+                return new Sweep(decoder, TokenWindows.of(ids), EnumSet.allOf(Moment.class), "benchmark", plan, spill)
                         .run(PhaseProgress.IGNORED);
             } finally {
                 RandomCheckpoint.delete(spill);

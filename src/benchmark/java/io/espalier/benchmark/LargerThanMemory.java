@@ -26,6 +26,9 @@ final class LargerThanMemory {
 
     private static final long WATCH_MILLISECONDS = 20;
 
+    /** What a process takes beside the budget of weights and activations: Java's heap and own memory, and the engine's. */
+    private static final long BESIDE_THE_BUDGET = 900L << 20;
+
     private LargerThanMemory() {}
 
     /** One run's findings; {@code found} is {@code null} when it was ended. */
@@ -116,7 +119,8 @@ final class LargerThanMemory {
             List<String> command = command(options, limit);
             command.addAll(List.of(HeldRun.class.getName(), checkpoint.toAbsolutePath().toString(), tokens.toAbsolutePath().toString(),
                     String.valueOf(sequences), String.valueOf(length), work.resolve("run").toString(), found.toString(),
-                    options.precision() == Compute.Precision.BFLOAT16 ? Precision.BF16.name() : Precision.F32.name()));
+                    options.precision() == Compute.Precision.BFLOAT16 ? Precision.BF16.name() : Precision.F32.name(),
+                    String.valueOf(Math.max(1 << 20, limit - BESIDE_THE_BUDGET))));
             System.out.println("  " + shape.layers() + " layers, " + "%.2f GiB".formatted(shape.bytes() / Report.GIB));
             long began = System.nanoTime();
             Process process = new ProcessBuilder(command).inheritIO().start();
