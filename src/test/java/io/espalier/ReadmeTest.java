@@ -78,7 +78,7 @@ class ReadmeTest {
     @Test
     void everyErrorCodeHasALineInTheContract() throws IOException {
         String table = contractTable("## Why a job failed");
-        assertThat(Pattern.compile("(?m)^\\| `([a-z_]+)`").matcher(table).results().map(found -> found.group(1)))
+        assertThat(Pattern.compile("(?m)^\\| `([a-z0-9_]+)`").matcher(table).results().map(found -> found.group(1)))
                 .containsExactlyInAnyOrderElementsOf(
                         java.util.Arrays.stream(ErrorCode.values()).map(code -> code.name().toLowerCase(Locale.ROOT)).toList());
     }
