@@ -118,6 +118,19 @@ class SweepTest {
         }
     }
 
+    /** Stands in for a GPU, of which there is none: to the engine the same processor, to us another device, so that everything is copied to it. */
+    @Test
+    void aDeviceThatIsNotTheHostGivesTheBitsOfTheHost() {
+        TokenWindows windows = windows(100, 64);
+        for (Precision precision : List.of(Precision.FLOAT32, Precision.BFLOAT16)) {
+            try (Checkpoint checkpoint = Checkpoint.open(RandomModel.QWEN2_MOE.write(directory.resolve(precision.name()), 5))) {
+                ExpertStatistics host = sweep(checkpoint, windows, precision, false).run(PhaseProgress.IGNORED);
+                Compute elsewhere = new Compute(Device.of("cpu", 0), precision, 1, true, true, 50);
+                assertSame(sweep(checkpoint, windows, false, elsewhere).run(PhaseProgress.IGNORED), host);
+            }
+        }
+    }
+
     @Test
     void theNumberOfLanesDoesNotChangeABit() {
         TokenWindows windows = windows(200, 64);

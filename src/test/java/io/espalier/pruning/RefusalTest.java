@@ -163,6 +163,52 @@ class RefusalTest {
     }
 
     @Test
+    void aShardCutShortInTheMiddleOfARunIsNamedAndNothingIsLeft() {
+        Path written = RandomModel.MIXTRAL.write(directory.resolve("model"), 1);
+        Path shard = written.resolve("model.safetensors");
+        PruningException refused = refusedWhen(written, 3, () -> {
+            try (FileChannel channel = FileChannel.open(shard, StandardOpenOption.WRITE)) {
+                channel.truncate(5000);
+            }
+        });
+        assertThat(refused.code()).isEqualTo(ErrorCode.MALFORMED_CHECKPOINT);
+        assertThat(refused).hasMessageContaining("model.safetensors").hasMessageContaining("file changed while in use")
+                .hasMessageContaining("5000 bytes");
+        // the worker goes on to the next job
+        PruningRecipe recipe = recipe(16, 4, "0.5");
+        assertThat(PruningRun.execute(new PruningRun.Inputs(recipe, RandomModel.MIXTRAL.write(directory.resolve("next"), 2),
+                recipe.calibration().corpus(), recipe.evaluation().corpus(), work), new ComputeDevice("cpu", 0), Progress.IGNORED).result())
+                .isNotNull();
+    }
+
+    @Test
+    void aFileThatChangesUnderARunIsRefused() {
+        Path written = RandomModel.MIXTRAL.write(directory.resolve("model"), 1);
+        PruningException refused = refusedWhen(written, 3, () -> Files.setLastModifiedTime(written.resolve("model.safetensors"),
+                java.nio.file.attribute.FileTime.fromMillis(1_000)));
+        assertThat(refused.code()).isEqualTo(ErrorCode.MALFORMED_CHECKPOINT);
+        assertThat(refused).hasMessageContaining("file changed while in use");
+    }
+
+    @Test
+    void aBudgetThatHoldsNoLayerIsRefusedWithTheSmallestThatWouldDo() {
+        Path written = RandomModel.MIXTRAL.write(directory.resolve("model"), 1);
+        PruningRecipe recipe = recipe(16, 4, "0.5");
+        PruningException refused = catchThrowableOfType(PruningException.class,
+                () -> PruningRun.execute(
+                        new PruningRun.Inputs(recipe, written, recipe.calibration().corpus(), recipe.evaluation().corpus(), work),
+                        new ComputeDevice("cpu", 1000), Progress.IGNORED));
+        assertThat(refused.code()).isEqualTo(ErrorCode.OUT_OF_MEMORY);
+        assertThat(refused).hasMessageContaining("memory budget: 1000 bytes (expected: at least ");
+    }
+
+    @Test
+    void aFullDiskHasACodeOfItsOwn() {
+        RuntimeException named = Failures.named(new java.io.UncheckedIOException(new IOException("No space left on device")));
+        assertThat(named).isInstanceOfSatisfying(PruningException.class, e -> assertThat(e.code()).isEqualTo(ErrorCode.DISK_FULL));
+    }
+
+    @Test
     void aRunThatIsToldToStopStopsAtOnce() {
         Path written = RandomModel.MIXTRAL.write(directory.resolve("model"), 1);
         int[] ticks = new int[1];
@@ -182,6 +228,42 @@ class RefusalTest {
                         new ComputeDevice("cpu", 0), stop)))
                 .hasMessageContaining("calibrate");
         assertThat(ticks[0]).isEqualTo(4);
+    }
+
+    private interface Mischief {
+        void happen() throws IOException;
+    }
+
+    /** A run in the middle of which something happens to its files. */
+    private PruningException refusedWhen(Path model, int tick, Mischief mischief) {
+        PruningRecipe recipe = recipe(16, 4, "0.5");
+        int[] ticks = new int[1];
+        Progress progress = new Progress() {
+            @Override
+            public boolean tick(Tick at) {
+                try {
+                    if (++ticks[0] == tick) {
+                        mischief.happen();
+                    }
+                } catch (IOException e) {
+                    throw new java.io.UncheckedIOException(e);
+                }
+                return true;
+            }
+
+            @Override
+            public void note(String type, String message, java.util.Map<String, Object> data) {}
+        };
+        PruningException refused = catchThrowableOfType(PruningException.class,
+                () -> PruningRun.execute(
+                        new PruningRun.Inputs(recipe, model, recipe.calibration().corpus(), recipe.evaluation().corpus(), work),
+                        new ComputeDevice("cpu", 0), progress));
+        try (Stream<Path> left = Files.list(work)) {
+            assertThat(left).isEmpty();
+        } catch (IOException e) {
+            throw new java.io.UncheckedIOException(e);
+        }
+        return refused;
     }
 
     /** Values so large that their products leave float32. */
