@@ -47,7 +47,7 @@ public record Compute(Device device, Precision precision, int lanes, boolean who
 
     /** On the CPU with every core a lane. */
     public static Compute cpu(Precision precision) {
-        return new Compute(Device.cpu(), precision, Runtime.getRuntime().availableProcessors(), true, true, Integer.MAX_VALUE);
+        return new Compute(Device.cpu(), precision, Runtime.getRuntime().availableProcessors(), true, false, Integer.MAX_VALUE);
     }
 
     /** Float32 on the CPU with every core a lane. */

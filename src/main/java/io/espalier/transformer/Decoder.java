@@ -42,8 +42,8 @@ public final class Decoder implements AutoCloseable {
         this.compute = compute;
         this.manager = NDManager.newBaseManager(compute.device());
         this.lanes = new Lanes(compute.lanes());
-        this.weights = new Weights(checkpoint, kept, compute);
-        this.spare = compute.ahead() ? new Weights(checkpoint, kept, compute) : null;
+        this.weights = new Weights(checkpoint, kept, compute, compute.ahead() ? new Lanes(1) : lanes);
+        this.spare = compute.ahead() ? new Weights(checkpoint, kept, compute, new Lanes(1)) : null;
     }
 
     /**

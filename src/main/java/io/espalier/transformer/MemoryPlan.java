@@ -14,7 +14,7 @@ import io.espalier.transformer.DecoderSpec.Moe;
  * How a pass over a model is fitted into a memory budget, decided before the first token: the first of these that fits, best first.
  *
  * <ol>
- * <li>two layers at once, so that one is converted while the other computes; then one layer; then one expert a lane</li>
+ * <li>on a GPU two layers at once, so that one is copied while the other computes; then one layer; then one expert a lane</li>
  * <li>the residual stream between layers in memory; then in a spill file</li>
  * <li>micro-batches of about 2048 tokens; then fewer sequences, down to one</li>
  * <li>every core a lane; then fewer</li>
@@ -84,6 +84,10 @@ public record MemoryPlan(Compute compute, int sequencesPerBatch, boolean spill, 
             for (int sequences = most; sequences >= 1; sequences /= 2) {
                 for (boolean spill : new boolean[]{false, true}) {
                     for (Residency residency : Residency.values()) {
+                        // why: on the CPU the conversion takes the very cores that compute, and the memory of a second layer has to be paid for
+                        if (residency == Residency.TWO_LAYERS && device.equals(Device.cpu())) {
+                            continue;
+                        }
                         MemoryPlan plan = estimate.plan(device, lane, sequences, spill, residency);
                         if (plan.bytes <= budget) {
                             return plan;

@@ -125,7 +125,8 @@ final class WeightBuffer implements AutoCloseable {
         return new NotFiniteException(name + ": holds NaN or infinity (expected: finite weights)");
     }
 
-    private MemorySegment take(long bytes) {
+    /** Lanes convert side by side. */
+    private synchronized MemorySegment take(long bytes) {
         MemorySegment slice = memory.memory().asSlice(used, bytes);
         used += aligned(bytes);
         return slice;

@@ -1,7 +1,6 @@
 package io.espalier.transformer;
 
 import java.lang.foreign.MemorySegment;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.BlockingQueue;
@@ -24,13 +23,16 @@ final class Weights implements AutoCloseable {
 
     private final Checkpoint checkpoint;
     private final KeptAtoms kept;
+    private final Lanes converters;
     private final Compute compute;
     private final WeightBuffer buffer = new WeightBuffer();
     /** For experts that are read one by one: a buffer a lane. */
     private final BlockingQueue<WeightBuffer> spare;
     private NDManager manager;
 
-    Weights(Checkpoint checkpoint, KeptAtoms kept, Compute compute) {
+    /** @param converters the lanes that convert experts side by side, while none of them computes */
+    Weights(Checkpoint checkpoint, KeptAtoms kept, Compute compute, Lanes converters) {
+        this.converters = converters;
         this.checkpoint = checkpoint;
         this.kept = kept;
         this.compute = compute;
@@ -106,9 +108,10 @@ final class Weights implements AutoCloseable {
     /** The routed experts of a layer: all loaded now, or each when it is borrowed. */
     MoeBlock.Experts experts(List<ExpertTensors> experts) {
         if (compute.wholeLayers()) {
-            List<GatedMlp> loaded = new ArrayList<>(experts.size());
-            experts.forEach(expert -> loaded.add(expert(expert, buffer, manager)));
-            return (index, borrower) -> borrower.accept(loaded.get(index));
+            GatedMlp[] loaded = new GatedMlp[experts.size()];
+            NDManager owner = manager;
+            converters.forEach(loaded.length, index -> loaded[index] = expert(experts.get(index), buffer, owner), _ -> {});
+            return (index, borrower) -> borrower.accept(loaded[index]);
         }
         return (index, borrower) -> {
             ExpertTensors expert = experts.get(index);

@@ -18,12 +18,20 @@ class MemoryPlanTest {
     private static final Work PAPER = new Work(128, 2048, true);
 
     @Test
-    void aLargeBudgetHoldsTwoLayersAndTheResidualStreamInMemory() {
+    void aLargeBudgetHoldsWholeLayersAndTheResidualStreamInMemory() {
         MemoryPlan plan = plan(PAPER, Precision.FLOAT32, 400 * GIB);
-        assertThat(plan.compute().ahead()).isTrue();
+        assertThat(plan.compute().wholeLayers()).isTrue();
+        assertThat(plan.compute().ahead()).as("the conversion would take the cores that compute").isFalse();
         assertThat(plan.spill()).isFalse();
         assertThat(plan.compute().headRows()).isEqualTo(151_936);
         assertThat(plan.compute().lanes()).isEqualTo(4);
+    }
+
+    @Test
+    void aGpuHoldsTwoLayersSoThatOneIsCopiedWhileTheOtherComputes() {
+        MemoryPlan plan = MemoryPlan.of(spec(config()), new Work(16, 2048, true), Device.gpu(0), Precision.BFLOAT16, 1, 80 * GIB);
+        assertThat(plan.compute().ahead()).isTrue();
+        assertThat(plan.compute().device()).isEqualTo(Device.gpu(0));
     }
 
     @Test
