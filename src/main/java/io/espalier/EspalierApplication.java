@@ -4,7 +4,7 @@ import org.springframework.boot.SpringApplication;
 import org.springframework.boot.autoconfigure.SpringBootApplication;
 import org.springframework.boot.context.properties.ConfigurationPropertiesScan;
 
-/** The service. Everything it does lives in the rooms below; DESIGN and README say which. */
+/** The service. Everything it does lives in the rooms below; the README says which. */
 @SpringBootApplication
 @ConfigurationPropertiesScan
 public class EspalierApplication {

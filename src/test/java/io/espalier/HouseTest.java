@@ -49,13 +49,13 @@ class HouseTest {
     private static final List<String> WITHOUT_TENSORS = List.of("worker", "api", "job", "catalog", "artifact", "recipe", "platform", "plan",
             "checkpoint");
 
-    private final JavaClasses house = new ClassFileImporter().withImportOption(ImportOption.Predefined.DO_NOT_INCLUDE_TESTS)
+    private static final JavaClasses HOUSE = new ClassFileImporter().withImportOption(ImportOption.Predefined.DO_NOT_INCLUDE_TESTS)
             .importPackages(BASE);
 
     @Test
     void everyRoomImportsOnlyTheRoomsThatThePlanAllows() {
         Map<String, Set<String>> forbidden = new TreeMap<>();
-        for (JavaClass type : house) {
+        for (JavaClass type : HOUSE) {
             String room = room(type);
             type.getDirectDependenciesFromSelf().stream().map(dependency -> dependency.getTargetClass().getBaseComponentType())
                     .filter(target -> target.getPackageName().startsWith(BASE + ".")).map(HouseTest::room)
@@ -78,18 +78,18 @@ class HouseTest {
     void theWorkshopKnowsNoSpringAndNoPersistence() {
         noClasses().that().resideInAnyPackage(packages(WORKSHOP)).should().dependOnClassesThat()
                 .resideInAnyPackage("org.springframework..", "jakarta.persistence..", "org.hibernate..", "com.github.kagkarlsson..")
-                .check(house);
+                .check(HOUSE);
     }
 
     @Test
     void theOfficeThePlanAndTheCheckpointKnowNoTensor() {
         noClasses().that().resideInAnyPackage(packages(WITHOUT_TENSORS)).should().dependOnClassesThat().resideInAnyPackage("ai.djl..")
-                .check(house);
+                .check(HOUSE);
     }
 
     @Test
     void theBasePackageIsADoormat() {
-        classes().that().resideInAPackage(BASE).should().haveSimpleName("EspalierApplication").check(house);
+        classes().that().resideInAPackage(BASE).should().haveSimpleName("EspalierApplication").check(HOUSE);
     }
 
     @Test
@@ -103,7 +103,7 @@ class HouseTest {
     @Test
     void noTypeHasANameWithoutMeaning() {
         noClasses().that().resideInAPackage(BASE + "..").should().haveNameMatching(".*(Impl|Utils?|Helper|Manager|Mapper|Dto|DTO)")
-                .check(house);
+                .check(HOUSE);
     }
 
     @Test

@@ -1,2 +1,2 @@
-/** {@code openapi.yaml}, spoken in Java: REST, progress events, problem details. */
+/** {@code openapi.yaml}, spoken in Java: REST, events, problem details. */
 package io.espalier.api;

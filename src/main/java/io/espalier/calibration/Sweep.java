@@ -24,7 +24,7 @@ import io.espalier.transformer.Scratch;
 import io.espalier.transformer.TokenBatch;
 
 /**
- * One sweep over calibration tokens with one layer's weights in memory at a time (METHODS 12.3). Forward, layer by layer, storing each layer's input and
+ * One sweep over calibration tokens with one layer's weights in memory at a time. Forward, layer by layer, storing each layer's input and
  * routing; the loss and its gradient at the top; then the layers in reverse: load, compute again from the stored input, vector-Jacobian product, count,
  * pass the gradient down. Weights never get gradients. Methods that need no gradient stop after the forward half.
  */

@@ -1,2 +1,2 @@
-/** What pruning cost: perplexity, size, speed, before and after. */
+/** What pruning cost: perplexity and size, before and after. */
 package io.espalier.evaluation;

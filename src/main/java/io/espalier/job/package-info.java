@@ -1,2 +1,2 @@
-/** An order being carried out: its states, its history, its slices, its place in the queue. */
+/** An order being carried out: its states, its history, its place in the queue. */
 package io.espalier.job;

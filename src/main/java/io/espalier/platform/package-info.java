@@ -1,2 +1,2 @@
-/** Wiring that belongs to no room: the embedded database, metrics naming. */
+/** Wiring that belongs to no room: the embedded database, the check of settings. */
 package io.espalier.platform;

@@ -3,12 +3,8 @@ package io.espalier.pruning;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
-import java.util.HexFormat;
 import java.util.Locale;
 import java.util.Properties;
 
@@ -34,7 +30,7 @@ final class ModelCard {
         ObjectNode manifest = JSON.createObjectNode();
         manifest.put("format", 1);
         manifest.put("espalier", version());
-        manifest.set("recipe", JSON.valueToTree(recipe.withTexts(text -> "sha256:" + sha256(text))));
+        manifest.set("recipe", JSON.valueToTree(recipe.withTexts(text -> "sha256:" + Sha256.of(text))));
         manifest.set("result", JSON.valueToTree(result));
         JsonFile.write(directory.resolve("pruning-manifest.json"), manifest);
         try {
@@ -84,14 +80,6 @@ final class ModelCard {
 
     private static String name(Enum<?> value) {
         return value.name().toLowerCase(Locale.ROOT);
-    }
-
-    private static String sha256(String text) {
-        try {
-            return HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(text.getBytes(StandardCharsets.UTF_8)));
-        } catch (NoSuchAlgorithmException everyJdkHasIt) {
-            throw new IllegalStateException(everyJdkHasIt);
-        }
     }
 
     private static String version() {

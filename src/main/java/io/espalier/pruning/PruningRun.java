@@ -1,12 +1,8 @@
 package io.espalier.pruning;
 
 import java.math.BigDecimal;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.util.Arrays;
-import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -81,12 +77,14 @@ public final class PruningRun {
     private final PruningRecipe recipe;
     private final ComputeDevice device;
     private final Progress progress;
+    private final RunNotes notes;
 
     private PruningRun(Inputs inputs, ComputeDevice device, Progress progress) {
         this.inputs = inputs;
         this.recipe = inputs.recipe();
         this.device = device;
         this.progress = progress;
+        this.notes = new RunNotes(inputs.recipe(), progress);
     }
 
     /**
@@ -107,7 +105,7 @@ public final class PruningRun {
         phase(Phase.OPEN, 0, 2).at(0, null, null, null);
         try (OpenedRun opened = OpenedRun.open(inputs)) {
             String modelDigest = opened.checkpoint().digest();
-            noteOpened(opened);
+            notes.opened(opened, device);
             ExpertStatistics statistics = calibrate(opened, modelDigest);
 
             phase(Phase.SCORE, 65, 67).at(0, null, null, null);
@@ -119,11 +117,11 @@ public final class PruningRun {
             phase(Phase.PLAN, 67, 68).at(0, null, null, null);
             KeepPlan plan = opened.allocate(scores.values(), OpenedRun.granularity(recipe));
             ScoreSummary summary = ScoreTable.of(recipe.method().name(), scores, opened.spec().experts(), plan, statistics);
-            notePlanned(opened, plan);
+            notes.planned(opened, plan);
 
             Path artifact = cut(opened, plan);
             Digests digests = new Digests(modelDigest, opened.tokenizer() == null ? null : opened.tokenizer().digest(),
-                    opened.calibration() == null ? null : opened.calibration().digest(), sha256(scoreFile), plan.digest(), null);
+                    opened.calibration() == null ? null : opened.calibration().digest(), Sha256.of(scoreFile), plan.digest(), null);
             PruningResult result = check(opened, plan, scores, statistics, artifact, digests);
             ModelCard.write(artifact, recipe, inputs.model().getFileName().toString(), plan, result);
             return new Outcome(result.summed(Checksums.write(artifact)), artifact, scoreFile, summary);
@@ -137,7 +135,7 @@ public final class PruningRun {
         MemoryPlan.Work work = new MemoryPlan.Work(opened.calibration().windows(), opened.calibration().length(),
                 Criterion.of(recipe.method()).moments().contains(Moment.GRADIENT_SQUARED));
         MemoryPlan plan = device.plan(opened.spec(), work, precision());
-        progress.note("memory_planned", "about " + (plan.bytes() >> 20) + " MiB: " + plan.facts(), plan.facts());
+        notes.memoryPlanned(plan);
         try {
             return sweep(opened, modelDigest, plan);
         } catch (EngineException e) {
@@ -145,20 +143,19 @@ public final class PruningRun {
             if (smaller == null) {
                 throw e;
             }
-            progress.note("micro_batch_halved", device.name() + " ran out of memory; once more with micro-batches of "
-                    + smaller.sequencesPerBatch() + " sequences", smaller.facts());
+            notes.halved(device, smaller);
             return sweep(opened, modelDigest, smaller);
         }
     }
 
     private ExpertStatistics sweep(OpenedRun opened, String modelDigest, MemoryPlan plan) {
         Criterion criterion = Criterion.of(recipe.method());
-        String fingerprint = sha256(String.join("|", "espalier-statistics/1", modelDigest, opened.calibration().digest(),
+        String fingerprint = Sha256.of(String.join("|", "espalier-statistics/1", modelDigest, opened.calibration().digest(),
                 criterion.moments().toString(), recipe.precision().name(), String.valueOf(plan.sequencesPerBatch())));
         try (Decoder decoder = Decoder.open(opened.checkpoint(), opened.spec(), KeptAtoms.ALL, plan.compute())) {
             Sweep sweep = new Sweep(decoder, opened.calibration(), criterion.moments(), fingerprint, plan, inputs.workDirectory());
             ExpertStatistics statistics = sweep.run(phase(Phase.CALIBRATE, 2, 65));
-            noteCoverage(opened.spec().experts(), statistics);
+            notes.calibrated(opened.spec().experts(), statistics);
             return statistics;
         }
     }
@@ -182,12 +179,7 @@ public final class PruningRun {
                     done[0] += bytes;
                     stretch.at(Math.min(1, (double) done[0] / total), null, null, null);
                 });
-        if (!unfused.isEmpty()) {
-            progress.note("experts_unfused",
-                    "Layers " + unfused + " have experts of several widths, which a fused tensor cannot hold; they are written"
-                            + " with a tensor for each expert, and stock loaders of the fused form will not open them",
-                    Map.of("layers", unfused));
-        }
+        notes.unfused(unfused);
         return artifact;
     }
 
@@ -216,7 +208,7 @@ public final class PruningRun {
                     share(before.bytes() - after.bytes(), before.bytes()), plan.minWidth(), plan.maxWidth(), plan.emptyExperts());
             PruningResult result = new PruningResult(before, after, achieved, coverage(opened.spec().experts(), statistics), perplexity,
                     predictedLossChange(plan, scores), digests);
-            noteMeasured(result);
+            notes.measured(result);
             return result;
         }
     }
@@ -266,12 +258,7 @@ public final class PruningRun {
         long[] routed = IntStream.range(0, experts.size()).mapToLong(statistics::routedTokens).sorted().toArray();
         int half = routed.length / 2;
         double median = routed.length % 2 == 1 ? routed[half] : (routed[half - 1] + routed[half]) / 2.0;
-        return new Coverage(statistics.tokens(), routed[0], median, unrouted(experts, statistics));
-    }
-
-    private static List<String> unrouted(List<ExpertTensors> experts, ExpertStatistics statistics) {
-        return IntStream.range(0, experts.size()).filter(e -> statistics.routedTokens(e) == 0)
-                .mapToObj(e -> experts.get(e).layer() + ":" + experts.get(e).expert()).toList();
+        return new Coverage(statistics.tokens(), routed[0], median, RunNotes.unrouted(experts, statistics));
     }
 
     private Map<String, String> provenance(OpenedRun opened, String modelDigest) {
@@ -283,75 +270,11 @@ public final class PruningRun {
         return provenance;
     }
 
-    private void noteOpened(OpenedRun opened) {
-        Size size = ModelSize.of(opened.spec(), opened.checkpoint());
-        progress.note("model_opened", opened.spec().modelType() + " with " + opened.spec().layers().size() + " layers, "
-                + opened.spec().experts().size() + " routed experts, " + size.totalParameters() + " parameters",
-                Map.of("model_type", opened.spec().modelType(), "layers", opened.spec().layers().size(), "experts",
-                        opened.spec().experts().size(), "total_parameters", size.totalParameters(), "device", device.name()));
-    }
-
-    private void noteCoverage(List<ExpertTensors> experts, ExpertStatistics statistics) {
-        progress.note("calibrated",
-                statistics.tokens() + " tokens, mean negative log-likelihood " + statistics.meanLoss() + " nats a token",
-                Map.of("tokens", statistics.tokens(), "mean_loss", statistics.meanLoss()));
-        List<String> unrouted = unrouted(experts, statistics);
-        if (!unrouted.isEmpty()) {
-            progress.note("experts_unrouted",
-                    unrouted.size() + " of " + experts.size() + " experts were reached by no calibration token; policy: "
-                            + (recipe.method().unrouted() == null
-                                    ? "ranked by count"
-                                    : recipe.method().unrouted().name().toLowerCase(java.util.Locale.ROOT)),
-                    Map.of("experts", unrouted));
-        }
-    }
-
-    private void notePlanned(OpenedRun opened, KeepPlan plan) {
-        int block = Allocation.sourceBlock(opened.checkpoint(), opened.spec().experts());
-        if (block > 1) {
-            progress.note("atoms_in_blocks", "The experts are stored in FP8 with a scale for each block of " + block
-                    + ", so atoms stay or go in whole blocks of " + block, Map.of("block", block));
-        }
-        progress.note("planned", plan.keptAtoms() + " of " + plan.atoms() + " atoms stay; expert widths " + plan.minWidth() + " to "
-                + plan.maxWidth(),
-                Map.of("kept_atoms", plan.keptAtoms(), "routed_atoms", plan.atoms(), "min_width", plan.minWidth(), "max_width",
-                        plan.maxWidth()));
-    }
-
-    private void noteMeasured(PruningResult result) {
-        if (result.perplexity() != null) {
-            progress.note("measured", "perplexity " + result.perplexity().before() + " before, " + result.perplexity().after() + " after",
-                    Map.of("before", result.perplexity().before(), "after", result.perplexity().after()));
-        }
-    }
-
     private PhaseProgress phase(Phase phase, double from, double to) {
         return new PhaseProgress(progress, phase, from, to);
     }
 
     private static double share(long part, long whole) {
         return new BigDecimal(part).divide(new BigDecimal(whole), java.math.MathContext.DECIMAL64).doubleValue();
-    }
-
-    private static String sha256(String text) {
-        return HexFormat.of().formatHex(digest().digest(text.getBytes(StandardCharsets.UTF_8)));
-    }
-
-    private static String sha256(Path file) {
-        MessageDigest digest = digest();
-        try (java.io.InputStream in = new java.security.DigestInputStream(java.nio.file.Files.newInputStream(file), digest)) {
-            in.transferTo(java.io.OutputStream.nullOutputStream());
-        } catch (java.io.IOException e) {
-            throw new java.io.UncheckedIOException(e);
-        }
-        return HexFormat.of().formatHex(digest.digest());
-    }
-
-    private static MessageDigest digest() {
-        try {
-            return MessageDigest.getInstance("SHA-256");
-        } catch (NoSuchAlgorithmException everyJdkHasIt) {
-            throw new IllegalStateException(everyJdkHasIt);
-        }
     }
 }

@@ -1,6 +1,5 @@
 package io.espalier.transformer;
 
-import java.util.List;
 import java.util.function.Consumer;
 
 import ai.djl.ndarray.NDArray;
@@ -29,8 +28,20 @@ record MoeBlock(NDArray router, DecoderSpec.Moe spec, Experts experts, GatedMlp 
         void use(int expert, Consumer<GatedMlp> borrower);
     }
 
-    /** The tokens of one expert: their rows in x, and the slots row * K + rank of their router weights. */
-    private record Routed(long[] rows, long[] slots) {}
+    /**
+     * The tokens of one expert.
+     *
+     * @param rows where they are in x, [n]
+     * @param slots row * K + rank, where their router weights are, [n]
+     * @param weights those weights, [n, 1]
+     */
+    private record Routed(NDArray rows, NDArray slots, NDArray weights) {}
+
+    /** What happens to one expert and its tokens. */
+    @FunctionalInterface
+    private interface Visit {
+        void of(int index, Routed routed, GatedMlp expert);
+    }
 
     /**
      * @param x [T, hidden]
@@ -42,24 +53,11 @@ record MoeBlock(NDArray router, DecoderSpec.Moe spec, Experts experts, GatedMlp 
         int[] selected = select(p, batch);
         NDArray r = weights(p, selected).reshape(-1, 1);
         NDArray y = x.zerosLike();
-        List<Routed> routed = group(selected);
-        for (int e = 0; e < routed.size(); e++) {
-            if (routed.get(e).rows().length == 0) {
-                continue;
-            }
-            try (Scratch _ = new Scratch()) {
-                int index = e;
-                NDArray rows = x.getManager().create(routed.get(e).rows());
-                NDArray slots = x.getManager().create(routed.get(e).slots());
-                NDArray xe = Kernels.rows(x, rows);
-                NDArray re = Kernels.rows(r, slots);
-                experts.use(e, expert -> {
-                    NDArray a = expert.activations(xe);
-                    observer.forward(layer, index, a);
-                    Kernels.projectRows(y, rows, a, expert.down(), re);
-                });
-            }
-        }
+        eachExpert(selected, r, (index, routed, expert) -> {
+            NDArray a = expert.activations(Kernels.rows(x, routed.rows()));
+            observer.forward(layer, index, a);
+            Kernels.projectRows(y, routed.rows(), a, expert.down(), routed.weights());
+        });
         if (shared != null) {
             try (Scratch _ = new Scratch()) {
                 NDArray s = shared.forward(x);
@@ -80,26 +78,12 @@ record MoeBlock(NDArray router, DecoderSpec.Moe spec, Experts experts, GatedMlp 
         NDArray r = weights(p, selected).reshape(-1, 1);
         NDArray dx = x.zerosLike();
         NDArray dr = r.zerosLike();
-        List<Routed> routed = group(selected);
-        for (int e = 0; e < routed.size(); e++) {
-            if (routed.get(e).rows().length == 0) {
-                continue;
-            }
-            try (Scratch _ = new Scratch()) {
-                int index = e;
-                NDArray rows = x.getManager().create(routed.get(e).rows());
-                NDArray slots = x.getManager().create(routed.get(e).slots());
-                NDArray xe = Kernels.rows(x, rows);
-                NDArray dye = Kernels.rows(dy, rows);
-                NDArray re = Kernels.rows(r, slots);
-                experts.use(e, expert -> {
-                    GatedMlp.Reverse reverse = expert.reverse(xe, dye, re);
-                    observer.backward(layer, index, reverse.a(), reverse.da());
-                    Kernels.addRows(dr, slots, reverse.dr());
-                    Kernels.addRows(dx, rows, reverse.dx());
-                });
-            }
-        }
+        eachExpert(selected, r, (index, routed, expert) -> {
+            GatedMlp.Reverse reverse = expert.reverse(Kernels.rows(x, routed.rows()), Kernels.rows(dy, routed.rows()), routed.weights());
+            observer.backward(layer, index, reverse.a(), reverse.da());
+            Kernels.addRows(dr, routed.slots(), reverse.dr());
+            Kernels.addRows(dx, routed.rows(), reverse.dx());
+        });
         dx.addi(Kernels.times(routerGradient(p, selected, dr), router));
         if (shared != null) {
             try (Scratch _ = new Scratch()) {
@@ -163,25 +147,34 @@ record MoeBlock(NDArray router, DecoderSpec.Moe spec, Experts experts, GatedMlp 
         return manager.create(index, new Shape(index.length / spec.topK(), spec.topK()));
     }
 
-    private List<Routed> group(int[] selected) {
+    /** Visits every expert that some token selected, its tokens gathered. */
+    private void eachExpert(int[] selected, NDArray r, Visit visit) {
         int[] count = new int[spec.experts().size()];
         for (int e : selected) {
             if (e >= 0) {
                 count[e]++;
             }
         }
-        List<Routed> groups = new java.util.ArrayList<>(spec.experts().size());
-        for (int n : count) {
-            groups.add(new Routed(new long[n], new long[n]));
+        long[][] slots = new long[count.length][];
+        for (int e = 0; e < count.length; e++) {
+            slots[e] = new long[count[e]];
         }
-        java.util.Arrays.fill(count, 0);
-        for (int slot = 0; slot < selected.length; slot++) {
-            int e = selected[slot];
-            if (e >= 0) {
-                groups.get(e).rows()[count[e]] = slot / spec.topK();
-                groups.get(e).slots()[count[e]++] = slot;
+        for (int slot = selected.length - 1; slot >= 0; slot--) {
+            if (selected[slot] >= 0) {
+                slots[selected[slot]][--count[selected[slot]]] = slot;
             }
         }
-        return groups;
+        for (int e = 0; e < slots.length; e++) {
+            if (slots[e].length == 0) {
+                continue;
+            }
+            try (Scratch _ = new Scratch()) {
+                int index = e;
+                long[] rows = java.util.Arrays.stream(slots[e]).map(slot -> slot / spec.topK()).toArray();
+                NDArray at = r.getManager().create(slots[e]);
+                Routed routed = new Routed(r.getManager().create(rows), at, Kernels.rows(r, at));
+                experts.use(e, expert -> visit.of(index, routed, expert));
+            }
+        }
     }
 }

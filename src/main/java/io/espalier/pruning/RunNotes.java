@@ -1,0 +1,89 @@
+package io.espalier.pruning;
+
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.stream.IntStream;
+
+import io.espalier.calibration.ExpertStatistics;
+import io.espalier.checkpoint.ExpertTensors;
+import io.espalier.evaluation.ModelSize;
+import io.espalier.plan.Allocation;
+import io.espalier.plan.KeepPlan;
+import io.espalier.recipe.Progress;
+import io.espalier.recipe.PruningRecipe;
+import io.espalier.recipe.PruningResult;
+import io.espalier.recipe.PruningResult.Size;
+import io.espalier.transformer.MemoryPlan;
+
+/** What a run says of itself on the way, in sentences and figures. */
+record RunNotes(PruningRecipe recipe, Progress progress) {
+
+    void opened(OpenedRun opened, ComputeDevice device) {
+        Size size = ModelSize.of(opened.spec(), opened.checkpoint());
+        progress.note("model_opened", opened.spec().modelType() + " with " + opened.spec().layers().size() + " layers, "
+                + opened.spec().experts().size() + " routed experts, " + size.totalParameters() + " parameters",
+                Map.of("model_type", opened.spec().modelType(), "layers", opened.spec().layers().size(), "experts",
+                        opened.spec().experts().size(), "total_parameters", size.totalParameters(), "device", device.name()));
+    }
+
+    void calibrated(List<ExpertTensors> experts, ExpertStatistics statistics) {
+        progress.note("calibrated",
+                statistics.tokens() + " tokens, mean negative log-likelihood " + statistics.meanLoss() + " nats a token",
+                Map.of("tokens", statistics.tokens(), "mean_loss", statistics.meanLoss()));
+        List<String> unrouted = unrouted(experts, statistics);
+        if (!unrouted.isEmpty()) {
+            progress.note("experts_unrouted",
+                    unrouted.size() + " of " + experts.size() + " experts were reached by no calibration token; policy: "
+                            + (recipe.method().unrouted() == null
+                                    ? "ranked by count"
+                                    : recipe.method().unrouted().name().toLowerCase(Locale.ROOT)),
+                    Map.of("experts", unrouted));
+        }
+    }
+
+    void planned(OpenedRun opened, KeepPlan plan) {
+        int block = Allocation.sourceBlock(opened.checkpoint(), opened.spec().experts());
+        if (block > 1) {
+            progress.note("atoms_in_blocks", "The experts are stored in FP8 with a scale for each block of " + block
+                    + ", so atoms stay or go in whole blocks of " + block, Map.of("block", block));
+        }
+        progress.note("planned", plan.keptAtoms() + " of " + plan.atoms() + " atoms stay; expert widths " + plan.minWidth() + " to "
+                + plan.maxWidth(),
+                Map.of("kept_atoms", plan.keptAtoms(), "routed_atoms", plan.atoms(), "min_width", plan.minWidth(), "max_width",
+                        plan.maxWidth()));
+    }
+
+    void measured(PruningResult result) {
+        if (result.perplexity() != null) {
+            progress.note("measured", "perplexity " + result.perplexity().before() + " before, " + result.perplexity().after() + " after",
+                    Map.of("before", result.perplexity().before(), "after", result.perplexity().after()));
+        }
+    }
+
+    void memoryPlanned(MemoryPlan plan) {
+        progress.note("memory_planned", "about " + (plan.bytes() >> 20) + " MiB: " + plan.facts(), plan.facts());
+    }
+
+    void halved(ComputeDevice device, MemoryPlan smaller) {
+        progress.note("micro_batch_halved",
+                device.name() + " ran out of memory; once more with micro-batches of " + smaller.sequencesPerBatch()
+                        + " sequences",
+                smaller.facts());
+    }
+
+    void unfused(List<Integer> layers) {
+        if (!layers.isEmpty()) {
+            progress.note("experts_unfused",
+                    "Layers " + layers + " have experts of several widths, which a fused tensor cannot hold; they are written"
+                            + " with a tensor for each expert, and stock loaders of the fused form will not open them",
+                    Map.of("layers", layers));
+        }
+    }
+
+    /** Experts that no token reached, as {@code layer:expert}. */
+    static List<String> unrouted(List<ExpertTensors> experts, ExpertStatistics statistics) {
+        return IntStream.range(0, experts.size()).filter(e -> statistics.routedTokens(e) == 0)
+                .mapToObj(e -> experts.get(e).layer() + ":" + experts.get(e).expert()).toList();
+    }
+}
