@@ -15,6 +15,7 @@ import io.espalier.recipe.PhaseProgress;
 import io.espalier.transformer.Architecture;
 import io.espalier.transformer.Compute;
 import io.espalier.transformer.Decoder;
+import io.espalier.transformer.DecoderSpec;
 import io.espalier.transformer.KeptAtoms;
 import io.espalier.transformer.MemoryPlan;
 
@@ -23,20 +24,28 @@ final class EspalierSweep {
 
     private EspalierSweep() {}
 
-    /** From opening the checkpoint to finished statistics. */
+    /** From opening the checkpoint to finished statistics, fitted by the product's own plan into a budget without end. */
     static ExpertStatistics run(Path checkpoint, int[][] ids, Compute compute) {
-        MemoryPlan plan = new MemoryPlan(compute, Math.clamp(2048 / ids[0].length, 1, ids.length), false, 0);
         try {
             Path spill = Files.createTempDirectory("espalier-benchmark-");
-            try (Checkpoint opened = Checkpoint.open(checkpoint);
-                    Decoder decoder = Decoder.open(opened, Architecture.specOf(opened), KeptAtoms.ALL, compute)) {
-                return new Sweep(decoder, TokenWindows.of(ids), EnumSet.allOf(Moment.class), "benchmark", plan, spill)
-                        .run(PhaseProgress.IGNORED);
+            try (Checkpoint opened = Checkpoint.open(checkpoint)) {
+                DecoderSpec spec = Architecture.specOf(opened);
+                MemoryPlan plan = MemoryPlan.of(spec, new MemoryPlan.Work(ids.length, ids[0].length, true), compute.device(),
+                        compute.precision(),
+                        compute.lanes(), Long.MAX_VALUE);
+                return sweep(opened, spec, ids, plan, spill);
             } finally {
                 RandomCheckpoint.delete(spill);
             }
         } catch (IOException cause) {
             throw new UncheckedIOException(cause);
+        }
+    }
+
+    private static ExpertStatistics sweep(Checkpoint opened, DecoderSpec spec, int[][] ids, MemoryPlan plan, Path spill) {
+        try (Decoder decoder = Decoder.open(opened, spec, KeptAtoms.ALL, plan.compute())) {
+            return new Sweep(decoder, TokenWindows.of(ids), EnumSet.allOf(Moment.class), "benchmark", plan, spill)
+                    .run(PhaseProgress.IGNORED);
         }
     }
 

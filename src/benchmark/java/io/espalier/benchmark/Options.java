@@ -17,7 +17,7 @@ final class Options {
     static Options of(String[] arguments, String... known) {
         Options options = new Options();
         List<String> names = new java.util.ArrayList<>(List.of(known));
-        names.addAll(List.of("json", "cache", "precision", "lanes", "whole-layers", "ahead"));
+        names.addAll(List.of("json", "cache", "precision", "lanes"));
         for (String argument : arguments) {
             String[] parts = argument.split("=", 2);
             String name = parts[0].startsWith("--") ? parts[0].substring(2) : "";
@@ -56,9 +56,7 @@ final class Options {
 
     /** How our side computes: as a pruning run would on this machine, unless told otherwise. */
     Compute compute() {
-        return new Compute(Device.cpu(), precision(), number("lanes", Machine.cores()),
-                !given.getOrDefault("whole-layers", "true").equals("false"),
-                flag("ahead"), Integer.MAX_VALUE);
+        return new Compute(Device.cpu(), precision(), number("lanes", Machine.cores()), true, false, Integer.MAX_VALUE);
     }
 
     Compute.Precision precision() {

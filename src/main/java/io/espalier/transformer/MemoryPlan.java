@@ -14,7 +14,8 @@ import io.espalier.transformer.DecoderSpec.Moe;
  * How a pass over a model is fitted into a memory budget, decided before the first token: the first of these that fits, best first.
  *
  * <ol>
- * <li>on a GPU two layers at once, so that one is copied while the other computes; then one layer; then one expert a lane</li>
+ * <li>on a GPU two layers at once, so that one is copied while the other computes; then one layer; then one expert a lane. On the CPU a lane that has one or
+ * two micro-batches reads expert by expert anyway: converting an expert twice costs less than touching the memory of a whole layer</li>
  * <li>the residual stream between layers in memory; then in a spill file</li>
  * <li>micro-batches of about 2048 tokens; then fewer sequences, down to one</li>
  * <li>every core a lane; then fewer</li>
@@ -84,8 +85,7 @@ public record MemoryPlan(Compute compute, int sequencesPerBatch, boolean spill, 
             for (int sequences = most; sequences >= 1; sequences /= 2) {
                 for (boolean spill : new boolean[]{false, true}) {
                     for (Residency residency : Residency.values()) {
-                        // why: on the CPU the conversion takes the very cores that compute, and the memory of a second layer has to be paid for
-                        if (residency == Residency.TWO_LAYERS && device.equals(Device.cpu())) {
+                        if (device.equals(Device.cpu()) && !suitsCpu(residency, Math.ceilDiv(work.sequences(), sequences), lane)) {
                             continue;
                         }
                         MemoryPlan plan = estimate.plan(device, lane, sequences, spill, residency);
@@ -98,6 +98,15 @@ public record MemoryPlan(Compute compute, int sequencesPerBatch, boolean spill, 
             }
         }
         throw new BudgetTooSmallException(budget, smallest.bytes);
+    }
+
+    /** On the CPU, converting ahead takes the very cores that compute; and where few micro-batches use a layer, loading it whole does not pay. */
+    private static boolean suitsCpu(Residency residency, int microBatches, int lanes) {
+        return switch (residency) {
+            case TWO_LAYERS -> false;
+            case ONE_LAYER -> microBatches > 2 * lanes;
+            case ONE_EXPERT -> true;
+        };
     }
 
     /** The same with micro-batches of half the sequences, for a device that ran out of memory all the same; {@code null} when one is the least. */

@@ -183,7 +183,7 @@ public final class AutogradTwin {
             int kv = h / (heads / kvHeads);
             NDArray qh = head(q, h, at + ".q_norm.weight");
             NDArray kh = head(k, kv, at + ".k_norm.weight");
-            NDArray p = qh.matMul(kh.transpose()).div(Math.sqrt(headDim)).add(mask).softmax(-1);
+            NDArray p = qh.matMul(kh.transpose()).div(constant(Math.sqrt(headDim))).add(mask).softmax(-1);
             mixed.add(p.matMul(v.get(":, " + kv * headDim + ":" + (kv + 1) * headDim)));
         }
         return project(NDArrays.concat(mixed, 1), at + ".o_proj");
@@ -216,7 +216,12 @@ public final class AutogradTwin {
     }
 
     private NDArray norm(NDArray x, String name) {
-        return x.mul(x.mul(x).mean(new int[]{-1}, true).add(eps).pow(-0.5)).mul(weight(name));
+        return x.mul(x.mul(x).mean(new int[]{-1}, true).add(eps).pow(constant(-0.5))).mul(weight(name));
+    }
+
+    /** A number that the graph keeps for its backward: one that DJL makes on the way lends its memory and may be collected before. */
+    private NDArray constant(double value) {
+        return manager.create(new double[]{value}, new Shape(1));
     }
 
     private NDArray weight(String name) {
