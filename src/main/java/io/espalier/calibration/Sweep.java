@@ -77,12 +77,11 @@ public final class Sweep {
         Counter counter = new Counter(ExpertStatistics.zero(fingerprint, widths(), moments));
         Pace pace = new Pace(progress, (reverse ? 3 : 1) * layers * batches.size(), tokens, layers);
         try (HiddenStates states = HiddenStates.create(reverse ? layers + 2 : 2, tokens, decoder.spec().hiddenSize(), compute, plan.spill(),
-                workDirectory)) {
-            ForwardPass forward = new ForwardPass(decoder, batches, states);
+                workDirectory); ForwardPass forward = new ForwardPass(decoder, batches, states, reverse ? plan.tapedLayers() : 0)) {
             int[][][] selected = forward.run(reverse, reverse ? ExpertObserver.NONE : counter, (layer, _) -> pace.done(layer, 1));
             loss(batches, forward, states, counter.statistics, reverse);
             if (reverse) {
-                reverse(batches, states, selected, counter, pace);
+                reverse(batches, forward, states, selected, counter, pace);
             }
         }
         counter.statistics.finish(slice, tokens);
@@ -97,7 +96,8 @@ public final class Sweep {
         }
     }
 
-    private void reverse(List<TokenBatch> batches, HiddenStates states, int[][][] selected, Counter counter, Pace pace) {
+    private void reverse(List<TokenBatch> batches, ForwardPass forward, HiddenStates states, int[][][] selected, Counter counter,
+            Pace pace) {
         int layers = decoder.spec().layers().size();
         int gradientSlot = layers + 1;
         int hidden = decoder.spec().hiddenSize();
@@ -109,9 +109,8 @@ public final class Sweep {
                 TokenBatch batch = batches.get(b);
                 int rows = batch.sequences() * batch.sequenceLength();
                 try (Scratch _ = new Scratch()) {
-                    NDArray x = states.get(at, b, rows, hidden, decoder.manager());
                     NDArray dy = states.get(gradientSlot, b, rows, hidden, decoder.manager());
-                    NDArray dx = layer.backward(x, dy, batch, selected[at][b], counter);
+                    NDArray dx = forward.backward(layer, b, dy, selected[at][b], counter);
                     dy.close();
                     states.put(gradientSlot, b, dx);
                 }

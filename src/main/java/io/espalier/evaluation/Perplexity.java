@@ -39,8 +39,8 @@ public record Perplexity(double negativeLogLikelihood, long predictedTokens) {
         long began = System.nanoTime();
         try (HiddenStates states = HiddenStates.create(2, tokens, decoder.spec().hiddenSize(), decoder.compute().precision().activations(),
                 plan.spill(),
-                workDirectory)) {
-            ForwardPass forward = new ForwardPass(decoder, batches, states);
+                workDirectory);
+                ForwardPass forward = new ForwardPass(decoder, batches, states, 0)) {
             int[] done = new int[1];
             forward.run(false, ExpertObserver.NONE, (layer, _) -> {
                 double share = ++done[0] / (layers * (double) batches.size());

@@ -60,10 +60,15 @@ public final class DecoderLayer {
      * @throws NotFiniteException when the output is not a number
      */
     public Result forward(NDArray x, TokenBatch batch, ExpertObserver observer) {
+        return forward(x, batch, observer, null);
+    }
+
+    /** @param tapes where to leave what {@link #backward} needs again, or {@code null} */
+    Result forward(NDArray x, TokenBatch batch, ExpertObserver observer, Tapes.Slot tapes) {
         try (Scratch scratch = new Scratch()) {
             NDArray h = attention.forward(norm1.forward(x), batch.sequences(), decoder.positions(batch.sequenceLength())).addi(x);
             NDArray n = norm2.forward(h);
-            Result mlp = moe == null ? new Result(dense.forward(n), null) : moe.forward(n, batch, observer);
+            Result mlp = moe == null ? new Result(dense.forward(n, tapes, 0), null) : moe.forward(n, batch, observer, tapes);
             NDArray y = mlp.y().addi(h);
             NotFiniteException.requireFinite(y.abs().max().toType(DataType.FLOAT64, false).getDouble(),
                     "output of layer " + spec.index());
@@ -80,6 +85,11 @@ public final class DecoderLayer {
      * @return the gradient with respect to x
      */
     public NDArray backward(NDArray x, NDArray dy, TokenBatch batch, int[] selected, ExpertObserver observer) {
+        return backward(x, dy, batch, selected, observer, null);
+    }
+
+    /** @param tapes what {@link #forward} left, or {@code null} */
+    NDArray backward(NDArray x, NDArray dy, TokenBatch batch, int[] selected, ExpertObserver observer, Tapes.Slot tapes) {
         try (Scratch scratch = new Scratch()) {
             Positions positions = decoder.positions(batch.sequenceLength());
             // forward was h = x + attention(n1), n1 = norm1(x)
@@ -90,7 +100,9 @@ public final class DecoderLayer {
             NDArray n2 = norm2.forward(h);
             NDArray dh;
             try (Scratch half = new Scratch()) {
-                NDArray dn2 = moe == null ? dense.reverse(n2, dy, ones(n2)).dx() : moe.backward(n2, dy, selected, observer);
+                NDArray dn2 = moe == null
+                        ? dense.reverse(n2, dy, ones(n2), tapes, 0).dx()
+                        : moe.backward(n2, dy, selected, observer, tapes);
                 dh = half.keep(norm2.backward(h, dn2).addi(dy));
             }
             NDArray dn1 = attention.backward(tape, dh, batch.sequences(), positions);

@@ -7,7 +7,7 @@ import ai.djl.ndarray.NDArray;
 /**
  * A model streamed over micro-batches: each layer is loaded once and sees all of them before the next one is loaded.
  */
-public final class ForwardPass {
+public final class ForwardPass implements AutoCloseable {
 
     /** Hears of each micro-batch that a layer has finished, on the thread that runs the pass. */
     @FunctionalInterface
@@ -19,11 +19,17 @@ public final class ForwardPass {
     private final List<TokenBatch> batches;
     private final HiddenStates states;
 
-    /** @param states with slots for all layers and one more when inputs are kept, else two */
-    public ForwardPass(Decoder decoder, List<TokenBatch> batches, HiddenStates states) {
+    private final Tapes tapes;
+
+    /**
+     * @param states with slots for all layers and one more when inputs are kept, else two
+     * @param tapedLayers of how many of the last layers the inside is kept for a reverse pass
+     */
+    public ForwardPass(Decoder decoder, List<TokenBatch> batches, HiddenStates states, int tapedLayers) {
         this.decoder = decoder;
         this.batches = batches;
         this.states = states;
+        this.tapes = new Tapes(decoder.spec().layers().size() - tapedLayers);
     }
 
     /**
@@ -45,7 +51,7 @@ public final class ForwardPass {
             int at = l;
             decoder.lanes().forEach(batches.size(), b -> {
                 try (Scratch _ = new Scratch()) {
-                    DecoderLayer.Result result = layer.forward(input(slot(at, keepInputs), b), batches.get(b), observer);
+                    DecoderLayer.Result result = layer.forward(input(slot(at, keepInputs), b), batches.get(b), observer, tapes.slot(at, b));
                     states.put(slot(at + 1, keepInputs), b, result.y());
                     selected[at][b] = result.selected();
                 }
@@ -57,6 +63,22 @@ public final class ForwardPass {
     /** The output of the last layer for a micro-batch, after {@link #run}. */
     public NDArray output(int microBatch, boolean keepInputs) {
         return input(slot(decoder.spec().layers().size(), keepInputs), microBatch);
+    }
+
+    /**
+     * One layer of the reverse pass for a micro-batch, after {@link #run} with inputs kept.
+     *
+     * @param dy gradient of the layer's output, [B S, hidden]
+     * @return the gradient of its input
+     */
+    public NDArray backward(DecoderLayer layer, int microBatch, NDArray dy, int[] selected, ExpertObserver observer) {
+        int index = layer.spec().index();
+        return layer.backward(input(index, microBatch), dy, batches.get(microBatch), selected, observer, tapes.slot(index, microBatch));
+    }
+
+    @Override
+    public void close() {
+        tapes.close();
     }
 
     private NDArray input(int slot, int microBatch) {

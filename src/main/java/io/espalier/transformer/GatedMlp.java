@@ -18,9 +18,24 @@ record GatedMlp(NDArray gate, NDArray up, NDArray down) {
         return Kernels.activations(x, gate, up);
     }
 
+    /** The same, leaving on the tape what it was made of. */
+    NDArray activations(NDArray x, Tapes.Slot tapes, int mlp) {
+        if (tapes == null) {
+            return activations(x);
+        }
+        NDList taped = Kernels.taped(x, gate, up);
+        tapes.put(mlp, new Tapes.Tape(taped.get(1), taped.get(2)));
+        return taped.get(0);
+    }
+
     /** E(x), [n, hidden]. */
     NDArray forward(NDArray x) {
-        return Kernels.project(activations(x), down, x);
+        return forward(x, null, 0);
+    }
+
+    /** The same, leaving a tape. */
+    NDArray forward(NDArray x, Tapes.Slot tapes, int mlp) {
+        return Kernels.project(activations(x, tapes, mlp), down, x);
     }
 
     /**
@@ -34,10 +49,11 @@ record GatedMlp(NDArray gate, NDArray up, NDArray down) {
     record Reverse(NDArray a, NDArray da, NDArray dr, NDArray dx) {}
 
     /**
-     * Forward was {@code y += r E(x)}; everything between x and y is computed anew.
+     * Forward was {@code y += r E(x)}; what is not on the tape is computed anew.
      *
      * <pre>
-     *   g = W_g x, u = W_u x, s = silu(g), a = s u      as forward
+     *   g = W_g x, u = W_u x                            from the tape, or as forward
+     *   s = silu(g), a = s u                            as forward
      *   da0 = W_d' dy                                   so dr = dy . E = a . da0, and E itself is not needed again
      *   da = r da0
      *   du = da s,  dg = da u silu'(g)
@@ -47,9 +63,17 @@ record GatedMlp(NDArray gate, NDArray up, NDArray down) {
      * @param x [n, hidden]
      * @param dy gradient of y, [n, hidden]
      * @param r [n, 1]
+     * @param tapes where forward left g and u, or {@code null} when it did not
      */
-    Reverse reverse(NDArray x, NDArray dy, NDArray r) {
-        NDList results = Kernels.reverse(x, dy, r, gate, up, down);
+    Reverse reverse(NDArray x, NDArray dy, NDArray r, Tapes.Slot tapes, int mlp) {
+        Tapes.Tape tape = tapes == null ? record(x) : tapes.take(mlp);
+        NDList results = Kernels.reverse(tape.g(), tape.u(), dy, r, gate, up, down);
         return new Reverse(results.get(0), results.get(1), results.get(2), results.get(3));
+    }
+
+    /** g and u computed anew, the same operations in the same order. */
+    private Tapes.Tape record(NDArray x) {
+        NDArray xw = Kernels.cast(x, gate);
+        return new Tapes.Tape(Kernels.linear(xw, gate), Kernels.linear(xw, up));
     }
 }

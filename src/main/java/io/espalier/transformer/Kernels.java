@@ -39,6 +39,11 @@ final class Kernels {
             def activations(self: __torch__.Ops, x: Tensor, wg: Tensor, wu: Tensor) -> Tensor:
               xw = torch.type_as(x, wg)
               return torch.mul_(torch.silu(torch.linear(xw, wg)), torch.linear(xw, wu))
+            def taped(self: __torch__.Ops, x: Tensor, wg: Tensor, wu: Tensor) -> List[Tensor]:
+              xw = torch.type_as(x, wg)
+              g = torch.linear(xw, wg)
+              u = torch.linear(xw, wu)
+              return [torch.mul_(torch.silu(g), u), g, u]
             def project(self: __torch__.Ops, a: Tensor, wd: Tensor, like: Tensor) -> Tensor:
               return torch.type_as(torch.linear(a, wd), like)
             def project_rows(self: __torch__.Ops, o: Tensor, rows: Tensor, a: Tensor, wd: Tensor, r: Tensor) -> Tensor:
@@ -48,18 +53,15 @@ final class Kernels {
               return torch.index_add_(o, 0, rows, v)
             def rows(self: __torch__.Ops, x: Tensor, rows: Tensor) -> Tensor:
               return torch.index_select(x, 0, rows)
-            def reverse(self: __torch__.Ops, x: Tensor, dy: Tensor, r: Tensor, wg: Tensor, wu: Tensor, wd: Tensor) -> List[Tensor]:
-              xw = torch.type_as(x, wg)
-              g = torch.linear(xw, wg)
-              u = torch.linear(xw, wu)
+            def reverse(self: __torch__.Ops, g: Tensor, u: Tensor, dy: Tensor, r: Tensor, wg: Tensor, wu: Tensor, wd: Tensor) -> List[Tensor]:
               s = torch.silu(g)
               a = torch.mul(s, u)
               da = torch.matmul(torch.type_as(dy, wd), wd)
-              dr = torch.sum(torch.type_as(torch.mul(a, da), x), [1], True)
+              dr = torch.sum(torch.type_as(torch.mul(a, da), dy), [1], True)
               da0 = torch.mul_(da, torch.type_as(r, da))
               du = torch.mul_(s, da0)
-              dg = torch.silu_backward(torch.mul_(u, da0), g)
-              dx = torch.type_as(torch.matmul(dg, wg), x)
+              dg = torch.silu_backward(torch.mul(u, da0), g)
+              dx = torch.type_as(torch.matmul(dg, wg), dy)
               dx0 = torch.add_(dx, torch.matmul(du, wu))
               return [a, da0, dr, dx0]
             """;
@@ -114,13 +116,18 @@ final class Kernels {
         return call("rows", x, rows).get(0);
     }
 
+    /** The same and what it was made of: a, g = W_g x and u = W_u x, each [n, width], in the weights' type. */
+    static NDList taped(NDArray x, NDArray gate, NDArray up) {
+        return call("taped", x, gate, up);
+    }
+
     /**
      * A gated MLP in reverse; {@link GatedMlp#reverse} says what it computes.
      *
-     * @return a and da [n, width] in the weights' type, dr [n, 1] and dx [n, hidden] in x's
+     * @return a and da [n, width] in the weights' type, dr [n, 1] and dx [n, hidden] in dy's
      */
-    static NDList reverse(NDArray x, NDArray dy, NDArray r, NDArray gate, NDArray up, NDArray down) {
-        return call("reverse", x, dy, r, gate, up, down);
+    static NDList reverse(NDArray g, NDArray u, NDArray dy, NDArray r, NDArray gate, NDArray up, NDArray down) {
+        return call("reverse", g, u, dy, r, gate, up, down);
     }
 
     private static NDList call(String function, NDArray... arguments) {

@@ -21,15 +21,19 @@ import io.espalier.transformer.DecoderSpec.Moe;
  * <li>every core a lane; then fewer</li>
  * </ol>
  *
+ * What is left of the budget then goes to tapes: two of five matrix products of a layer's reverse pass are spared where they are kept.
+ *
+ * <p>
  * The estimate counts weights, activations and the residual stream, from the shapes, with a quarter more for what the allocator keeps. Java's own heap and
  * the mapped files, which the system can take back at any time, are not in it.
  *
  * @param compute what was decided for the arithmetic
  * @param sequencesPerBatch sequences of a micro-batch
  * @param spill whether the residual stream goes to a file
+ * @param tapedLayers of how many of the last layers the reverse sweep finds what the forward one computed inside their MLPs
  * @param bytes the estimate
  */
-public record MemoryPlan(Compute compute, int sequencesPerBatch, boolean spill, long bytes) {
+public record MemoryPlan(Compute compute, int sequencesPerBatch, boolean spill, int tapedLayers, long bytes) {
 
     /** Tokens of a micro-batch, unless one sequence alone is longer: enough for matrix products to run at their peak. */
     private static final int MICRO_BATCH_TOKENS = 2048;
@@ -90,7 +94,7 @@ public record MemoryPlan(Compute compute, int sequencesPerBatch, boolean spill, 
                         }
                         MemoryPlan plan = estimate.plan(device, lane, sequences, spill, residency);
                         if (plan.bytes <= budget) {
-                            return plan;
+                            return estimate.taped(plan, budget);
                         }
                         smallest = plan;
                     }
@@ -111,7 +115,7 @@ public record MemoryPlan(Compute compute, int sequencesPerBatch, boolean spill, 
 
     /** The same with micro-batches of half the sequences, for a device that ran out of memory all the same; {@code null} when one is the least. */
     public MemoryPlan halved() {
-        return sequencesPerBatch == 1 ? null : new MemoryPlan(compute, sequencesPerBatch / 2, spill, bytes);
+        return sequencesPerBatch == 1 ? null : new MemoryPlan(compute, sequencesPerBatch / 2, spill, 0, bytes);
     }
 
     /** What was decided, as words and numbers for a job's history. */
@@ -121,6 +125,7 @@ public record MemoryPlan(Compute compute, int sequencesPerBatch, boolean spill, 
         facts.put("weights", compute.ahead() ? "two layers" : compute.wholeLayers() ? "one layer" : "one expert a lane");
         facts.put("residual_stream", spill ? "spill file" : "memory");
         facts.put("sequences_per_micro_batch", sequencesPerBatch);
+        facts.put("taped_layers", tapedLayers);
         facts.put("lanes", compute.lanes());
         facts.put("head_rows_at_once", compute.headRows());
         return facts;
@@ -153,7 +158,33 @@ public record MemoryPlan(Compute compute, int sequencesPerBatch, boolean spill, 
             int headRows = (int) Math.max(1, Math.min(spec.vocabSize(), head / (spec.hiddenSize() * m)));
             Compute compute = new Compute(device, precision, lanes, residency != Residency.ONE_EXPERT, residency == Residency.TWO_LAYERS,
                     headRows);
-            return new MemoryPlan(compute, sequences, spill, weights + states + activations + activations / 4);
+            return new MemoryPlan(compute, sequences, spill, 0, weights + states + activations + activations / 4);
+        }
+
+        /** The same with tapes of as many of the last layers as fit. */
+        MemoryPlan taped(MemoryPlan plan, long budget) {
+            long left = work.reverse() ? budget - plan.bytes : 0;
+            int layers = 0;
+            for (LayerSpec layer : spec.layers().reversed()) {
+                left -= tape(layer);
+                if (left < 0) {
+                    break;
+                }
+                layers++;
+            }
+            long taken = spec.layers().reversed().stream().limit(layers).mapToLong(this::tape).sum();
+            return new MemoryPlan(plan.compute, plan.sequencesPerBatch, plan.spill, layers, plan.bytes + taken);
+        }
+
+        /** g and u of every token that passes an MLP of the layer, and a quarter more. */
+        private long tape(LayerSpec layer) {
+            long widths = switch (layer.mlp()) {
+                case Dense dense -> dense.mlp().width();
+                case Moe moe -> (moe.shared() == null ? 0 : moe.shared().width())
+                        + (long) moe.topK() * moe.experts().stream().mapToInt(ExpertTensors::width).max().orElse(0);
+            };
+            long bytes = 2 * widths * precision.matrices().bytes() * work.sequences() * work.sequenceLength();
+            return bytes + bytes / 4;
         }
 
         /** The most that one lane holds: what lives through a whole layer, and the larger of its two halves. */

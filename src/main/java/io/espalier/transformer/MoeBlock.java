@@ -46,21 +46,22 @@ record MoeBlock(NDArray router, DecoderSpec.Moe spec, Experts experts, GatedMlp 
     /**
      * @param x [T, hidden]
      * @param batch says which rows are padding
+     * @param tapes where to leave what the reverse pass needs again, or {@code null}
      * @return y [T, hidden] and the selected experts, [T * K], -1 for padding
      */
-    DecoderLayer.Result forward(NDArray x, TokenBatch batch, ExpertObserver observer) {
+    DecoderLayer.Result forward(NDArray x, TokenBatch batch, ExpertObserver observer, Tapes.Slot tapes) {
         NDArray p = Kernels.linear(x, router).softmax(-1);
         int[] selected = select(p, batch);
         NDArray r = weights(p, selected).reshape(-1, 1);
         NDArray y = x.zerosLike();
         eachExpert(selected, r, (index, routed, expert) -> {
-            NDArray a = expert.activations(Kernels.rows(x, routed.rows()));
+            NDArray a = expert.activations(Kernels.rows(x, routed.rows()), tapes, index);
             observer.forward(layer, index, a);
             Kernels.projectRows(y, routed.rows(), a, expert.down(), routed.weights());
         });
         if (shared != null) {
             try (Scratch _ = new Scratch()) {
-                NDArray s = shared.forward(x);
+                NDArray s = shared.forward(x, tapes, sharedTape());
                 y.addi(sharedGate == null ? s : s.muli(sharedWeight(x)));
             }
         }
@@ -71,15 +72,18 @@ record MoeBlock(NDArray router, DecoderSpec.Moe spec, Experts experts, GatedMlp 
      * @param x what went forward
      * @param dy gradient of y
      * @param selected as the forward pass chose; recomputed probabilities could tie differently
+     * @param tapes what the forward pass left, or {@code null}
      * @return gradient of x, [T, hidden]
      */
-    NDArray backward(NDArray x, NDArray dy, int[] selected, ExpertObserver observer) {
+    NDArray backward(NDArray x, NDArray dy, int[] selected, ExpertObserver observer, Tapes.Slot tapes) {
         NDArray p = Kernels.linear(x, router).softmax(-1);
         NDArray r = weights(p, selected).reshape(-1, 1);
         NDArray dx = x.zerosLike();
         NDArray dr = r.zerosLike();
         eachExpert(selected, r, (index, routed, expert) -> {
-            GatedMlp.Reverse reverse = expert.reverse(Kernels.rows(x, routed.rows()), Kernels.rows(dy, routed.rows()), routed.weights());
+            GatedMlp.Reverse reverse = expert.reverse(tapes == null ? Kernels.rows(x, routed.rows()) : null,
+                    Kernels.rows(dy, routed.rows()),
+                    routed.weights(), tapes, index);
             observer.backward(layer, index, reverse.a(), reverse.da());
             Kernels.addRows(dr, routed.slots(), reverse.dr());
             Kernels.addRows(dx, routed.rows(), reverse.dx());
@@ -87,7 +91,7 @@ record MoeBlock(NDArray router, DecoderSpec.Moe spec, Experts experts, GatedMlp 
         dx.addi(Kernels.times(routerGradient(p, selected, dr), router));
         if (shared != null) {
             try (Scratch _ = new Scratch()) {
-                dx.addi(sharedGradient(x, dy));
+                dx.addi(sharedGradient(x, dy, tapes));
             }
         }
         return dx;
@@ -107,17 +111,22 @@ record MoeBlock(NDArray router, DecoderSpec.Moe spec, Experts experts, GatedMlp 
         return dp.sub(dp.mul(p).sum(LAST, true)).mul(p);
     }
 
+    /** The shared expert's tape comes after the routed ones'. */
+    private int sharedTape() {
+        return spec.experts().size();
+    }
+
     private NDArray sharedWeight(NDArray x) {
         return Kernels.linear(x, sharedGate).getNDArrayInternal().sigmoid();
     }
 
     /** Forward was y += g E(x), g = sigmoid(w x) or 1; the sigmoid's slope is g (1 - g). */
-    private NDArray sharedGradient(NDArray x, NDArray dy) {
+    private NDArray sharedGradient(NDArray x, NDArray dy, Tapes.Slot tapes) {
         if (sharedGate == null) {
-            return shared.reverse(x, dy, DecoderLayer.ones(x)).dx();
+            return shared.reverse(x, dy, DecoderLayer.ones(x), tapes, sharedTape()).dx();
         }
         NDArray g = sharedWeight(x);
-        GatedMlp.Reverse reverse = shared.reverse(x, dy, g);
+        GatedMlp.Reverse reverse = shared.reverse(x, dy, g, tapes, sharedTape());
         NDArray dz = reverse.dr().mul(g).mul(g.neg().add(1));
         return reverse.dx().addi(Kernels.times(dz, sharedGate));
     }

@@ -53,7 +53,7 @@ class DialectSweepTest {
             ids[i] = random.ints(16, 0, 50).toArray();
         }
         Compute compute = new Compute(Device.cpu(), precision, 1, wholeLayers, false, Integer.MAX_VALUE);
-        MemoryPlan plan = new MemoryPlan(compute, ids.length, false, 0);
+        MemoryPlan plan = new MemoryPlan(compute, ids.length, false, 0, 0);
         try (Checkpoint checkpoint = Checkpoint.open(model);
                 Decoder decoder = Decoder.open(checkpoint, Architecture.specOf(checkpoint), KeptAtoms.ALL, compute)) {
             return new Sweep(decoder, TokenWindows.of(ids), EnumSet.allOf(Moment.class), "test", plan, directory)

@@ -118,6 +118,21 @@ class SweepTest {
         }
     }
 
+    @ParameterizedTest
+    @EnumSource(RandomModel.class)
+    void tapesDoNotChangeABit(RandomModel model) {
+        TokenWindows windows = windows(70, 64);
+        for (Precision precision : List.of(Precision.FLOAT32, Precision.BFLOAT16)) {
+            try (Checkpoint checkpoint = Checkpoint.open(model.write(directory.resolve(precision.name()), 5))) {
+                Compute compute = new Compute(Device.cpu(), precision, 2, true, false, 50);
+                ExpertStatistics untaped = sweep(checkpoint, windows, false, compute, 0).run(PhaseProgress.IGNORED);
+                for (int taped = 1; taped <= 3; taped++) {
+                    assertSame(sweep(checkpoint, windows, false, compute, taped).run(PhaseProgress.IGNORED), untaped);
+                }
+            }
+        }
+    }
+
     /** Stands in for a GPU, of which there is none: to the engine the same processor, to us another device, so that everything is copied to it. */
     @Test
     void aDeviceThatIsNotTheHostGivesTheBitsOfTheHost() {
@@ -181,7 +196,11 @@ class SweepTest {
     }
 
     private Sweep sweep(Checkpoint checkpoint, TokenWindows windows, boolean spill, Compute compute) {
-        MemoryPlan plan = new MemoryPlan(compute, Math.max(1, 2048 / windows.length()), spill, 0);
+        return sweep(checkpoint, windows, spill, compute, 0);
+    }
+
+    private Sweep sweep(Checkpoint checkpoint, TokenWindows windows, boolean spill, Compute compute, int taped) {
+        MemoryPlan plan = new MemoryPlan(compute, Math.max(1, 2048 / windows.length()), spill, taped, 0);
         Decoder decoder = Decoder.open(checkpoint, Architecture.specOf(checkpoint), KeptAtoms.ALL, compute);
         opened.add(decoder);
         return new Sweep(decoder, windows, BOTH, "test", plan, directory);

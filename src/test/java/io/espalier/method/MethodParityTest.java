@@ -94,7 +94,7 @@ class MethodParityTest {
     }
 
     private static MemoryPlan plan(Compute.Precision precision) {
-        return new MemoryPlan(Compute.cpu(precision), 8, false, 0);
+        return new MemoryPlan(Compute.cpu(precision), 8, false, 0, 0);
     }
 
     private static boolean[] top(double[] scores, double ratio) {

@@ -77,7 +77,8 @@ class DialectCutTest {
     private double loss(Checkpoint checkpoint, KeptAtoms kept) {
         int[][] ids = {new Random(1).ints(20, 0, 50).toArray(), new Random(2).ints(20, 0, 50).toArray()};
         try (Decoder decoder = Decoder.open(checkpoint, Architecture.specOf(checkpoint), kept, Compute.cpu())) {
-            Perplexity measured = Perplexity.measure(decoder, TokenWindows.of(ids), new MemoryPlan(Compute.cpu(), 8, false, 0), directory,
+            Perplexity measured = Perplexity.measure(decoder, TokenWindows.of(ids), new MemoryPlan(Compute.cpu(), 8, false, 0, 0),
+                    directory,
                     PhaseProgress.IGNORED);
             return measured.negativeLogLikelihood() / measured.predictedTokens();
         }

@@ -107,7 +107,7 @@ class PruningRunTest {
             TokenWindows windows = Corpus.windows(CorpusRef.at(fixture.reference("test_ids.safetensors").toAbsolutePath().toString()), null,
                     new Windowing.Strided(16, 256), masked.spec().vocabSize());
             double expected = Perplexity
-                    .measure(masked, windows, new MemoryPlan(Compute.cpu(), 8, false, 0), directory, PhaseProgress.IGNORED).value();
+                    .measure(masked, windows, new MemoryPlan(Compute.cpu(), 8, false, 0, 0), directory, PhaseProgress.IGNORED).value();
             assertThat(outcome.result().perplexity().after()).isCloseTo(expected, within(1e-3));
         }
         assertThat(plan.experts()).allMatch(expert -> expert.keptWidth() % alignment == 0 && expert.keptWidth() > 0);

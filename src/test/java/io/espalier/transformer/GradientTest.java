@@ -36,7 +36,7 @@ class GradientTest {
             NDArray x = gaussian(manager, random, tokens, hidden);
             NDArray de = gaussian(manager, random, tokens, hidden);
             NDArray r = gaussian(manager, random, tokens, 1);
-            GatedMlp.Reverse reverse = expert.reverse(x, de, r);
+            GatedMlp.Reverse reverse = expert.reverse(x, de, r, null, 0);
             double[] dx = reverse.dx().toDoubleArray();
             double[] values = x.toDoubleArray();
             double worst = 0;

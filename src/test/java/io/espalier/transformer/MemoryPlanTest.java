@@ -56,6 +56,7 @@ class MemoryPlanTest {
         BudgetTooSmallException refused = catchThrowableOfType(BudgetTooSmallException.class, () -> plan(PAPER, Precision.FLOAT32, 1000));
         assertThat(refused).hasMessageContaining("memory budget: 1000 bytes (expected: at least " + refused.smallest());
         assertThat(plan(PAPER, Precision.FLOAT32, refused.smallest()).bytes()).isEqualTo(refused.smallest());
+        assertThat(plan(PAPER, Precision.FLOAT32, refused.smallest()).tapedLayers()).isZero();
         assertThat(catchThrowableOfType(BudgetTooSmallException.class, () -> plan(PAPER, Precision.FLOAT32, refused.smallest() - 1)))
                 .isNotNull();
         for (long budget = refused.smallest(); budget < 64 * GIB; budget *= 2) {
@@ -73,6 +74,14 @@ class MemoryPlanTest {
         assertThat(same.spill()).isTrue();
         assertThat(same.bytes()).isEqualTo(MemoryPlan.of(spec(config()), work, Device.cpu(), Precision.BFLOAT16, 2, same.bytes()).bytes());
         assertThat(shallow.bytes()).isLessThanOrEqualTo(3 * GIB);
+    }
+
+    @Test
+    void whatIsLeftOfTheBudgetGoesToTapesOfTheLastLayers() {
+        Work work = new Work(8, 512, true);
+        assertThat(plan(work, Precision.BFLOAT16, 4 * GIB).tapedLayers()).isBetween(1, 47);
+        assertThat(plan(work, Precision.BFLOAT16, 400 * GIB).tapedLayers()).isEqualTo(48);
+        assertThat(plan(new Work(8, 512, false), Precision.BFLOAT16, 400 * GIB).tapedLayers()).isZero();
     }
 
     @Test
