@@ -13,7 +13,7 @@ import io.espalier.transformer.ProductPeak;
  * and an addition each; seconds by looking at what every thread does, {@link SweepProfile}.
  *
  * <pre>
- *   experts, shared one too     forward 3 products of [n, hidden] x [hidden, width]; reverse 5: gate and up again, da, dx twice
+ *   experts, shared one too     forward 3 products of [n, hidden] x [hidden, width]; reverse 3: da, dx twice, with gate and up on the tape
  *   attention                   forward 4 projections and 2 products of [S, D] x [D, S] a head; reverse 4 + 2 again, then 4 + 4
  *   head                        2 products of [T, hidden] x [hidden, vocabulary]
  * </pre>
@@ -71,7 +71,7 @@ final class Roofline {
             double scores = shape.layers() * sequences * shape.heads() * 2 * length * length * shape.headDim();
             return 1e-9 * switch (part) {
                 case EXPERTS_FORWARD -> 3 * mlp;
-                case EXPERTS_REVERSE -> 5 * mlp;
+                case EXPERTS_REVERSE -> 3 * mlp;
                 case ATTENTION_FORWARD -> projections + 2 * scores;
                 case ATTENTION_REVERSE -> 2 * projections + 6 * scores;
                 case HEAD -> 2 * 2 * tokens * shape.hidden() * shape.vocabulary();
