@@ -27,8 +27,8 @@ record Attention(AttentionSpec spec, NDArray q, NDArray k, NDArray v, NDArray o,
         String at = prefix + ".self_attn.";
         boolean bias = spec.qkvBias();
         boolean norm = spec.qkNorm() != QkNorm.NONE;
-        return new Attention(spec, weights.vector(at + "q_proj.weight"), weights.vector(at + "k_proj.weight"),
-                weights.vector(at + "v_proj.weight"),
+        return new Attention(spec, weights.matrix(at + "q_proj.weight"), weights.matrix(at + "k_proj.weight"),
+                weights.matrix(at + "v_proj.weight"),
                 weights.matrix(at + "o_proj.weight"), bias ? weights.vector(at + "q_proj.bias") : null,
                 bias ? weights.vector(at + "k_proj.bias") : null, bias ? weights.vector(at + "v_proj.bias") : null,
                 spec.outputBias() ? weights.vector(at + "o_proj.bias") : null,

@@ -18,7 +18,6 @@ public final class ForwardPass implements AutoCloseable {
     private final Decoder decoder;
     private final List<TokenBatch> batches;
     private final HiddenStates states;
-
     private final Tapes tapes;
 
     /**

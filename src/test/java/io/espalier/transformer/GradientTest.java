@@ -108,6 +108,21 @@ class GradientTest {
         }
     }
 
+    @ParameterizedTest
+    @EnumSource(RandomModel.class)
+    void inBfloat16EveryProjectionOfAttentionIsAMatrixOfThatType(RandomModel model, @TempDir Path directory) {
+        Compute compute = Compute.cpu(Compute.Precision.BFLOAT16);
+        try (Checkpoint checkpoint = Checkpoint.open(model.write(directory, 11));
+                Weights weights = new Weights(checkpoint, KeptAtoms.ALL, compute, new Lanes(1))) {
+            DecoderSpec spec = Architecture.specOf(checkpoint);
+            weights.begin(spec.commonTensors(spec.layers().getFirst()), List.of());
+            Attention attention = Attention.load(weights, spec.layers().getFirst().prefix(), spec.attention(), 1e-6);
+            // DJL has no name for bfloat16
+            assertThat(List.of(attention.q(), attention.k(), attention.v(), attention.o()))
+                    .allMatch(w -> w.getDataType() == DataType.UNKNOWN);
+        }
+    }
+
     private static double loss(Decoder decoder, TokenBatch batch, NDArray x) {
         return new LossPass(decoder, List.of(batch), _ -> x, null, 0).run()[0];
     }
