@@ -37,6 +37,12 @@ public enum ErrorCode {
     @JsonProperty("io_error")
     IO_ERROR, @JsonProperty("out_of_memory")
     OUT_OF_MEMORY,
+    /** The model or a text is no longer what the finished slices were measured on. */
+    @JsonProperty("inputs_changed")
+    INPUTS_CHANGED,
+    /** The same piece of work ended the process that carried it out, again and again. */
+    @JsonProperty("poison_slice")
+    POISON_SLICE,
     /** Our mistake. */
     @JsonProperty("internal_error")
     INTERNAL_ERROR
