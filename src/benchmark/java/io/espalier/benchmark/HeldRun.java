@@ -57,7 +57,7 @@ final class HeldRun {
                 false, null, Precision.valueOf(arguments[6]));
         Clock clock = new Clock();
         Path work = Files.createDirectories(Path.of(arguments[4]));
-        PruningRun.execute(new PruningRun.Inputs(recipe, Path.of(arguments[0]), recipe.calibration().corpus(), null, work),
+        PruningRun.execute(new PruningRun.Inputs(recipe, Path.of(arguments[0]), recipe.calibration().corpus(), null), work,
                 ComputeDevice.find("cpu", Long.parseLong(arguments[7])).getFirst(), clock);
         clock.tick(new Progress.Tick(Phase.PUBLISH, 100, null, null, null));
         ObjectNode found = JsonMapper.shared().createObjectNode();

@@ -15,6 +15,7 @@ import io.espalier.checkpoint.DType;
 import io.espalier.checkpoint.SafetensorsFile;
 import io.espalier.checkpoint.SafetensorsWriter;
 import io.espalier.checkpoint.SafetensorsWriter.Declared;
+import io.espalier.recipe.Slice;
 
 /**
  * What a sweep counted over some windows of a calibration set, for every routed expert: a commutative monoid. {@link #zero}, updates, {@link #merge},
@@ -33,11 +34,6 @@ public final class ExpertStatistics {
     private final List<Slice> slices = new ArrayList<>();
     private long tokens;
     private long predictedTokens;
-
-    /**
-     * Windows from (inclusive) to (exclusive) of the calibration set.
-     */
-    public record Slice(int from, int to) {}
 
     private ExpertStatistics(String fingerprint, int[] widths, Set<Moment> counted) {
         this.fingerprint = fingerprint;
@@ -121,6 +117,11 @@ public final class ExpertStatistics {
 
     public String fingerprint() {
         return fingerprint;
+    }
+
+    /** What was counted, in the order in which it was merged. */
+    public List<Slice> slices() {
+        return List.copyOf(slices);
     }
 
     /** Experts counted. */

@@ -9,10 +9,10 @@ import java.util.Set;
 
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.types.DataType;
-import io.espalier.calibration.ExpertStatistics.Slice;
 import io.espalier.checkpoint.ExpertTensors;
 import io.espalier.corpus.TokenWindows;
 import io.espalier.recipe.PhaseProgress;
+import io.espalier.recipe.Slice;
 import io.espalier.transformer.Decoder;
 import io.espalier.transformer.DecoderLayer;
 import io.espalier.transformer.ExpertObserver;

@@ -22,12 +22,17 @@ public record JobProgress(double percent, Phase phase, Integer layer, Integer la
 
     static final JobProgress NONE = new JobProgress(0, null, null, null, null, null);
 
-    /** Seconds to go at the pace so far, or {@code null} where that would be a guess. */
-    static Long eta(double percent, java.time.Duration elapsed) {
-        if (percent < ETA_FROM_PERCENT) {
+    /**
+     * Seconds to go at the pace so far, or {@code null} where that would be a guess.
+     *
+     * @param from percent at which the piece at work began
+     * @param elapsed since then
+     */
+    static Long eta(double from, double percent, java.time.Duration elapsed) {
+        if (percent < ETA_FROM_PERCENT || percent - from < 1) {
             return null;
         }
-        return Math.max(0, Math.round(elapsed.toMillis() / 1000.0 * (100 - percent) / percent));
+        return Math.max(0, Math.round(elapsed.toMillis() / 1000.0 * (100 - percent) / (percent - from)));
     }
 
     JobProgress at(Phase next) {

@@ -9,9 +9,11 @@ import com.github.kagkarlsson.scheduler.SchedulerClient;
 import org.springframework.context.annotation.Bean;
 import org.springframework.context.annotation.Configuration;
 import org.springframework.jdbc.datasource.TransactionAwareDataSourceProxy;
+import org.springframework.scheduling.annotation.EnableScheduling;
 
 /** The end of the queue where jobs go in. The other end is the worker's. */
 @Configuration(proxyBeanMethods = false)
+@EnableScheduling
 class JobQueue {
 
     @Bean

@@ -11,15 +11,17 @@ import com.fasterxml.jackson.annotation.JsonValue;
 public enum JobState {
     /** Waits for a device. */
     QUEUED,
-    /** A worker holds it. */
+    /** Workers hold pieces of it, or held some and go on when a device is free. */
     RUNNING,
+    /** Stopped until somebody says to go on; what was measured is kept. */
+    PAUSED,
     /** Was asked to stop while a worker holds it; nothing but {@link #CANCELLED} comes after. */
     CANCELLING, CANCELLED, SUCCEEDED, FAILED;
 
-    /** Whether nothing comes after. */
+    /** Whether nothing comes after, unless somebody orders a cancelled or failed job to be tried again. */
     public boolean terminal() {
         return switch (this) {
-            case QUEUED, RUNNING, CANCELLING -> false;
+            case QUEUED, RUNNING, PAUSED, CANCELLING -> false;
             case CANCELLED, SUCCEEDED, FAILED -> true;
         };
     }
@@ -33,11 +35,14 @@ public enum JobState {
     /** The whole life of a job. The trigger {@code pruning_job_transition} holds the database to the same table. */
     boolean mayBecome(JobState next) {
         return switch (this) {
-            case QUEUED -> next == RUNNING || next == CANCELLED;
-            // to RUNNING: rescued from a dead worker; to QUEUED: handed back by one that shuts down
-            case RUNNING -> next == RUNNING || next == QUEUED || next == CANCELLING || next == SUCCEEDED || next == FAILED;
+            case QUEUED -> next == RUNNING || next == PAUSED || next == CANCELLED || next == FAILED;
+            // to QUEUED: every worker handed its piece back; to CANCELLED: no worker held one
+            case RUNNING ->
+                next == QUEUED || next == PAUSED || next == CANCELLING || next == CANCELLED || next == SUCCEEDED || next == FAILED;
+            case PAUSED -> next == QUEUED || next == CANCELLED;
             case CANCELLING -> next == CANCELLED;
-            case CANCELLED, SUCCEEDED, FAILED -> false;
+            case CANCELLED, FAILED -> next == QUEUED;
+            case SUCCEEDED -> false;
         };
     }
 

@@ -6,17 +6,23 @@ import java.util.regex.Pattern;
 
 import io.espalier.recipe.PruningRecipe;
 import io.espalier.recipe.ResolvedInputs;
+import io.espalier.recipe.Slicing;
 
 /**
- * A worker's hold on a job: the ticket that every one of its writes shows. It is good while the job is running or cancelling in this attempt.
+ * A worker's hold on a piece of a job: the ticket that every one of its writes shows. It is good while the piece is running in this attempt.
  *
  * @param jobId which job
- * @param attempt the fencing token
+ * @param piece which piece of it
+ * @param kind what is to be done
+ * @param attempt the fencing token: no other claim of any piece of this job has the same
  * @param recipe the order
  * @param inputs what it starts from
- * @param startedAt when this attempt was claimed
+ * @param slicing how the calibration set is cut; {@code null} until the job was opened
+ * @param startedAt when this piece was claimed
+ * @param startPercent how far the job was then
  */
-public record Lease(String jobId, int attempt, PruningRecipe recipe, ResolvedInputs inputs, Instant startedAt) {
+public record Lease(String jobId, int piece, Piece.Kind kind, int attempt, PruningRecipe recipe, ResolvedInputs inputs, Slicing slicing,
+        Instant startedAt, double startPercent) {
 
     private static final int PREFIX = "art_".length();
     private static final int ATTEMPT_RADIX = 36;
@@ -30,6 +36,11 @@ public record Lease(String jobId, int attempt, PruningRecipe recipe, ResolvedInp
     /** Id of the score set that this attempt will store, if it gets there. */
     public String scoreSetId() {
         return productId("scr_", jobId, attempt);
+    }
+
+    /** The place in {@link Slicing#slices()} of the slice to measure. */
+    public int slice() {
+        return piece - 1;
     }
 
     /** The job that an artifact id was made for; empty when it is none of ours. */

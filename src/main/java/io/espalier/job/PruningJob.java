@@ -5,6 +5,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 
+import jakarta.persistence.Column;
 import jakarta.persistence.Embedded;
 import jakarta.persistence.Entity;
 import jakarta.persistence.Id;
@@ -15,6 +16,7 @@ import io.espalier.recipe.Phase;
 import io.espalier.recipe.PruningRecipe;
 import io.espalier.recipe.PruningResult;
 import io.espalier.recipe.ResolvedInputs;
+import io.espalier.recipe.Slicing;
 import org.hibernate.annotations.JdbcTypeCode;
 import org.hibernate.type.SqlTypes;
 
@@ -30,17 +32,22 @@ public class PruningJob {
 
     @Id
     private String id;
+    @Column(updatable = false)
     private Instant createdAt;
     private Instant startedAt;
     private Instant finishedAt;
     private JobState state;
+    @Column(updatable = false)
     @JdbcTypeCode(SqlTypes.JSON)
     private PruningRecipe recipe;
+    @Column(updatable = false)
     @JdbcTypeCode(SqlTypes.JSON)
     private ResolvedInputs inputs;
     private int attempt;
-    private String worker;
-    private String device;
+    @JdbcTypeCode(SqlTypes.JSON)
+    private Slicing slicing;
+    private Integer slices;
+    private int slicesDone;
     @Embedded
     private JobProgress progress = JobProgress.NONE;
     @JdbcTypeCode(SqlTypes.JSON)
@@ -69,25 +76,37 @@ public class PruningJob {
         return List.of(event(createdAt, state.json(), "Waiting for a device", Map.of()));
     }
 
-    /** A worker takes the job: for the first time, after another handed it back, or from one that died. */
-    List<JobEvent> claim(String byWorker, String onDevice, Instant now) {
-        boolean rescued = state == JobState.RUNNING;
-        become(JobState.RUNNING, "be claimed");
+    /** A worker takes a piece: for the first time, after another handed it back, or from one that was lost. */
+    List<JobEvent> claim(Piece piece, String byWorker, String onDevice, Instant now) {
+        List<JobEvent> events = new ArrayList<>();
+        boolean rescued = piece.is(Piece.State.RUNNING);
+        if (rescued) {
+            piece.workerLost();
+        }
         attempt++;
-        worker = byWorker;
-        device = onDevice;
-        startedAt = now;
-        progress = JobProgress.NONE;
-        phases = List.of();
-        String from = rescued ? ", because the worker of the attempt before was lost" : "";
-        return List.of(event(now, state.json(), "Attempt " + attempt + " runs on " + onDevice + from,
-                Map.of("attempt", attempt, "worker", byWorker, "device", onDevice)));
+        piece.claimed(attempt, byWorker, onDevice, now);
+        Map<String, Object> data = data(piece);
+        data.put("worker", byWorker);
+        data.put("device", onDevice);
+        if (state == JobState.QUEUED) {
+            become(JobState.RUNNING, "be claimed");
+            startedAt = startedAt == null ? now : startedAt;
+            events.add(event(now, state.json(), "Runs on " + onDevice, data));
+        }
+        String why = rescued ? ", because the worker of the try before was lost" : "";
+        String again = piece.tries() > 1 ? ", try " + piece.tries() + why : "";
+        events.add(event(now, "piece_started", sentence(piece) + " on " + onDevice + again, data));
+        return events;
     }
 
-    /** The run goes into a phase; the one before is finished. */
+    /** The run goes into a phase; the one before is finished. Slices share one phase; a phase that is begun anew forgets its first time. */
     List<JobEvent> enter(Phase phase, Instant now) {
+        if (phase == progress.phase() && !phases.isEmpty() && phases.getLast().finishedAt() == null && phase == Phase.CALIBRATE) {
+            return List.of();
+        }
         List<JobEvent> events = finishPhase(now);
         List<PhaseTimes> times = new ArrayList<>(phases);
+        times.removeIf(before -> before.phase().compareTo(phase) >= 0);
         times.add(new PhaseTimes(phase, now, null));
         phases = List.copyOf(times);
         progress = progress.at(phase);
@@ -100,9 +119,71 @@ public class PruningJob {
         return List.of(event(now, type, message, data));
     }
 
-    List<JobEvent> succeed(PruningResult outcome, String artifact, String scoreSet, Instant now) {
+    /**
+     * The first piece is done: it is known how the calibration set is cut. Slices that were measured before, in the very same cut, count.
+     *
+     * @param pieces all but the first that there are; emptied of those that no longer fit
+     * @param added pieces that are new
+     */
+    List<JobEvent> opened(Piece opening, Slicing cut, List<Piece> pieces, List<Piece> added, Instant now) {
+        List<JobEvent> events = new ArrayList<>();
+        if (!cut.equals(slicing)) {
+            if (slicesDone > 0) {
+                events.add(event(now, "slices_dropped", "The model, the texts or this service changed: " + slicesDone
+                        + " finished slices no longer fit and are measured again", Map.of("slices", slicesDone)));
+            }
+            pieces.clear();
+            slicing = cut;
+            slices = cut.slices().size();
+            slicesDone = 0;
+        }
+        if (pieces.isEmpty()) {
+            for (int number = 1; number <= slices; number++) {
+                added.add(new Piece(id, number, Piece.Kind.SLICE));
+            }
+            added.add(new Piece(id, slices + 1, Piece.Kind.FINISH));
+            pieces.addAll(added);
+        }
+        opening.done(null, null, now);
+        pieces.stream().filter(piece -> piece.kind() == Piece.Kind.SLICE && !piece.is(Piece.State.DONE)).forEach(Piece::ready);
+        readyToFinish(pieces);
+        if (slices > 0) {
+            events.add(event(now, "sliced", "The calibration set is measured in " + slices + (slices == 1 ? " slice" : " slices")
+                    + (slicesDone > 0 ? ", " + slicesDone + " of them are finished" : ""),
+                    Map.of("slices", slices, "slices_done", slicesDone, "windows", cut.slices().getLast().to())));
+        }
+        return events;
+    }
+
+    /** A slice is measured and its statistics are stored. */
+    List<JobEvent> measured(Piece piece, String sha256, long bytes, List<Piece> pieces, Instant now) {
+        piece.done(sha256, bytes, now);
+        slicesDone++;
+        readyToFinish(pieces);
+        long millis = java.time.Duration.between(piece.startedAt(), now).toMillis();
+        return List.of(event(now, "slice_finished", "Slice " + piece.number() + " of " + slices + " took " + millis + " ms",
+                Map.of("slice", piece.number(), "slices", slices, "slices_done", slicesDone, "millis", millis, "sha256", sha256)));
+    }
+
+    /** A finished slice's statistics cannot be read back: it is measured again before the job is finished. */
+    List<JobEvent> damaged(Piece finishing, Piece slice, String why, Instant now) {
+        finishing.blocked();
+        slice.ready();
+        slicesDone--;
+        return List.of(event(now, "slice_damaged", "What was stored of slice " + slice.number() + " is damaged (" + why
+                + "); it is measured again", Map.of("slice", slice.number())));
+    }
+
+    private void readyToFinish(List<Piece> pieces) {
+        if (slicesDone == slices) {
+            pieces.stream().filter(piece -> piece.kind() == Piece.Kind.FINISH).forEach(Piece::ready);
+        }
+    }
+
+    List<JobEvent> succeed(Piece piece, PruningResult outcome, String artifact, String scoreSet, Instant now) {
         become(JobState.SUCCEEDED, "succeed");
         List<JobEvent> events = finishPhase(now);
+        piece.done(null, null, now);
         result = outcome;
         artifactId = artifact;
         scoreSetId = scoreSet;
@@ -111,49 +192,148 @@ public class PruningJob {
         return events;
     }
 
-    List<JobEvent> fail(JobError why, Instant now) {
+    List<JobEvent> fail(JobError why, List<Piece> pieces, Instant now) {
         become(JobState.FAILED, "fail");
+        stop(pieces);
         error = why;
         end(false, now);
         return List.of(event(now, state.json(), why.message(), Map.of("code", why.code())));
     }
 
-    /** Asks the job to stop. A queued one has stopped at once; a running one stops when its worker hears of it; asking again changes nothing. */
-    List<JobEvent> cancel(Instant now) {
-        switch (state) {
-            case QUEUED -> {
-                become(JobState.CANCELLED, "be cancelled");
-                end(false, now);
-                return List.of(event(now, state.json(), "Cancelled before it started", Map.of()));
-            }
-            case CANCELLING -> {
-                return List.of();
-            }
-            case RUNNING, CANCELLED, SUCCEEDED, FAILED -> {
-                become(JobState.CANCELLING, "be cancelled");
-                return List.of(event(now, state.json(), "Asked to stop", Map.of()));
-            }
-        }
-        throw new AssertionError(state);
+    /** A piece failed for a reason that may pass: it waits a while in the queue. */
+    List<JobEvent> tryAgain(Piece piece, JobError why, java.time.Duration pause, List<Piece> pieces, Instant now) {
+        piece.back();
+        List<JobEvent> events = new ArrayList<>();
+        events.add(event(now, "retrying", why.message() + ". Tried again in " + Math.ceilDiv(pause.toMillis(), 1000) + " s",
+                Map.of("code", why.code(), "piece", piece.words(slices), "seconds", pause.toMillis() / 1000.0)));
+        events.addAll(waitsIfNobodyWorks(pieces, "Waiting to try again", now));
+        return events;
     }
 
-    /** The worker has stopped, or is known to be dead. */
-    List<JobEvent> confirmCancelled(Instant now) {
+    /** Asks the job to stop. One that nobody works at has stopped at once; asking again changes nothing. */
+    List<JobEvent> cancel(List<Piece> pieces, Instant now) {
+        if (state == JobState.CANCELLING || state == JobState.CANCELLED) {
+            return List.of();
+        }
+        if (pieces.stream().noneMatch(piece -> piece.is(Piece.State.RUNNING))) {
+            boolean started = startedAt != null;
+            become(JobState.CANCELLED, "be cancelled");
+            stop(pieces);
+            end(false, now);
+            return List
+                    .of(event(now, state.json(), started ? "Cancelled, nothing was published" : "Cancelled before it started", Map.of()));
+        }
+        become(JobState.CANCELLING, "be cancelled");
+        pieces.stream().filter(piece -> piece.is(Piece.State.QUEUED) || piece.is(Piece.State.READY)).forEach(Piece::blocked);
+        return List.of(event(now, state.json(), "Asked to stop", Map.of()));
+    }
+
+    /** A worker has stopped, or is known to be dead. The last one to do so ends the job. */
+    List<JobEvent> stopped(Piece piece, List<Piece> pieces, Instant now) {
+        piece.blocked();
+        if (pieces.stream().anyMatch(other -> other.is(Piece.State.RUNNING))) {
+            return List.of();
+        }
         become(JobState.CANCELLED, "be confirmed as cancelled");
+        stop(pieces);
         end(false, now);
         return List.of(event(now, state.json(), "Stopped, nothing was published", Map.of()));
     }
 
-    /** The worker shuts down and hands the job back. */
-    List<JobEvent> release(Instant now) {
+    /** Stops the job until somebody says to go on. Finished slices are kept; whoever works at a piece has lost it. */
+    List<JobEvent> pause(List<Piece> pieces, Instant now) {
+        if (state == JobState.PAUSED) {
+            return List.of();
+        }
+        become(JobState.PAUSED, "be paused");
+        stop(pieces);
+        progress = progress.ended(false);
+        return List.of(event(now, state.json(), "Paused" + kept(), kept(pieces)));
+    }
+
+    /** Goes on after a pause; a job that goes on anyway does not mind. */
+    List<JobEvent> resume(List<Piece> pieces, Instant now) {
+        if (state == JobState.QUEUED || state == JobState.RUNNING) {
+            return List.of();
+        }
+        if (state != JobState.PAUSED) {
+            throw new JobStateException(id, state, "be resumed");
+        }
+        return again("Resumed", pieces, now);
+    }
+
+    /** Tries a failed or cancelled job again, from its last finished slice; a job that goes on anyway does not mind. */
+    List<JobEvent> retry(List<Piece> pieces, Instant now) {
+        if (state == JobState.QUEUED || state == JobState.RUNNING) {
+            return List.of();
+        }
+        if (state == JobState.PAUSED) {
+            throw new JobStateException(id, state, "be retried, only resumed");
+        }
+        return again("Tried again", pieces, now);
+    }
+
+    private List<JobEvent> again(String how, List<Piece> pieces, Instant now) {
+        become(JobState.QUEUED, "be retried");
+        finishedAt = null;
+        error = null;
+        pieces.forEach(Piece::forgiven);
+        // why opened anew: what the job starts from may have changed in the meantime, and then finished slices do not count
+        stop(pieces);
+        pieces.stream().filter(piece -> piece.kind() == Piece.Kind.OPEN).forEach(Piece::ready);
+        return List.of(event(now, state.json(), how + kept(), kept(pieces)));
+    }
+
+    /** A worker shuts down and hands its piece back. */
+    List<JobEvent> release(Piece piece, List<Piece> pieces, Instant now) {
+        piece.back();
+        List<JobEvent> events = new ArrayList<>();
+        events.add(event(now, "handed_back", "Handed back by attempt " + piece.attempt() + ", because its worker shuts down: "
+                + piece.words(slices) + " starts again", data(piece)));
+        events.addAll(waitsIfNobodyWorks(pieces, "Waiting for a device", now));
+        return events;
+    }
+
+    private List<JobEvent> waitsIfNobodyWorks(List<Piece> pieces, String words, Instant now) {
+        if (state != JobState.RUNNING || pieces.stream().anyMatch(other -> other.is(Piece.State.RUNNING))) {
+            return List.of();
+        }
         become(JobState.QUEUED, "be handed back");
-        worker = null;
-        device = null;
-        startedAt = null;
-        progress = JobProgress.NONE;
-        phases = List.of();
-        return List.of(event(now, state.json(), "Handed back by attempt " + attempt + ", because its worker shuts down; it starts again",
-                Map.of("attempt", attempt)));
+        return List.of(event(now, state.json(), words, Map.of()));
+    }
+
+    /** A worker that had lost its lease wrote all the same. */
+    List<JobEvent> rejected(Lease lease, Instant now) {
+        return List.of(event(now, "write_rejected", "A write of attempt " + lease.attempt()
+                + " was refused: its worker had lost the lease. Nothing was changed",
+                Map.of("attempt", lease.attempt(), "piece", lease.piece())));
+    }
+
+    private static void stop(List<Piece> pieces) {
+        pieces.stream().filter(piece -> piece.kind() == Piece.Kind.OPEN || !piece.is(Piece.State.DONE)).forEach(Piece::blocked);
+    }
+
+    private String kept() {
+        return slicesDone == 0 ? "" : ", " + slicesDone + " of " + slices + " slices are kept";
+    }
+
+    private Map<String, Object> kept(List<Piece> pieces) {
+        return slices == null ? Map.of() : Map.of("slices", slices, "slices_done", slicesDone);
+    }
+
+    private Map<String, Object> data(Piece piece) {
+        Map<String, Object> data = new java.util.LinkedHashMap<>();
+        data.put("piece", piece.kind().json());
+        if (piece.kind() == Piece.Kind.SLICE) {
+            data.put("slice", piece.number());
+        }
+        data.put("attempt", piece.attempt());
+        return data;
+    }
+
+    private String sentence(Piece piece) {
+        String words = piece.words(slices);
+        return Character.toUpperCase(words.charAt(0)) + words.substring(1);
     }
 
     private void become(JobState next, String verb) {
@@ -170,7 +350,7 @@ public class PruningJob {
 
     private List<JobEvent> finishPhase(Instant now) {
         List<JobEvent> events = new ArrayList<>();
-        if (!phases.isEmpty()) {
+        if (!phases.isEmpty() && phases.getLast().finishedAt() == null) {
             List<PhaseTimes> times = new ArrayList<>(phases);
             PhaseTimes last = times.removeLast().finished(now);
             times.add(last);
@@ -196,7 +376,7 @@ public class PruningJob {
         return createdAt;
     }
 
-    /** When the current attempt was claimed; {@code null} while the job waits. */
+    /** When a worker first took it; {@code null} before. */
     public Instant startedAt() {
         return startedAt;
     }
@@ -219,26 +399,31 @@ public class PruningJob {
         return inputs;
     }
 
-    /** How often the job was claimed; 0 before the first time. */
+    /** How often a piece of it was claimed; 0 before the first time. */
     public int attempt() {
         return attempt;
     }
 
-    /** The process that holds or held it, or {@code null}. */
-    public String worker() {
-        return worker;
+    /** How the calibration set is cut; {@code null} until the job was opened. */
+    public Slicing slicing() {
+        return slicing;
     }
 
-    /** {@code cpu}, {@code gpu:0}, or {@code null}. */
-    public String device() {
-        return device;
+    /** Slices of the calibration set; {@code null} until the job was opened, 0 when its method sees no tokens. */
+    public Integer slices() {
+        return slices;
+    }
+
+    /** Slices that are measured. */
+    public int slicesDone() {
+        return slicesDone;
     }
 
     public JobProgress progress() {
         return progress;
     }
 
-    /** Those the current attempt has entered, in order. */
+    /** Those that were entered, in order; one that was begun anew has its last times. */
     public List<PhaseTimes> phases() {
         return phases;
     }

@@ -58,6 +58,10 @@ public record ComputeDevice(String name, long memoryBudget) {
         return found;
     }
 
+    boolean isGpu() {
+        return !name.equals("cpu");
+    }
+
     /** How a pass fits: on the CPU every core is a lane; a GPU is fed by one. */
     MemoryPlan plan(DecoderSpec spec, MemoryPlan.Work work, Compute.Precision precision) {
         boolean cpu = name.equals("cpu");

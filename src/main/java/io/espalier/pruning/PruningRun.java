@@ -2,6 +2,7 @@ package io.espalier.pruning;
 
 import java.math.BigDecimal;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
@@ -25,11 +26,13 @@ import io.espalier.plan.Checksums;
 import io.espalier.plan.Cut;
 import io.espalier.plan.KeepPlan;
 import io.espalier.recipe.CorpusRef;
+import io.espalier.recipe.ErrorCode;
 import io.espalier.recipe.MethodChoice;
 import io.espalier.recipe.MethodName;
 import io.espalier.recipe.Phase;
 import io.espalier.recipe.PhaseProgress;
 import io.espalier.recipe.Progress;
+import io.espalier.recipe.PruningException;
 import io.espalier.recipe.PruningRecipe;
 import io.espalier.recipe.PruningResult;
 import io.espalier.recipe.PruningResult.Achieved;
@@ -37,6 +40,8 @@ import io.espalier.recipe.PruningResult.Coverage;
 import io.espalier.recipe.PruningResult.Digests;
 import io.espalier.recipe.PruningResult.Size;
 import io.espalier.recipe.ScoreSummary;
+import io.espalier.recipe.Slice;
+import io.espalier.recipe.Slicing;
 import io.espalier.transformer.Architecture;
 import io.espalier.transformer.Compute;
 import io.espalier.transformer.Decoder;
@@ -45,9 +50,15 @@ import io.espalier.transformer.KeptAtoms;
 import io.espalier.transformer.MemoryPlan;
 
 /**
- * One run, whole: open, calibrate, score, plan, cut, check. The door between the office and the workshop; the story is {@link #run}.
+ * One run: open, calibrate, score, plan, cut, check. The door between the office and the workshop. Its pieces can be carried out by one process after the
+ * other, or by several at once: {@link #open} and {@link #slicing} first, then {@link #measure} for each slice, {@link #finish} last; the story is
+ * {@link #execute}.
  */
-public final class PruningRun {
+public final class PruningRun implements AutoCloseable {
+
+    /** Tokens of a slice where nobody said how many: a slice is read from the disk twice, so that a fast device needs longer ones. */
+    private static final long SLICE_TOKENS_CPU = 16_384;
+    private static final long SLICE_TOKENS_GPU = 131_072;
 
     /** Of the random control; no seed that an order is likely to name. */
     private static final long CONTROL_SEED = 1_000_003;
@@ -59,9 +70,8 @@ public final class PruningRun {
      * @param model directory of the checkpoint
      * @param calibration path or text of the calibration corpus, or {@code null} when the method sees no tokens
      * @param evaluation path or text of the evaluation corpus, or {@code null} when none was ordered
-     * @param workDirectory an empty directory of this run's own; the caller deletes it
      */
-    public record Inputs(PruningRecipe recipe, Path model, CorpusRef calibration, CorpusRef evaluation, Path workDirectory) {}
+    public record Inputs(PruningRecipe recipe, Path model, CorpusRef calibration, CorpusRef evaluation) {}
 
     /**
      * What a run leaves in its work directory.
@@ -76,88 +86,200 @@ public final class PruningRun {
     private final Inputs inputs;
     private final PruningRecipe recipe;
     private final ComputeDevice device;
-    private final Progress progress;
-    private final RunNotes notes;
+    private final OpenedRun opened;
+    private final String modelDigest;
 
-    private PruningRun(Inputs inputs, ComputeDevice device, Progress progress) {
+    private PruningRun(Inputs inputs, ComputeDevice device, OpenedRun opened) {
         this.inputs = inputs;
         this.recipe = inputs.recipe();
         this.device = device;
-        this.progress = progress;
-        this.notes = new RunNotes(inputs.recipe(), progress);
+        this.opened = opened;
+        this.modelDigest = opened.checkpoint().digest();
     }
 
     /**
-     * Runs on the calling thread, which must own the device until this returns.
+     * The whole run on the calling thread, which must own the device until this returns.
      *
-     * @throws io.espalier.recipe.PruningException when the order cannot be carried out, with a stable code
-     * @throws Progress.StoppedException when progress answers not to go on
+     * @param workDirectory an empty directory of this run's own; the caller deletes it
+     * @throws io.espalier.recipe.PruningException when the order cannot be carried out, with a stable code; so does every step
+     * @throws Progress.StoppedException when progress answers not to go on; so does every step
      */
-    public static Outcome execute(Inputs inputs, ComputeDevice device, Progress progress) {
-        try {
-            return new PruningRun(inputs, device, progress).run();
-        } catch (RuntimeException e) {
-            throw Failures.named(e);
+    public static Outcome execute(Inputs inputs, Path workDirectory, ComputeDevice device, Progress progress) {
+        try (PruningRun run = open(inputs, device, progress)) {
+            Slicing slicing = run.slicing(0, progress);
+            List<Path> statistics = new ArrayList<>();
+            for (int slice = 0; slice < slicing.slices().size(); slice++) {
+                statistics.add(run.measure(slicing, slice, workDirectory, progress));
+            }
+            return run.finish(slicing, statistics, workDirectory, progress);
         }
     }
 
-    private Outcome run() {
-        phase(Phase.OPEN, 0, 2).at(0, null, null, null);
-        try (OpenedRun opened = OpenedRun.open(inputs)) {
-            String modelDigest = opened.checkpoint().digest();
-            notes.opened(opened, device);
-            ExpertStatistics statistics = calibrate(opened, modelDigest);
-
-            phase(Phase.SCORE, 65, 67).at(0, null, null, null);
-            Evidence evidence = new Evidence(opened.checkpoint(), opened.spec().experts(), statistics);
-            Scores scores = Criterion.of(recipe.method()).score(evidence);
-            Path scoreFile = inputs.workDirectory().resolve("scores.safetensors");
-            ScoreFile.write(scoreFile, recipe.method(), scores, evidence, provenance(opened, modelDigest));
-
-            phase(Phase.PLAN, 67, 68).at(0, null, null, null);
-            KeepPlan plan = opened.allocate(scores.values(), OpenedRun.granularity(recipe));
-            ScoreSummary summary = ScoreTable.of(recipe.method().name(), scores, opened.spec().experts(), plan, statistics);
-            notes.planned(opened, plan);
-
-            Path artifact = cut(opened, plan);
-            Digests digests = new Digests(modelDigest, opened.tokenizer() == null ? null : opened.tokenizer().digest(),
-                    opened.calibration() == null ? null : opened.calibration().digest(), Sha256.of(scoreFile), plan.digest(), null);
-            PruningResult result = check(opened, plan, scores, statistics, artifact, digests);
-            ModelCard.write(artifact, recipe, inputs.model().getFileName().toString(), plan, result);
-            return new Outcome(result.summed(Checksums.write(artifact)), artifact, scoreFile, summary);
-        }
+    /** Opens model and texts, and checks everything that can be known before the expensive part. */
+    public static PruningRun open(Inputs inputs, ComputeDevice device, Progress progress) {
+        return named(() -> {
+            new PhaseProgress(progress, Phase.OPEN, 0, 2).at(0, null, null, null);
+            OpenedRun opened = OpenedRun.open(inputs);
+            try {
+                PruningRun run = new PruningRun(inputs, device, opened);
+                run.notes(progress).opened(opened, device);
+                return run;
+            } catch (RuntimeException e) {
+                opened.close();
+                throw e;
+            }
+        });
     }
 
-    private ExpertStatistics calibrate(OpenedRun opened, String modelDigest) {
-        if (opened.calibration() == null) {
-            return null;
+    /**
+     * Decides how the calibration set is cut.
+     *
+     * @param tokensPerSlice about how many tokens a slice has, at least one micro-batch; 0: as suits the device
+     */
+    public Slicing slicing(long tokensPerSlice, Progress progress) {
+        return named(() -> {
+            if (opened.calibration() == null) {
+                return new Slicing(Sha256.of(modelDigest), 1, 1, List.of());
+            }
+            int length = opened.calibration().length();
+            int windows = opened.calibration().windows();
+            long tokens = tokensPerSlice > 0 ? tokensPerSlice : device.isGpu() ? SLICE_TOKENS_GPU : SLICE_TOKENS_CPU;
+            int most = (int) Math.clamp(tokens / length, 1, windows);
+            MemoryPlan plan = plan(most);
+            notes(progress).memoryPlanned(plan);
+            int batch = plan.sequencesPerBatch();
+            int each = Math.max(1, most / batch) * batch;
+            List<Slice> slices = new ArrayList<>();
+            for (int from = 0; from < windows; from += each) {
+                slices.add(new Slice(from, Math.min(windows, from + each)));
+            }
+            return new Slicing(fingerprint(batch), batch, length, slices);
+        });
+    }
+
+    /**
+     * Measures one slice.
+     *
+     * @param slicing as decided when the run was first opened, here or elsewhere
+     * @param slice its place in the slicing
+     * @param workDirectory of this piece's own
+     * @return file of the statistics, in the work directory
+     */
+    public Path measure(Slicing slicing, int slice, Path workDirectory, Progress progress) {
+        return named(() -> {
+            String fingerprint = fingerprint(slicing.sequencesPerBatch());
+            if (!fingerprint.equals(slicing.fingerprint())) {
+                throw new PruningException(ErrorCode.INPUTS_CHANGED, "fingerprint of the calibration: " + fingerprint + " (expected: "
+                        + slicing.fingerprint() + ", as when the job was opened). The model, the texts or the service changed in between;"
+                        + " retry the job, and it measures everything anew", null);
+            }
+            Slice windows = slicing.slices().get(slice);
+            MemoryPlan plan = plan(windows.to() - windows.from()).withSequencesPerBatch(slicing.sequencesPerBatch());
+            Path file = workDirectory.resolve("statistics-" + slice + ".safetensors");
+            statistics(plan, windows, fingerprint, workDirectory, progress).write(file);
+            return file;
+        });
+    }
+
+    /**
+     * Merges what was measured, scores, plans, cuts, checks.
+     *
+     * @param statistics files of all slices, in the order of the slicing
+     * @param workDirectory of this piece's own; what the outcome names lies in it
+     */
+    public Outcome finish(Slicing slicing, List<Path> statistics, Path workDirectory, Progress progress) {
+        return named(() -> {
+            ExpertStatistics merged = merged(slicing, statistics);
+            if (merged != null) {
+                notes(progress).calibrated(opened.spec().experts(), merged);
+            }
+            return finish(merged, workDirectory, progress);
+        });
+    }
+
+    private Outcome finish(ExpertStatistics statistics, Path workDirectory, Progress progress) {
+        phase(progress, Phase.SCORE, 65, 67).at(0, null, null, null);
+        Evidence evidence = new Evidence(opened.checkpoint(), opened.spec().experts(), statistics);
+        Scores scores = Criterion.of(recipe.method()).score(evidence);
+        Path scoreFile = workDirectory.resolve("scores.safetensors");
+        ScoreFile.write(scoreFile, recipe.method(), scores, evidence, provenance());
+
+        phase(progress, Phase.PLAN, 67, 68).at(0, null, null, null);
+        KeepPlan plan = opened.allocate(scores.values(), OpenedRun.granularity(recipe));
+        ScoreSummary summary = ScoreTable.of(recipe.method().name(), scores, opened.spec().experts(), plan, statistics);
+        notes(progress).planned(opened, plan);
+
+        Path artifact = cut(plan, workDirectory, progress);
+        Digests digests = new Digests(modelDigest, opened.tokenizer() == null ? null : opened.tokenizer().digest(),
+                opened.calibration() == null ? null : opened.calibration().digest(), Sha256.of(scoreFile), plan.digest(), null);
+        PruningResult result = check(plan, scores, statistics, artifact, digests, workDirectory, progress);
+        ModelCard.write(artifact, recipe, inputs.model().getFileName().toString(), plan, result);
+        return new Outcome(result.summed(Checksums.write(artifact)), artifact, scoreFile, summary);
+    }
+
+    /** In the order of the slicing, two at a time in memory; {@code null} when the method sees no tokens. */
+    private static ExpertStatistics merged(Slicing slicing, List<Path> files) {
+        ExpertStatistics merged = null;
+        for (int slice = 0; slice < slicing.slices().size(); slice++) {
+            ExpertStatistics next = ExpertStatistics.read(files.get(slice));
+            if (!next.fingerprint().equals(slicing.fingerprint()) || !next.slices().equals(List.of(slicing.slices().get(slice)))) {
+                throw new PruningException(ErrorCode.INPUTS_CHANGED,
+                        "slice " + slice + ": statistics of " + next.slices() + ", fingerprint "
+                                + next.fingerprint() + " (expected: " + slicing.slices().get(slice) + ", " + slicing.fingerprint()
+                                + "). Retry the job, and it measures everything anew",
+                        null);
+            }
+            merged = merged == null ? next : merged.merge(next);
         }
-        MemoryPlan.Work work = new MemoryPlan.Work(opened.calibration().windows(), opened.calibration().length(),
-                Criterion.of(recipe.method()).moments().contains(Moment.GRADIENT_SQUARED));
-        MemoryPlan plan = device.plan(opened.spec(), work, precision());
-        notes.memoryPlanned(plan);
+        return merged;
+    }
+
+    private MemoryPlan plan(int sequences) {
+        return device.plan(opened.spec(), new MemoryPlan.Work(sequences, opened.calibration().length(),
+                Criterion.of(recipe.method()).moments().contains(Moment.GRADIENT_SQUARED)), precision());
+    }
+
+    private ExpertStatistics statistics(MemoryPlan plan, Slice windows, String fingerprint, Path workDirectory, Progress progress) {
         try {
-            return sweep(opened, modelDigest, plan);
+            return sweep(plan, windows, fingerprint, workDirectory, progress);
         } catch (EngineException e) {
             MemoryPlan smaller = String.valueOf(e.getMessage()).contains("out of memory") ? plan.halved() : null;
             if (smaller == null) {
                 throw e;
             }
-            notes.halved(device, smaller);
-            return sweep(opened, modelDigest, smaller);
+            notes(progress).halved(device, smaller);
+            return sweep(smaller, windows, fingerprint, workDirectory, progress);
         }
     }
 
-    private ExpertStatistics sweep(OpenedRun opened, String modelDigest, MemoryPlan plan) {
-        Criterion criterion = Criterion.of(recipe.method());
-        String fingerprint = Sha256.of(String.join("|", "espalier-statistics/1", modelDigest, opened.calibration().digest(),
-                criterion.moments().toString(), recipe.precision().name(), String.valueOf(plan.sequencesPerBatch())));
+    private ExpertStatistics sweep(MemoryPlan plan, Slice windows, String fingerprint, Path workDirectory, Progress progress) {
         try (Decoder decoder = Decoder.open(opened.checkpoint(), opened.spec(), KeptAtoms.ALL, plan.compute())) {
-            Sweep sweep = new Sweep(decoder, opened.calibration(), criterion.moments(), fingerprint, plan, inputs.workDirectory());
-            ExpertStatistics statistics = sweep.run(phase(Phase.CALIBRATE, 2, 65));
-            notes.calibrated(opened.spec().experts(), statistics);
-            return statistics;
+            Sweep sweep = new Sweep(decoder, opened.calibration(), Criterion.of(recipe.method()).moments(), fingerprint, plan,
+                    workDirectory);
+            return sweep.run(windows, phase(progress, Phase.CALIBRATE, 2, 65));
         }
+    }
+
+    private String fingerprint(int sequencesPerBatch) {
+        return Sha256.of(String.join("|", "espalier-statistics/1", modelDigest, opened.calibration().digest(),
+                Criterion.of(recipe.method()).moments().toString(), recipe.precision().name(), String.valueOf(sequencesPerBatch)));
+    }
+
+    private static <T> T named(java.util.function.Supplier<T> step) {
+        try {
+            return step.get();
+        } catch (RuntimeException e) {
+            throw Failures.named(e);
+        }
+    }
+
+    private RunNotes notes(Progress progress) {
+        return new RunNotes(recipe, progress);
+    }
+
+    @Override
+    public void close() {
+        opened.close();
     }
 
     private Compute.Precision precision() {
@@ -167,10 +289,10 @@ public final class PruningRun {
         };
     }
 
-    private Path cut(OpenedRun opened, KeepPlan plan) {
-        PhaseProgress stretch = phase(Phase.CUT, 68, 76);
+    private Path cut(KeepPlan plan, Path workDirectory, Progress progress) {
+        PhaseProgress stretch = phase(progress, Phase.CUT, 68, 76);
         stretch.at(0, null, null, null);
-        Path artifact = inputs.workDirectory().resolve("model");
+        Path artifact = workDirectory.resolve("model");
         int[] widths = plan.experts().stream().mapToInt(KeepPlan.Expert::keptWidth).toArray();
         long total = opened.checkpoint().tensorBytes();
         long[] done = new long[1];
@@ -179,14 +301,14 @@ public final class PruningRun {
                     done[0] += bytes;
                     stretch.at(Math.min(1, (double) done[0] / total), null, null, null);
                 });
-        notes.unfused(unfused);
+        notes(progress).unfused(unfused);
         return artifact;
     }
 
     /** Measures the written model, opened by our own reader, against the given one. */
-    private PruningResult check(OpenedRun opened, KeepPlan plan, Scores scores, ExpertStatistics statistics, Path artifact,
-            Digests digests) {
-        PhaseProgress stretch = phase(Phase.CHECK, 76, 99);
+    private PruningResult check(KeepPlan plan, Scores scores, ExpertStatistics statistics, Path artifact, Digests digests,
+            Path workDirectory, Progress progress) {
+        PhaseProgress stretch = phase(progress, Phase.CHECK, 76, 99);
         stretch.at(0, null, null, null);
         try (Checkpoint written = Checkpoint.open(artifact)) {
             DecoderSpec writtenSpec = Architecture.specOf(written);
@@ -194,11 +316,11 @@ public final class PruningRun {
             Size after = ModelSize.of(writtenSpec, written);
             PruningResult.Perplexity perplexity = null;
             if (opened.evaluation() != null) {
-                Perplexity given = measure(opened, opened.checkpoint(), opened.spec(), KeptAtoms.ALL, stretch.part(0, 0.4));
-                Perplexity cut = measure(opened, written, writtenSpec, KeptAtoms.ALL, stretch.part(0.4, 0.7));
+                Perplexity given = perplexity(workDirectory, opened.checkpoint(), opened.spec(), KeptAtoms.ALL, stretch.part(0, 0.4));
+                Perplexity cut = perplexity(workDirectory, written, writtenSpec, KeptAtoms.ALL, stretch.part(0.4, 0.7));
                 Double control = recipe.evaluation().randomControl()
                         ? Double.valueOf(
-                                measure(opened, opened.checkpoint(), opened.spec(), atRandom(opened), stretch.part(0.7, 1)).value())
+                                perplexity(workDirectory, opened.checkpoint(), opened.spec(), atRandom(), stretch.part(0.7, 1)).value())
                         : null;
                 perplexity = new PruningResult.Perplexity(given.value(), cut.value(), control, given.predictedTokens());
             }
@@ -208,21 +330,21 @@ public final class PruningRun {
                     share(before.bytes() - after.bytes(), before.bytes()), plan.minWidth(), plan.maxWidth(), plan.emptyExperts());
             PruningResult result = new PruningResult(before, after, achieved, coverage(opened.spec().experts(), statistics), perplexity,
                     predictedLossChange(plan, scores), digests);
-            notes.measured(result);
+            notes(progress).measured(result);
             return result;
         }
     }
 
-    private Perplexity measure(OpenedRun opened, Checkpoint checkpoint, DecoderSpec spec, KeptAtoms kept, PhaseProgress stretch) {
+    private Perplexity perplexity(Path workDirectory, Checkpoint checkpoint, DecoderSpec spec, KeptAtoms kept, PhaseProgress stretch) {
         MemoryPlan plan = device.plan(spec, new MemoryPlan.Work(opened.evaluation().windows(), opened.evaluation().length(), false),
                 precision());
         try (Decoder decoder = Decoder.open(checkpoint, spec, kept, plan.compute())) {
-            return Perplexity.measure(decoder, opened.evaluation(), plan, inputs.workDirectory(), stretch);
+            return Perplexity.measure(decoder, opened.evaluation(), plan, workDirectory, stretch);
         }
     }
 
     /** The same budget, layout and alignment with atoms drawn at random. */
-    private KeptAtoms atRandom(OpenedRun opened) {
+    private KeptAtoms atRandom() {
         MethodChoice draw = new MethodChoice(MethodName.RANDOM, null, null, null, CONTROL_SEED);
         Scores scores = Criterion.of(draw).score(new Evidence(opened.checkpoint(), opened.spec().experts(), null));
         return keeping(opened.allocate(scores.values(), Allocation.Granularity.ATOM));
@@ -261,7 +383,7 @@ public final class PruningRun {
         return new Coverage(statistics.tokens(), routed[0], median, RunNotes.unrouted(experts, statistics));
     }
 
-    private Map<String, String> provenance(OpenedRun opened, String modelDigest) {
+    private Map<String, String> provenance() {
         Map<String, String> provenance = new TreeMap<>();
         provenance.put("model_sha256", modelDigest);
         if (opened.calibration() != null) {
@@ -270,7 +392,7 @@ public final class PruningRun {
         return provenance;
     }
 
-    private PhaseProgress phase(Phase phase, double from, double to) {
+    private static PhaseProgress phase(Progress progress, Phase phase, double from, double to) {
         return new PhaseProgress(progress, phase, from, to);
     }
 

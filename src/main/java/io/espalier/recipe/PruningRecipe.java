@@ -3,6 +3,7 @@ package io.espalier.recipe;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.UnaryOperator;
+import java.util.regex.Pattern;
 
 import tools.jackson.databind.PropertyNamingStrategies.SnakeCaseStrategy;
 import tools.jackson.databind.annotation.JsonNaming;
@@ -20,13 +21,21 @@ import tools.jackson.databind.annotation.JsonNaming;
  * @param allowEmptyExperts whether an expert may lose all its atoms; false when absent
  * @param evaluation held-out text to measure perplexity on, before and after; {@code null}: sizes only
  * @param precision of the matrix products of calibration and evaluation; {@code f32} when absent
+ * @param project whose order it is: jobs of one project share its place in the queue; {@code default} when absent
+ * @param priority -10 to 10, higher first; 0 when absent
  */
 @JsonNaming(SnakeCaseStrategy.class)
 public record PruningRecipe(String model, MethodChoice method, Calibration calibration, Budget budget, Layout layout, Integer alignment,
-        Boolean allowEmptyExperts, Evaluation evaluation, Precision precision) {
+        Boolean allowEmptyExperts, Evaluation evaluation, Precision precision, String project, Integer priority) {
 
     /** Widest alignment any known kernel asks for, in atoms. */
     public static final int MAX_ALIGNMENT = 256;
+
+    /** The highest priority; its negative is the lowest. */
+    public static final int MAX_PRIORITY = 10;
+
+    private static final String DEFAULT_PROJECT = "default";
+    private static final Pattern PROJECT = Pattern.compile("[a-z0-9][a-z0-9-]{0,62}");
 
     public PruningRecipe {
         method = method == null ? MethodChoice.of(MethodName.HEAPR) : method;
@@ -35,6 +44,14 @@ public record PruningRecipe(String model, MethodChoice method, Calibration calib
         alignment = alignment == null ? 1 : alignment;
         allowEmptyExperts = allowEmptyExperts != null && allowEmptyExperts;
         precision = precision == null ? Precision.F32 : precision;
+        project = project == null ? DEFAULT_PROJECT : project;
+        priority = priority == null ? 0 : priority;
+    }
+
+    /** An order of the default project that does not hurry. */
+    public PruningRecipe(String model, MethodChoice method, Calibration calibration, Budget budget, Layout layout, Integer alignment,
+            Boolean allowEmptyExperts, Evaluation evaluation, Precision precision) {
+        this(model, method, calibration, budget, layout, alignment, allowEmptyExperts, evaluation, precision, null, null);
     }
 
     /** The same order with other words for its inline texts: a manifest or a list is no place for a corpus. */
@@ -47,7 +64,7 @@ public record PruningRecipe(String model, MethodChoice method, Calibration calib
                         ? null
                         : new Evaluation(worded(evaluation.corpus(), words), evaluation.windows(), evaluation.sequenceLength(),
                                 evaluation.randomControl()),
-                precision);
+                precision, project, priority);
     }
 
     private static CorpusRef worded(CorpusRef corpus, UnaryOperator<String> words) {
@@ -73,6 +90,12 @@ public record PruningRecipe(String model, MethodChoice method, Calibration calib
         }
         if (alignment < 1 || alignment > MAX_ALIGNMENT || Integer.bitCount(alignment) != 1) {
             found.add(new Violation("alignment", String.valueOf(alignment), "a power of two from 1 to " + MAX_ALIGNMENT));
+        }
+        if (!PROJECT.matcher(project).matches()) {
+            found.add(new Violation("project", project, "1 to 63 of a-z, 0-9 and -, not beginning with -"));
+        }
+        if (Math.abs((long) priority) > MAX_PRIORITY) {
+            found.add(new Violation("priority", String.valueOf(priority), "an integer from -" + MAX_PRIORITY + " to " + MAX_PRIORITY));
         }
         if (evaluation != null) {
             evaluation.violations("evaluation", found);

@@ -113,6 +113,14 @@ public record MemoryPlan(Compute compute, int sequencesPerBatch, boolean spill, 
         };
     }
 
+    /**
+     * The same with the micro-batches that others used before: sums of other micro-batches have other last bits. Where this plan's are smaller because
+     * memory is short, they stay.
+     */
+    public MemoryPlan withSequencesPerBatch(int sequences) {
+        return sequences >= sequencesPerBatch ? this : new MemoryPlan(compute, sequences, spill, tapedLayers, bytes);
+    }
+
     /** The same with micro-batches of half the sequences, for a device that ran out of memory all the same; {@code null} when one is the least. */
     public MemoryPlan halved() {
         return sequencesPerBatch == 1 ? null : new MemoryPlan(compute, sequencesPerBatch / 2, spill, 0, bytes);

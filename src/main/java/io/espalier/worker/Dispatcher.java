@@ -56,7 +56,7 @@ class Dispatcher implements SmartLifecycle {
                 .schedulerName(new SchedulerName.Fixed(name)).threads(found.size())
                 .heartbeatInterval(settings.heartbeat()).missedHeartbeatsLimit(settings.missedHeartbeats())
                 .pollingInterval(settings.poll()).pollUsingLockAndFetch(FETCH_WHEN_IDLE, FETCH_UP_TO).enablePriority()
-                .shutdownMaxWait(settings.shutdownWait())
+                .shutdownMaxWait(settings.drain().plus(settings.shutdownWait()))
                 .build();
         scheduler.start();
         log.info("worker {} takes jobs on {}", name, found.stream().map(ComputeDevice::name).toList());
@@ -69,12 +69,13 @@ class Dispatcher implements SmartLifecycle {
                 .execute((instance, context) -> carryOut(instance.getId()));
     }
 
-    private CompletionHandler<Void> carryOut(String jobId) {
+    private CompletionHandler<Void> carryOut(String entry) {
         ComputeDevice device = idle.remove();
         try {
-            return switch (worker.carryOut(jobId, device)) {
+            Worker.Ending ending = worker.carryOut(entry, device);
+            return switch (ending.fate()) {
                 case DONE -> (complete, queue) -> queue.remove();
-                case HANDED_BACK -> (complete, queue) -> queue.reschedule(complete, Instant.now());
+                case WAITS -> (complete, queue) -> queue.reschedule(complete, ending.due());
                 case LOST -> (complete, queue) -> {};
             };
         } finally {
@@ -84,8 +85,9 @@ class Dispatcher implements SmartLifecycle {
 
     @Override
     public void stop() {
-        worker.shutDown();
+        worker.drain();
         scheduler.stop();
+        worker.close();
         scheduler = null;
         idle.clear();
     }

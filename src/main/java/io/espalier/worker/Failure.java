@@ -2,7 +2,9 @@ package io.espalier.worker;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.sql.SQLException;
 import java.util.function.Predicate;
+import java.util.stream.Stream;
 
 import io.espalier.job.JobError;
 import io.espalier.recipe.ErrorCode;
@@ -38,11 +40,22 @@ final class Failure {
                 + ". The log has the rest under this job's id", null);
     }
 
+    /** Whether the same piece may go well in a while: the machine's trouble, not the order's. */
+    static boolean mayPass(JobError error) {
+        return error.code() == ErrorCode.DISK_FULL || error.code() == ErrorCode.IO_ERROR;
+    }
+
     /** Whether the database could not be asked, so that the job's fate is open and it has to be tried again. */
     static boolean ofDatabase(Throwable thrown) {
         return of(thrown).code() == ErrorCode.INTERNAL_ERROR
                 && (thrown instanceof TransientDataAccessException || thrown instanceof RecoverableDataAccessException
-                        || thrown instanceof DataAccessResourceFailureException || thrown instanceof TransactionException);
+                        || thrown instanceof DataAccessResourceFailureException || thrown instanceof TransactionException
+                        || is(thrown, t -> t instanceof SQLException sql && ofServer(sql.getSQLState())));
+    }
+
+    /** SQLSTATE classes of a server that is gone, stops, is full, or made one wait too long: connection, resources, operator, deadlock, lock. */
+    private static boolean ofServer(String state) {
+        return state != null && Stream.of("08", "53", "57", "40", "55").anyMatch(state::startsWith);
     }
 
     private static String sentence(Throwable thrown) {

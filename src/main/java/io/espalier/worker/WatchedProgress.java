@@ -1,6 +1,8 @@
 package io.espalier.worker;
 
 import java.time.Duration;
+import java.util.ArrayDeque;
+import java.util.Deque;
 import java.util.Map;
 import java.util.function.BooleanSupplier;
 
@@ -11,67 +13,149 @@ import io.espalier.recipe.Phase;
 import io.espalier.recipe.Progress;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
-import org.springframework.dao.DataAccessException;
-import org.springframework.transaction.TransactionException;
 
 /**
- * Carries ticks from a run to its job, about twice a second, and brings the answer back. A database that does not answer for a while does not stop a
- * run; a job that was cancelled or lost does.
+ * Carries ticks from a piece to its job, about twice a second, and brings the answer back, on a thread of its own: a database that is slow or gone for a
+ * while does not hold a device up. Phases and notes are kept in order until they are told. A job that was cancelled, or a lease that was lost, stops the
+ * piece at its next tick.
  */
-final class WatchedProgress implements Progress {
+final class WatchedProgress implements Progress, AutoCloseable {
 
     private static final Logger log = LoggerFactory.getLogger(WatchedProgress.class);
-    private static final Duration STORE_EVERY = Duration.ofMillis(500);
+    private static final Duration TELL_EVERY = Duration.ofMillis(500);
 
     private final PruningJobs jobs;
     private final Lease lease;
-    private final BooleanSupplier shuttingDown;
+    private final BooleanSupplier hurry;
+    private final Deque<Runnable> untold = new ArrayDeque<>();
+    private final Thread teller;
 
-    private Phase phase;
-    private long storedAtNanos;
+    private Tick latest;
     private boolean stopped;
+    private boolean closed;
 
-    WatchedProgress(PruningJobs jobs, Lease lease, BooleanSupplier shuttingDown) {
+    /** @param hurry whether the process cannot wait for the end of the piece */
+    WatchedProgress(PruningJobs jobs, Lease lease, BooleanSupplier hurry) {
         this.jobs = jobs;
         this.lease = lease;
-        this.shuttingDown = shuttingDown;
+        this.hurry = hurry;
+        this.teller = Thread.ofVirtual().name("progress of " + lease.jobId()).start(this::tellUntilClosed);
     }
 
     @Override
     public synchronized boolean tick(Tick tick) {
-        if (stopped || shuttingDown.getAsBoolean()) {
+        if (stopped || hurry.getAsBoolean()) {
             return false;
         }
-        long now = System.nanoTime();
-        boolean entered = tick.phase() != phase;
-        if (!entered && now - storedAtNanos < STORE_EVERY.toNanos()) {
-            return true;
+        if (latest == null || latest.phase() != tick.phase()) {
+            Phase phase = tick.phase();
+            untold.add(() -> jobs.enter(lease, phase));
+            notifyAll();
         }
-        try {
-            if (entered) {
-                jobs.enter(lease, tick.phase());
-                phase = tick.phase();
-            }
-            stopped = !jobs.progress(lease, tick);
-        } catch (LeaseLostException e) {
-            log.warn("{}", e.getMessage());
-            stopped = true;
-        } catch (DataAccessException | TransactionException e) {
-            log.warn("progress was not stored, the run goes on: {}", e.getMessage());
-        }
-        storedAtNanos = now;
-        return !stopped;
+        latest = tick;
+        return true;
     }
 
     @Override
     public synchronized void note(String type, String message, Map<String, Object> data) {
+        untold.add(() -> jobs.note(lease, type, message, data));
+        notifyAll();
+    }
+
+    /** The same watch for work that is not to be told: opening again what another worker opened for the job. */
+    Progress silent() {
+        return new Progress() {
+            @Override
+            public boolean tick(Tick tick) {
+                synchronized (WatchedProgress.this) {
+                    return !stopped && !hurry.getAsBoolean();
+                }
+            }
+
+            @Override
+            public void note(String type, String message, Map<String, Object> data) {
+                log.debug("{}: {}", type, message);
+            }
+        };
+    }
+
+    private void tellUntilClosed() {
+        while (true) {
+            synchronized (this) {
+                try {
+                    if (untold.isEmpty() && !closed) {
+                        wait(TELL_EVERY.toMillis());
+                    }
+                } catch (InterruptedException e) {
+                    return;
+                }
+                if (stopped || closed && (untold.isEmpty() || hurry.getAsBoolean())) {
+                    return;
+                }
+            }
+            tell();
+        }
+    }
+
+    private void tell() {
         try {
-            jobs.note(lease, type, message, data);
+            for (Runnable next = next(); next != null; next = next()) {
+                next.run();
+                synchronized (this) {
+                    untold.remove();
+                }
+            }
+            Tick tick;
+            synchronized (this) {
+                tick = latest;
+            }
+            if (tick != null && !jobs.progress(lease, tick)) {
+                stop();
+            }
         } catch (LeaseLostException e) {
             log.warn("{}", e.getMessage());
-            stopped = true;
-        } catch (DataAccessException | TransactionException e) {
-            log.warn("a note was not stored, the run goes on: {}: {}", type, message, e);
+            stop();
+        } catch (RuntimeException e) {
+            log.warn("progress was not stored, the run goes on and it is told again: {}", e.toString());
+            rest();
+        }
+    }
+
+    private synchronized Runnable next() {
+        return untold.peek();
+    }
+
+    private synchronized void stop() {
+        stopped = true;
+    }
+
+    private static void rest() {
+        try {
+            Thread.sleep(TELL_EVERY);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    /** Returns when everything is told, or nobody is to be told any more. */
+    @Override
+    public void close() {
+        synchronized (this) {
+            closed = true;
+            notifyAll();
+        }
+        boolean interrupted = false;
+        while (teller.isAlive()) {
+            try {
+                teller.join();
+            } catch (InterruptedException e) {
+                // why: a process that stops interrupts its workers; the last words are short
+                interrupted = true;
+                teller.interrupt();
+            }
+        }
+        if (interrupted) {
+            Thread.currentThread().interrupt();
         }
     }
 }

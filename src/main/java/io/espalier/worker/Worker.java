@@ -3,10 +3,16 @@ package io.espalier.worker;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.Callable;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Consumer;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 
 import io.espalier.artifact.Artifact;
@@ -15,7 +21,9 @@ import io.espalier.job.JobError;
 import io.espalier.job.JobStateException;
 import io.espalier.job.Lease;
 import io.espalier.job.LeaseLostException;
+import io.espalier.job.Piece;
 import io.espalier.job.PruningJobs;
+import io.espalier.job.SliceShelf;
 import io.espalier.pruning.ComputeDevice;
 import io.espalier.pruning.PruningRun;
 import io.espalier.recipe.CorpusRef;
@@ -25,6 +33,7 @@ import io.espalier.recipe.Progress;
 import io.espalier.recipe.PruningException;
 import io.espalier.recipe.ResolvedInputs;
 import io.espalier.recipe.ScoreShelf;
+import io.espalier.recipe.Slicing;
 import io.espalier.recipe.Violation;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -32,68 +41,105 @@ import org.slf4j.MDC;
 import org.springframework.transaction.support.TransactionOperations;
 import org.springframework.util.FileSystemUtils;
 
-/** Carries out one job after the other: claims it, runs it in a directory of its own, publishes what came out, all or nothing. */
+/** Carries out one piece of a job after the other: claims it, does it in a directory of its own, hands in what came out, all or nothing. */
 class Worker {
 
-    /** What becomes of the queue's entry. */
-    enum Ending {
-        /** The job has ended, well or not: the entry goes. */
+    /**
+     * What becomes of the queue's entry.
+     *
+     * @param fate what
+     * @param due when it is to come up again; {@code null} unless {@link Fate#WAITS}
+     */
+    record Ending(Fate fate, Instant due) {
+        static final Ending DONE = new Ending(Fate.DONE, null);
+        static final Ending LOST = new Ending(Fate.LOST, null);
+
+        static Ending waits(Instant due) {
+            return new Ending(Fate.WAITS, due);
+        }
+    }
+
+    enum Fate {
+        /** Nothing is left to do for it: it goes. */
         DONE,
-        /** The job waits again: so does the entry. */
-        HANDED_BACK,
-        /** Another worker holds the job, and its entry with it: hands off. */
+        /** The piece waits again: so does the entry. */
+        WAITS,
+        /** Another worker holds the piece, and its entry with it: hands off. */
         LOST
     }
 
     private static final Logger log = LoggerFactory.getLogger(Worker.class);
+    private static final Duration LONGEST_REST = Duration.ofSeconds(5);
 
     private final String name;
     private final Path root;
     private final PruningJobs jobs;
-    private final Artifacts artifacts;
-    private final ScoreShelf shelf;
-    private final TransactionOperations transaction;
+    private final Products products;
     private final Workshop workshop;
-    private volatile boolean shuttingDown;
+    private final Manner manner;
+    /** What each device has open: the pieces of one job often come one after the other. */
+    private final Map<ComputeDevice, Bench> benches = new ConcurrentHashMap<>();
+    private volatile boolean draining;
+    private volatile long hurryAtNanos;
 
     /** @param root directory of all work directories, on the artifacts' file system */
-    Worker(String name, Path root, Products products, PruningJobs jobs, Workshop workshop) {
+    Worker(String name, Path root, Products products, PruningJobs jobs, Workshop workshop, Manner manner) {
         this.name = name;
         this.root = root;
         this.jobs = jobs;
-        this.artifacts = products.artifacts();
-        this.shelf = products.shelf();
-        this.transaction = products.transaction();
+        this.products = products;
         this.workshop = workshop;
+        this.manner = manner;
     }
 
-    /** Where the products of a run go, together or not at all. */
-    record Products(Artifacts artifacts, ScoreShelf shelf, TransactionOperations transaction) {}
+    /** Where what pieces bring forth goes; the products of a run together or not at all. */
+    record Products(Artifacts artifacts, ScoreShelf shelf, SliceShelf slices, TransactionOperations transaction) {}
 
-    /** From now on every run is told to stop at its next tick, and its job is handed back. */
-    void shutDown() {
-        shuttingDown = true;
+    /**
+     * @param sliceTokens about how many tokens a slice has; 0: as suits the device
+     * @param drain how long a piece may go on when the process is to stop
+     */
+    record Manner(long sliceTokens, Duration drain) {}
+
+    /** A run that is open on a device. */
+    private record Bench(String jobId, Slicing slicing, Workshop.Run run) {}
+
+    /** From now on no piece begins; one at work may end if it does so in time, is told to stop at its next tick after that, and handed back. */
+    void drain() {
+        hurryAtNanos = System.nanoTime() + manner.drain().toNanos();
+        draining = true;
+    }
+
+    private boolean hurry() {
+        return draining && System.nanoTime() - hurryAtNanos >= 0;
+    }
+
+    /** Closes what is open. No piece is at work any more. */
+    void close() {
+        benches.keySet().forEach(this::clear);
     }
 
     /**
-     * Carries out a job that the queue handed out, on the calling thread.
+     * Carries out a piece that the queue handed out, on the calling thread.
      *
-     * @throws RuntimeException when the database could not be told how the run ended; the job has to be handed out again
+     * @param entry the queue's instance id
+     * @throws RuntimeException when the database could not be told how it ended; the piece has to be handed out again
      */
-    Ending carryOut(String jobId, ComputeDevice device) {
-        MDC.put("job_id", jobId);
+    Ending carryOut(String entry, ComputeDevice device) {
+        MDC.put("job_id", entry.substring(0, entry.indexOf('/')));
         try {
-            if (shuttingDown) {
-                return Ending.HANDED_BACK;
+            if (draining) {
+                return Ending.waits(Instant.now());
             }
-            Optional<Lease> claimed = jobs.claim(jobId, name, device.name());
+            Optional<Lease> claimed = jobs.claim(entry, name, device.name());
             if (claimed.isEmpty()) {
-                log.info("nothing to do: the job has ended");
+                log.info("nothing to do: the job has ended, was stopped, or another entry stands for this piece");
                 return Ending.DONE;
             }
-            log.info("attempt {} starts on {}", claimed.get().attempt(), device.name());
-            Ending ending = work(claimed.get(), device);
-            log.info("attempt {} ends: {}", claimed.get().attempt(), ending);
+            Lease lease = claimed.get();
+            log.info("{} {}, attempt {}, starts on {}", lease.kind().json(), lease.piece(), lease.attempt(), device.name());
+            Ending ending = work(lease, device);
+            log.info("{} {}, attempt {}, ends: {}", lease.kind().json(), lease.piece(), lease.attempt(), ending.fate());
             return ending;
         } finally {
             MDC.remove("job_id");
@@ -102,27 +148,112 @@ class Worker {
 
     private Ending work(Lease lease, ComputeDevice device) {
         Path directory = root.resolve(lease.jobId() + "-" + lease.attempt());
+        boolean keepOpen = false;
         try {
             try {
                 sweep();
                 requireThere(lease.inputs());
                 Files.createDirectories(directory);
-                PruningRun.Outcome outcome = workshop.execute(
-                        new PruningRun.Inputs(lease.recipe(), Path.of(lease.inputs().modelDirectory()),
-                                lease.inputs().calibration(), lease.inputs().evaluation(), directory),
-                        device,
-                        new WatchedProgress(jobs, lease, () -> shuttingDown));
-                publish(lease, outcome);
+                switch (lease.kind()) {
+                    case OPEN -> open(lease, device);
+                    case SLICE -> measure(lease, device, directory);
+                    case FINISH -> finish(lease, device, directory);
+                }
+                keepOpen = lease.kind() != Piece.Kind.FINISH;
                 return Ending.DONE;
             } catch (Throwable thrown) {
                 return ended(lease, thrown);
             }
         } catch (LeaseLostException e) {
             log.warn("{}", e.getMessage());
+            rejected(lease);
             return Ending.LOST;
         } finally {
+            if (!keepOpen) {
+                clear(device);
+            }
             delete(directory);
         }
+    }
+
+    private void open(Lease lease, ComputeDevice device) throws Exception {
+        clear(device);
+        Workshop.Run run;
+        Slicing slicing;
+        try (WatchedProgress progress = watched(lease)) {
+            run = workshop.open(inputs(lease), device, progress);
+            benches.put(device, new Bench(lease.jobId(), null, run));
+            slicing = run.slicing(manner.sliceTokens(), progress);
+        }
+        benches.put(device, new Bench(lease.jobId(), slicing, run));
+        persist(() -> {
+            if (!jobs.done(lease)) {
+                jobs.opened(lease, slicing);
+            }
+            return null;
+        });
+    }
+
+    private void measure(Lease lease, ComputeDevice device, Path directory) throws Exception {
+        Path file;
+        try (WatchedProgress progress = watched(lease)) {
+            file = bench(lease, device, progress).measure(lease.slicing(), lease.slice(), directory, progress);
+        }
+        SliceShelf.Sum sum = persist(() -> products.slices().keep(lease, file));
+        persist(() -> {
+            jobs.measured(lease, sum.sha256(), sum.bytes());
+            return null;
+        });
+    }
+
+    private void finish(Lease lease, ComputeDevice device, Path directory) throws Exception {
+        List<Piece> slices = persist(() -> jobs.pieces(lease.jobId())).stream().filter(piece -> piece.kind() == Piece.Kind.SLICE).toList();
+        List<Path> statistics = IntStream.range(0, slices.size()).mapToObj(i -> directory.resolve("slice-" + i + ".safetensors")).toList();
+        for (int i = 0; i < slices.size(); i++) {
+            Piece slice = slices.get(i);
+            Path file = statistics.get(i);
+            String wrong = persist(() -> products.slices().fetch(slice, file));
+            if (wrong != null) {
+                persist(() -> {
+                    jobs.damaged(lease, slice.number(), wrong);
+                    return null;
+                });
+                return;
+            }
+        }
+        PruningRun.Outcome outcome;
+        try (WatchedProgress progress = watched(lease)) {
+            outcome = bench(lease, device, progress).finish(lease.slicing(), statistics, directory, progress);
+        }
+        publish(lease, outcome);
+    }
+
+    private WatchedProgress watched(Lease lease) {
+        return new WatchedProgress(jobs, lease, this::hurry);
+    }
+
+    /** The job's run on this device: as a piece before left it, or opened anew. */
+    private Workshop.Run bench(Lease lease, ComputeDevice device, WatchedProgress progress) {
+        Bench bench = benches.get(device);
+        if (bench != null && bench.jobId().equals(lease.jobId()) && lease.slicing().equals(bench.slicing())) {
+            return bench.run();
+        }
+        clear(device);
+        Workshop.Run run = workshop.open(inputs(lease), device, progress.silent());
+        benches.put(device, new Bench(lease.jobId(), lease.slicing(), run));
+        return run;
+    }
+
+    private void clear(ComputeDevice device) {
+        Bench bench = benches.remove(device);
+        if (bench != null) {
+            bench.run().close();
+        }
+    }
+
+    private static PruningRun.Inputs inputs(Lease lease) {
+        return new PruningRun.Inputs(lease.recipe(), Path.of(lease.inputs().modelDirectory()), lease.inputs().calibration(),
+                lease.inputs().evaluation());
     }
 
     /** What the names stood for when the order was taken may have been deleted since. */
@@ -144,18 +275,28 @@ class Worker {
         }
     }
 
-    private void publish(Lease lease, PruningRun.Outcome outcome) throws IOException {
-        jobs.enter(lease, Phase.PUBLISH);
+    private void publish(Lease lease, PruningRun.Outcome outcome) throws Exception {
+        persist(() -> {
+            jobs.enter(lease, Phase.PUBLISH);
+            return null;
+        });
+        Artifacts artifacts = products.artifacts();
         Artifact artifact = artifacts.move(outcome.artifact(), lease.artifactId(), lease.jobId(), outcome.result().digests().artifact());
         try {
-            transaction.executeWithoutResult(status -> {
-                artifacts.record(artifact);
-                shelf.keep(lease.scoreSetId(), lease.jobId(), outcome.scores(), outcome.summary());
-                jobs.succeed(lease, outcome.result(), artifact.id(), lease.scoreSetId());
+            persist(() -> {
+                products.transaction().executeWithoutResult(status -> {
+                    // why asked: a commit whose answer was lost may have happened
+                    if (!jobs.done(lease)) {
+                        artifacts.record(artifact);
+                        products.shelf().keep(lease.scoreSetId(), lease.jobId(), outcome.scores(), outcome.summary());
+                        jobs.succeed(lease, outcome.result(), artifact.id(), lease.scoreSetId());
+                    }
+                });
+                return null;
             });
-        } catch (RuntimeException | Error e) {
+        } catch (Exception | Error e) {
             try {
-                // why not simply delete: a commit whose answer was lost may have happened, and then a row refers to it
+                // why not simply delete: see above, and then a row refers to it
                 artifacts.sweep(artifact.id()::equals);
             } catch (IOException | RuntimeException unswept) {
                 e.addSuppressed(unswept);
@@ -164,34 +305,78 @@ class Worker {
         }
     }
 
-    /** Tells the job why its run ended early. A cancel that came in the meantime beats every other reason. */
+    /** Writes what must not be lost: when the database does not answer, again and again until it does, or the process must stop. */
+    private <T> T persist(Callable<T> write) throws Exception {
+        Duration rest = Duration.ofMillis(200);
+        while (true) {
+            try {
+                return write.call();
+            } catch (RuntimeException e) {
+                if (!Failure.ofDatabase(e) || hurry()) {
+                    throw e;
+                }
+                log.warn("the database was not told, tried again in {} ms: {}", rest.toMillis(), e.toString());
+                Thread.sleep(rest);
+                rest = rest.multipliedBy(2).compareTo(LONGEST_REST) > 0 ? LONGEST_REST : rest.multipliedBy(2);
+            }
+        }
+    }
+
+    /** Tells the job why its piece ended early. A cancel that came in the meantime beats every other reason. */
     private Ending ended(Lease lease, Throwable thrown) {
         if (thrown instanceof LeaseLostException lost) {
             throw lost;
         }
         // why: a run that is interrupted while the process stops fails in many ways, and none of them is the order's fault
-        if (shuttingDown && !(thrown instanceof PruningException)) {
+        if (draining && !(thrown instanceof PruningException)) {
             Thread.interrupted();
-            return settle(lease, jobs::release, Ending.HANDED_BACK);
+            return settle(lease, () -> {
+                jobs.release(lease);
+                return Ending.waits(Instant.now());
+            });
         }
         if (thrown instanceof Progress.StoppedException || thrown instanceof JobStateException) {
-            return settle(lease, jobs::confirmCancelled, Ending.DONE);
+            return settle(lease, () -> {
+                jobs.confirmCancelled(lease);
+                return Ending.DONE;
+            });
         }
         if (Failure.ofDatabase(thrown)) {
             throw (RuntimeException) thrown;
         }
         JobError error = Failure.of(thrown);
-        log.warn("the run failed with {}: {}", error.code(), error.message(), thrown instanceof PruningException ? null : thrown);
-        return settle(lease, held -> jobs.fail(held, error), Ending.DONE);
+        log.warn("the piece failed with {}: {}", error.code(), error.message(), thrown instanceof PruningException ? null : thrown);
+        return settle(lease, () -> {
+            if (Failure.mayPass(error)) {
+                return jobs.tryAgain(lease, error).map(Ending::waits).orElse(Ending.DONE);
+            }
+            jobs.fail(lease, error);
+            return Ending.DONE;
+        });
     }
 
-    private Ending settle(Lease lease, Consumer<Lease> verb, Ending ending) {
+    private Ending settle(Lease lease, Callable<Ending> verb) {
         try {
-            verb.accept(lease);
-            return ending;
-        } catch (JobStateException cancelling) {
-            jobs.confirmCancelled(lease);
-            return Ending.DONE;
+            try {
+                return persist(verb);
+            } catch (JobStateException cancelling) {
+                return persist(() -> {
+                    jobs.confirmCancelled(lease);
+                    return Ending.DONE;
+                });
+            }
+        } catch (RuntimeException e) {
+            throw e;
+        } catch (Exception e) {
+            throw new IllegalStateException("interrupted before the job could be told how its piece ended; it is handed out again", e);
+        }
+    }
+
+    private void rejected(Lease lease) {
+        try {
+            jobs.rejected(lease);
+        } catch (RuntimeException e) {
+            log.warn("a refused write was not counted: {}", e.toString());
         }
     }
 
@@ -208,7 +393,7 @@ class Worker {
                     }
                 }
             }
-            artifacts.sweep(id -> !jobs.mayPublish(id));
+            products.artifacts().sweep(id -> !jobs.mayPublish(id));
         } catch (IOException e) {
             log.warn("leftovers of earlier attempts were not deleted; the next job tries again: {}", e.toString());
         }

@@ -7,8 +7,8 @@ import javax.sql.DataSource;
 
 import io.espalier.artifact.Artifacts;
 import io.espalier.job.PruningJobs;
+import io.espalier.job.SliceShelf;
 import io.espalier.pruning.ComputeDevice;
-import io.espalier.pruning.PruningRun;
 import io.espalier.recipe.ScoreShelf;
 import org.springframework.boot.autoconfigure.condition.ConditionalOnBooleanProperty;
 import org.springframework.context.annotation.Bean;
@@ -25,14 +25,17 @@ class WorkerConfiguration {
 
     @Bean
     Workshop workshop() {
-        return PruningRun::execute;
+        return Workshop::real;
     }
 
     @Bean
-    Worker worker(WorkerSettings settings, PruningJobs jobs, Artifacts artifacts, ScoreShelf shelf, PlatformTransactionManager transactions,
-            Workshop workshop) {
-        return new Worker(name, settings.directory(), new Worker.Products(artifacts, shelf, new TransactionTemplate(transactions)), jobs,
-                workshop);
+    Worker.Products products(Artifacts artifacts, ScoreShelf shelf, SliceShelf slices, PlatformTransactionManager transactions) {
+        return new Worker.Products(artifacts, shelf, slices, new TransactionTemplate(transactions));
+    }
+
+    @Bean
+    Worker worker(WorkerSettings settings, PruningJobs jobs, Worker.Products products, Workshop workshop) {
+        return new Worker(name, settings.directory(), products, jobs, workshop, settings.manner());
     }
 
     @Bean

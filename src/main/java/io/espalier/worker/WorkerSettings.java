@@ -27,16 +27,23 @@ record WorkerSettings(@NotNull Path dataDir, @NotNull @Valid Worker worker) {
      * @param enabled whether this process carries jobs out
      * @param devices {@code auto}, {@code cpu}, or {@code gpu:0,gpu:1}
      * @param memoryBudget what weights and activations may take on each device; 0 for 60 % of what is free when a run begins
+     * @param sliceTokens about how many tokens of the calibration set are measured in one go; 0: as suits the device
      * @param heartbeat how often a working process says that it is alive
      * @param missedHeartbeats after how many its jobs are given to others
      * @param poll how often an idle device looks for a job
-     * @param shutdownWait how long a run may take to stop when the process does, before it is interrupted and given as long again
+     * @param drain how long a piece of a job may go on to its end when the process is to stop
+     * @param shutdownWait how long it may then take to stop, before it is interrupted and given as long again
      */
     record Worker(boolean enabled,
             @NotNull @Pattern(regexp = "auto|cpu|gpu:\\d+(,gpu:\\d+)*", message = "auto, cpu or a list such as gpu:0,gpu:1") String devices,
-            @NotNull DataSize memoryBudget,
+            @NotNull DataSize memoryBudget, @Min(0) long sliceTokens,
             @NotNull @DurationMin(millis = 100) Duration heartbeat, @Min(4) int missedHeartbeats,
-            @NotNull @DurationMin(millis = 10) Duration poll, @NotNull @DurationMin(millis = 0) Duration shutdownWait) {}
+            @NotNull @DurationMin(millis = 10) Duration poll, @NotNull @DurationMin(millis = 0) Duration drain,
+            @NotNull @DurationMin(millis = 0) Duration shutdownWait) {}
+
+    io.espalier.worker.Worker.Manner manner() {
+        return new io.espalier.worker.Worker.Manner(worker.sliceTokens, worker.drain);
+    }
 
     Path directory() {
         return dataDir.toAbsolutePath().normalize().resolve("work");

@@ -1,11 +1,54 @@
 package io.espalier.worker;
 
+import java.nio.file.Path;
+import java.util.List;
+
 import io.espalier.pruning.ComputeDevice;
 import io.espalier.pruning.PruningRun;
 import io.espalier.recipe.Progress;
+import io.espalier.recipe.Slicing;
 
-/** What a worker does with a job once it has one: {@link PruningRun#execute}, and in tests whatever a test needs. */
+/** What a worker does with a piece of a job once it has one: the steps of {@link PruningRun}, and in tests whatever a test needs. */
 @FunctionalInterface
 interface Workshop {
-    PruningRun.Outcome execute(PruningRun.Inputs inputs, ComputeDevice device, Progress progress);
+
+    Run open(PruningRun.Inputs inputs, ComputeDevice device, Progress progress);
+
+    /** An opened run. */
+    interface Run extends AutoCloseable {
+        Slicing slicing(long tokensPerSlice, Progress progress);
+
+        Path measure(Slicing slicing, int slice, Path workDirectory, Progress progress);
+
+        PruningRun.Outcome finish(Slicing slicing, List<Path> statistics, Path workDirectory, Progress progress);
+
+        @Override
+        void close();
+    }
+
+    /** The real thing. */
+    static Run real(PruningRun.Inputs inputs, ComputeDevice device, Progress watched) {
+        PruningRun run = PruningRun.open(inputs, device, watched);
+        return new Run() {
+            @Override
+            public Slicing slicing(long tokensPerSlice, Progress progress) {
+                return run.slicing(tokensPerSlice, progress);
+            }
+
+            @Override
+            public Path measure(Slicing slicing, int slice, Path workDirectory, Progress progress) {
+                return run.measure(slicing, slice, workDirectory, progress);
+            }
+
+            @Override
+            public PruningRun.Outcome finish(Slicing slicing, List<Path> statistics, Path workDirectory, Progress progress) {
+                return run.finish(slicing, statistics, workDirectory, progress);
+            }
+
+            @Override
+            public void close() {
+                run.close();
+            }
+        };
+    }
 }

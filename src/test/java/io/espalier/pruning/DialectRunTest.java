@@ -52,7 +52,7 @@ class DialectRunTest {
         CorpusRef corpus = CorpusRef.at(tokens.toString());
         PruningRecipe recipe = new PruningRecipe("m", MethodChoice.of(method), new Calibration(corpus, 6, 16, 0L),
                 new Budget(new BigDecimal("0.2"), ratioOf), layout, 1, false, new Evaluation(corpus, 6, 16, true), null);
-        return PruningRun.execute(new PruningRun.Inputs(recipe, model, corpus, corpus, Files.createTempDirectory(directory, "work")),
+        return PruningRun.execute(new PruningRun.Inputs(recipe, model, corpus, corpus), Files.createTempDirectory(directory, "work"),
                 new ComputeDevice("cpu", 0), Progress.IGNORED);
     }
 

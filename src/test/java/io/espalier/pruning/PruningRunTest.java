@@ -188,7 +188,7 @@ class PruningRunTest {
         try {
             Path work = Files.createTempDirectory(directory, "run");
             return PruningRun.execute(new PruningRun.Inputs(recipe, fixture.model(), recipe.calibration().corpus(),
-                    recipe.evaluation() == null ? null : recipe.evaluation().corpus(), work), CPU, progress);
+                    recipe.evaluation() == null ? null : recipe.evaluation().corpus()), work, CPU, progress);
         } catch (IOException e) {
             throw new java.io.UncheckedIOException(e);
         }

@@ -177,7 +177,7 @@ class RefusalTest {
         // the worker goes on to the next job
         PruningRecipe recipe = recipe(16, 4, "0.5");
         assertThat(PruningRun.execute(new PruningRun.Inputs(recipe, RandomModel.MIXTRAL.write(directory.resolve("next"), 2),
-                recipe.calibration().corpus(), recipe.evaluation().corpus(), work), new ComputeDevice("cpu", 0), Progress.IGNORED).result())
+                recipe.calibration().corpus(), recipe.evaluation().corpus()), work, new ComputeDevice("cpu", 0), Progress.IGNORED).result())
                 .isNotNull();
     }
 
@@ -196,7 +196,7 @@ class RefusalTest {
         PruningRecipe recipe = recipe(16, 4, "0.5");
         PruningException refused = catchThrowableOfType(PruningException.class,
                 () -> PruningRun.execute(
-                        new PruningRun.Inputs(recipe, written, recipe.calibration().corpus(), recipe.evaluation().corpus(), work),
+                        new PruningRun.Inputs(recipe, written, recipe.calibration().corpus(), recipe.evaluation().corpus()), work,
                         new ComputeDevice("cpu", 1000), Progress.IGNORED));
         assertThat(refused.code()).isEqualTo(ErrorCode.OUT_OF_MEMORY);
         assertThat(refused).hasMessageContaining("memory budget: 1000 bytes (expected: at least ");
@@ -224,7 +224,7 @@ class RefusalTest {
         PruningRecipe recipe = recipe(16, 4, "0.5");
         assertThat(catchThrowableOfType(Progress.StoppedException.class,
                 () -> PruningRun.execute(
-                        new PruningRun.Inputs(recipe, written, recipe.calibration().corpus(), recipe.evaluation().corpus(), work),
+                        new PruningRun.Inputs(recipe, written, recipe.calibration().corpus(), recipe.evaluation().corpus()), work,
                         new ComputeDevice("cpu", 0), stop)))
                 .hasMessageContaining("calibrate");
         assertThat(ticks[0]).isEqualTo(4);
@@ -256,7 +256,7 @@ class RefusalTest {
         };
         PruningException refused = catchThrowableOfType(PruningException.class,
                 () -> PruningRun.execute(
-                        new PruningRun.Inputs(recipe, model, recipe.calibration().corpus(), recipe.evaluation().corpus(), work),
+                        new PruningRun.Inputs(recipe, model, recipe.calibration().corpus(), recipe.evaluation().corpus()), work,
                         new ComputeDevice("cpu", 0), progress));
         try (Stream<Path> left = Files.list(work)) {
             assertThat(left).isEmpty();
@@ -284,7 +284,7 @@ class RefusalTest {
     private PruningException refused(Path model, PruningRecipe recipe, ErrorCode code, String message) {
         PruningException refused = catchThrowableOfType(PruningException.class,
                 () -> PruningRun.execute(new PruningRun.Inputs(recipe, model, recipe.calibration().corpus(),
-                        recipe.evaluation() == null ? null : recipe.evaluation().corpus(), work), new ComputeDevice("cpu", 0),
+                        recipe.evaluation() == null ? null : recipe.evaluation().corpus()), work, new ComputeDevice("cpu", 0),
                         Progress.IGNORED));
         assertThat(refused).hasMessageContaining(message);
         assertThat(refused.code()).isEqualTo(code);

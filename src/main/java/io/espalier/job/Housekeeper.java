@@ -1,0 +1,28 @@
+package io.espalier.job;
+
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import org.springframework.scheduling.annotation.Scheduled;
+import org.springframework.stereotype.Component;
+
+/** Keeps house every few seconds, in every process: what two do at once is done once. */
+@Component
+class Housekeeper {
+
+    private static final Logger log = LoggerFactory.getLogger(Housekeeper.class);
+
+    private final PruningJobs jobs;
+
+    Housekeeper(PruningJobs jobs) {
+        this.jobs = jobs;
+    }
+
+    @Scheduled(initialDelayString = "${espalier.jobs.housekeeping}", fixedDelayString = "${espalier.jobs.housekeeping}")
+    void keepHouse() {
+        try {
+            jobs.keepHouse();
+        } catch (RuntimeException e) {
+            log.warn("housekeeping was not done, the next round tries again: {}", e.toString());
+        }
+    }
+}
