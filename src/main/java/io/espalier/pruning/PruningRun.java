@@ -144,7 +144,7 @@ public final class PruningRun implements AutoCloseable {
             int length = opened.calibration().length();
             int windows = opened.calibration().windows();
             long tokens = tokensPerSlice > 0 ? tokensPerSlice : device.isGpu() ? SLICE_TOKENS_GPU : SLICE_TOKENS_CPU;
-            int most = (int) Math.clamp(tokens / length, 1, windows);
+            int most = Math.clamp(tokens / length, 1, windows);
             MemoryPlan plan = plan(most);
             notes(progress).memoryPlanned(plan);
             int batch = plan.sequencesPerBatch();
