@@ -10,13 +10,13 @@ class JobProgressTest {
 
     @Test
     void nothingIsGuessedBeforeFivePercent() {
-        assertThat(JobProgress.eta(4.9, Duration.ofHours(1))).isNull();
-        assertThat(JobProgress.eta(0, Duration.ZERO)).isNull();
+        assertThat(JobProgress.eta(0, 4.9, Duration.ofHours(1))).isNull();
+        assertThat(JobProgress.eta(0, 0, Duration.ZERO)).isNull();
     }
 
     @Test
     void theRestTakesAsLongAsThePaceSoFarSays() {
-        assertThat(JobProgress.eta(25, Duration.ofSeconds(10))).isEqualTo(30);
-        assertThat(JobProgress.eta(100, Duration.ofSeconds(10))).isZero();
+        assertThat(JobProgress.eta(0, 25, Duration.ofSeconds(10))).isEqualTo(30);
+        assertThat(JobProgress.eta(0, 100, Duration.ofSeconds(10))).isZero();
     }
 }

@@ -43,6 +43,8 @@ class DispatcherTest {
     @Autowired
     private ScoreShelf shelf;
     @Autowired
+    private io.espalier.job.SliceShelf slices;
+    @Autowired
     private WorkerSettings settings;
     @Autowired
     private PlatformTransactionManager transactions;
@@ -67,7 +69,7 @@ class DispatcherTest {
         Queue<String> runs = new ConcurrentLinkedQueue<>();
         AtomicInteger crowded = new AtomicInteger();
         ConcurrentLinkedQueue<String> busy = new ConcurrentLinkedQueue<>();
-        Workshop workshop = (inputs, device, progress) -> {
+        FakeRun.Whole workshop = (inputs, device, progress) -> {
             if (busy.contains(device.name())) {
                 crowded.incrementAndGet();
             }
@@ -83,25 +85,25 @@ class DispatcherTest {
         start("one", workshop, "gpu:0", "gpu:1");
         start("two", workshop, "gpu:2", "gpu:3");
         await().atMost(Duration.ofSeconds(60)).until(() -> jobs.list(JobState.SUCCEEDED, null, 100).size() == 30);
-        assertThat(runs).containsExactlyInAnyOrderElementsOf(ids.stream().map(id -> id + "-1").toList());
+        assertThat(runs).containsExactlyInAnyOrderElementsOf(ids.stream().map(id -> id + "-2").toList());
         assertThat(crowded).hasValue(0);
-        assertThat(jobs.list(null, null, 100)).extracting(PruningJob::worker).contains("one", "two");
+        assertThat(jobs.list(null, null, 100)).extracting(job -> jobs.pieces(job.id()).getLast().worker()).contains("one", "two");
         await().untilAsserted(() -> assertThat(queued()).isZero());
     }
 
     @Test
     void theJobOfADeadWorkerRunsAgainWithinTenSeconds() {
         String id = submit();
-        jobs.claim(id, "dead", "cpu");
+        jobs.claim(id + "/0/1", "dead", "cpu");
         // what a killed process leaves: an entry that is picked and whose heart has stopped
         jdbc.update("update scheduled_tasks set picked = true, picked_by = 'dead', last_heartbeat = now(), version = version + 1");
         Instant died = Instant.now();
         start("alive", FakeRun.QUICK, "cpu");
         await().atMost(Duration.ofSeconds(20)).until(() -> state(id) == JobState.SUCCEEDED);
         PruningJob job = jobs.find(id).orElseThrow();
-        assertThat(job.attempt()).isEqualTo(2);
-        assertThat(job.worker()).isEqualTo("alive");
-        assertThat(Duration.between(died, job.startedAt())).isLessThan(Duration.ofSeconds(12));
+        assertThat(job.attempt()).isEqualTo(3);
+        assertThat(jobs.pieces(id).getFirst().worker()).isEqualTo("alive");
+        assertThat(Duration.between(died, jobs.pieces(id).getFirst().startedAt())).isLessThan(Duration.ofSeconds(12));
     }
 
     @Test
@@ -115,7 +117,7 @@ class DispatcherTest {
         assertThat(queued()).isEqualTo(1);
         start("second", FakeRun.QUICK, "cpu");
         await().atMost(Duration.ofSeconds(10)).until(() -> state(id) == JobState.SUCCEEDED);
-        assertThat(jobs.find(id).orElseThrow().attempt()).isEqualTo(2);
+        assertThat(jobs.find(id).orElseThrow().attempt()).isEqualTo(3);
     }
 
     @Test
@@ -133,13 +135,14 @@ class DispatcherTest {
         await().untilAsserted(() -> assertThat(queued()).isZero());
     }
 
-    private Dispatcher start(String name, Workshop workshop, String... devices) {
-        Worker worker = new Worker(name, settings.directory(), new Worker.Products(artifacts, shelf, new TransactionTemplate(transactions)),
-                jobs,
-                workshop);
+    private Dispatcher start(String name, FakeRun.Whole workshop, String... devices) {
+        Worker worker = new Worker(name, settings.directory(),
+                new Worker.Products(artifacts, shelf, slices, new TransactionTemplate(transactions)),
+                jobs, FakeRun.workshop(workshop), new Worker.Manner(0, Duration.ZERO));
         Dispatcher dispatcher = new Dispatcher(name, database,
                 () -> Stream.of(devices).map(device -> new ComputeDevice(device, 0)).toList(), worker,
-                new WorkerSettings.Worker(true, "auto", DataSize.ofBytes(0), Duration.ofSeconds(2), 4, Duration.ofMillis(100),
+                new WorkerSettings.Worker(true, "auto", DataSize.ofBytes(0), 0, Duration.ofSeconds(2), 4, Duration.ofMillis(100),
+                        Duration.ZERO,
                         Duration.ofSeconds(10)));
         dispatcher.start();
         started.add(dispatcher);

@@ -8,13 +8,16 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 
+import io.espalier.pruning.ComputeDevice;
 import io.espalier.pruning.PruningRun;
 import io.espalier.recipe.Budget;
 import io.espalier.recipe.MethodName;
 import io.espalier.recipe.Phase;
 import io.espalier.recipe.Progress;
+import io.espalier.recipe.PruningRecipe;
 import io.espalier.recipe.PruningResult;
 import io.espalier.recipe.ScoreSummary;
+import io.espalier.recipe.Slicing;
 
 /** The files and figures of a run that never was. */
 final class FakeRun {
@@ -36,8 +39,44 @@ final class FakeRun {
         }
     }
 
+    /** What a test does in place of a whole run. */
+    @FunctionalInterface
+    interface Whole {
+        PruningRun.Outcome execute(At inputs, ComputeDevice device, Progress progress);
+    }
+
+    /** What it starts from. */
+    record At(PruningRun.Inputs given, Path workDirectory) {
+        PruningRecipe recipe() {
+            return given.recipe();
+        }
+    }
+
+    /** A run without slices, whose finishing piece does it all. */
+    static Workshop workshop(Whole whole) {
+        return (inputs, device, opening) -> new Workshop.Run() {
+            @Override
+            public Slicing slicing(long tokensPerSlice, Progress progress) {
+                return new Slicing("f".repeat(64), 1, 1, List.of());
+            }
+
+            @Override
+            public Path measure(Slicing slicing, int slice, Path workDirectory, Progress progress) {
+                throw new AssertionError("there is no slice");
+            }
+
+            @Override
+            public PruningRun.Outcome finish(Slicing slicing, List<Path> statistics, Path workDirectory, Progress progress) {
+                return whole.execute(new At(inputs, workDirectory), device, progress);
+            }
+
+            @Override
+            public void close() {}
+        };
+    }
+
     /** Ticks through two phases and finishes at once. */
-    static final Workshop QUICK = (inputs, device, progress) -> {
+    static final Whole QUICK = (inputs, device, progress) -> {
         progress.tick(new Progress.Tick(Phase.OPEN, 1, null, 4, null));
         progress.note("experts_unrouted", "one expert got no token", Map.of("experts", List.of("0:3")));
         progress.tick(new Progress.Tick(Phase.CUT, 90, null, 4, null));
@@ -45,7 +84,7 @@ final class FakeRun {
     };
 
     /** Ticks until it is told to stop. */
-    static PruningRun.Outcome endless(PruningRun.Inputs inputs, Progress progress, Runnable onceStarted) {
+    static PruningRun.Outcome endless(At inputs, Progress progress, Runnable onceStarted) {
         boolean told = false;
         while (progress.tick(new Progress.Tick(Phase.CALIBRATE, 10, 1, 4, 100.0))) {
             if (!told) {

@@ -65,7 +65,7 @@ class KilledWorkerTest {
         assertThat(process.waitFor()).as("killed").isEqualTo(137);
         Instant killed = Instant.now();
         assertThat(jobs.find(id).orElseThrow().state()).isEqualTo(JobState.RUNNING);
-        assertThat(data.resolve("work/" + id + "-1")).exists();
+        assertThat(data.resolve("work/" + id + "-2")).exists();
 
         Dispatcher survivor = dispatcher("survivor", FakeRun.QUICK, context);
         survivor.start();
@@ -75,20 +75,21 @@ class KilledWorkerTest {
             survivor.stop();
         }
         PruningJob job = jobs.find(id).orElseThrow();
-        assertThat(job.attempt()).isEqualTo(2);
-        assertThat(Duration.between(killed, job.startedAt())).isLessThan(Duration.ofSeconds(12));
+        assertThat(job.attempt()).isEqualTo(3);
+        assertThat(Duration.between(killed, jobs.pieces(id).getLast().startedAt())).isLessThan(Duration.ofSeconds(12));
         assertThat(jobs.events(id, 0, 100)).extracting(JobEvent::message).contains(
-                "Attempt 2 runs on cpu, because the worker of the attempt before was lost");
+                "Finishing on cpu, try 2, because the worker of the try before was lost");
         try (var left = Files.list(data.resolve("work"))) {
             assertThat(left).isEmpty();
         }
     }
 
-    private static Dispatcher dispatcher(String name, Workshop workshop, ApplicationContext context) {
+    private static Dispatcher dispatcher(String name, FakeRun.Whole workshop, ApplicationContext context) {
         WorkerSettings settings = context.getBean(WorkerSettings.class);
         Worker worker = new Worker(name, settings.directory(), new Worker.Products(context.getBean(Artifacts.class),
-                context.getBean(ScoreShelf.class), new TransactionTemplate(context.getBean(PlatformTransactionManager.class))),
-                context.getBean(PruningJobs.class), workshop);
+                context.getBean(ScoreShelf.class), context.getBean(io.espalier.job.SliceShelf.class),
+                new TransactionTemplate(context.getBean(PlatformTransactionManager.class))),
+                context.getBean(PruningJobs.class), FakeRun.workshop(workshop), settings.manner());
         return new Dispatcher(name, context.getBean(DataSource.class), () -> List.of(new ComputeDevice("cpu", 0)), worker,
                 settings.worker());
     }

@@ -8,6 +8,7 @@ import java.io.UncheckedIOException;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.List;
 import java.util.stream.Stream;
 
@@ -53,6 +54,8 @@ class WorkerTest {
     @Autowired
     private WorkerSettings settings;
     @Autowired
+    private io.espalier.job.SliceShelf slices;
+    @Autowired
     private PlatformTransactionManager transactions;
     @Autowired
     private JdbcTemplate jdbc;
@@ -68,13 +71,13 @@ class WorkerTest {
     void aRunThatEndsWellIsPublishedWhole() throws IOException {
         Worker worker = worker((inputs, device, progress) -> {
             assertThat(inputs.recipe()).isEqualTo(Orders.recipe());
-            assertThat(inputs.model()).isEqualTo(Path.of(Orders.inputs().modelDirectory()));
-            assertThat(inputs.calibration()).isEqualTo(Orders.inputs().calibration());
-            assertThat(inputs.workDirectory()).isEmptyDirectory().hasFileName(id + "-1");
+            assertThat(inputs.given().model()).isEqualTo(Path.of(Orders.inputs().modelDirectory()));
+            assertThat(inputs.given().calibration()).isEqualTo(Orders.inputs().calibration());
+            assertThat(inputs.workDirectory()).isEmptyDirectory().hasFileName(id + "-2");
             assertThat(MDC.get("job_id")).isEqualTo(id);
             return FakeRun.QUICK.execute(inputs, device, progress);
         });
-        assertThat(worker.carryOut(id, CPU)).isEqualTo(Worker.Ending.DONE);
+        assertThat(carryOut(worker, id)).isEqualTo(Worker.Fate.DONE);
 
         PruningJob job = jobs.find(id).orElseThrow();
         assertThat(job.state()).isEqualTo(JobState.SUCCEEDED);
@@ -88,9 +91,10 @@ class WorkerTest {
         assertThat(artifacts.file(artifact.id(), "config.json").orElseThrow()).hasContent("{}");
         assertThat(jdbc.queryForObject("select sha256 from score_set where id = ?", String.class, job.scoreSetId()))
                 .isEqualTo(jdbc.queryForObject("select encode(sha256('scores'::bytea), 'hex')", String.class));
-        assertThat(jobs.events(id, 0, 100)).extracting(JobEvent::type).containsExactly("queued", "running", "phase_started",
-                "experts_unrouted",
-                "phase_finished", "phase_started", "phase_finished", "phase_started", "phase_finished", "succeeded");
+        assertThat(jobs.events(id, 0, 100)).extracting(JobEvent::type).containsExactly("queued", "running", "piece_started",
+                "piece_started",
+                "phase_started", "experts_unrouted", "phase_finished", "phase_started", "phase_finished", "phase_started", "phase_finished",
+                "succeeded");
         assertThat(settings.directory()).isEmptyDirectory();
         assertThat(MDC.get("job_id")).isNull();
     }
@@ -101,32 +105,38 @@ class WorkerTest {
             FakeRun.outcome(inputs.workDirectory());
             throw new PruningException(ErrorCode.MODEL_WITHOUT_EXPERTS, "config.json: num_experts: 0 (expected: more than 0)");
         });
-        assertThat(worker.carryOut(id, CPU)).isEqualTo(Worker.Ending.DONE);
+        assertThat(carryOut(worker, id)).isEqualTo(Worker.Fate.DONE);
         PruningJob job = jobs.find(id).orElseThrow();
         assertThat(job.state()).isEqualTo(JobState.FAILED);
         assertThat(job.error().code()).isEqualTo(ErrorCode.MODEL_WITHOUT_EXPERTS);
         assertThat(job.error().message()).contains("num_experts: 0");
         assertNothingWasPublished();
-        assertThat(worker.carryOut(id, CPU)).as("a job that has ended is dropped").isEqualTo(Worker.Ending.DONE);
-        assertThat(jobs.find(id).orElseThrow().attempt()).isEqualTo(1);
+        assertThat(carryOut(worker, id)).as("a job that has ended is dropped").isEqualTo(Worker.Fate.DONE);
+        assertThat(jobs.find(id).orElseThrow().attempt()).isEqualTo(2);
     }
 
     @Test
     void whatWasDeletedSinceTheOrderIsNamedAllAtOnce() {
         id = jobs.submit(Orders.recipe(), new ResolvedInputs("/gone/model", CorpusRef.at("/gone/text.txt"), CorpusRef.inline("words")))
                 .id();
-        assertThat(worker(FakeRun.QUICK).carryOut(id, CPU)).isEqualTo(Worker.Ending.DONE);
+        assertThat(carryOut(worker(FakeRun.QUICK), id)).isEqualTo(Worker.Fate.DONE);
         assertThat(jobs.find(id).orElseThrow().error().code()).isEqualTo(ErrorCode.INVALID_RECIPE);
         assertThat(jobs.find(id).orElseThrow().error().violations()).extracting(Violation::field).containsExactly("model",
                 "calibration.corpus");
     }
 
     @Test
-    void aFullDiskFailsTheJobByThatName() {
+    void aFullDiskIsTriedAgainAfterAPauseAndFailsTheJobByThatNameWhenItStaysFull() {
         Worker worker = worker((inputs, device, progress) -> {
             throw new UncheckedIOException(new FileSystemException("model-00001-of-00002.safetensors", null, "No space left on device"));
         });
-        assertThat(worker.carryOut(id, CPU)).isEqualTo(Worker.Ending.DONE);
+        assertThat(carryOut(worker, id)).isEqualTo(Worker.Fate.WAITS);
+        assertThat(jobs.find(id).orElseThrow().state()).isEqualTo(JobState.QUEUED);
+        assertThat(jobs.events(id, 0, 100)).extracting(JobEvent::type).contains("retrying");
+        assertThat(carryOut(worker, id)).isEqualTo(Worker.Fate.WAITS);
+        assertThat(carryOut(worker, id)).isEqualTo(Worker.Fate.WAITS);
+        assertThat(carryOut(worker, id)).isEqualTo(Worker.Fate.DONE);
+        assertThat(jobs.find(id).orElseThrow().state()).isEqualTo(JobState.FAILED);
         assertThat(jobs.find(id).orElseThrow().error().code()).isEqualTo(ErrorCode.DISK_FULL);
         assertNothingWasPublished();
     }
@@ -134,7 +144,7 @@ class WorkerTest {
     @Test
     void aCancelledRunStopsAtItsNextTick() {
         Worker worker = worker((inputs, device, progress) -> FakeRun.endless(inputs, progress, () -> jobs.cancel(id)));
-        assertThat(worker.carryOut(id, CPU)).isEqualTo(Worker.Ending.DONE);
+        assertThat(carryOut(worker, id)).isEqualTo(Worker.Fate.DONE);
         assertThat(jobs.find(id).orElseThrow().state()).isEqualTo(JobState.CANCELLED);
         assertThat(jobs.find(id).orElseThrow().error()).isNull();
         assertNothingWasPublished();
@@ -146,7 +156,7 @@ class WorkerTest {
             jobs.cancel(id);
             return FakeRun.outcome(inputs.workDirectory());
         });
-        assertThat(worker.carryOut(id, CPU)).isEqualTo(Worker.Ending.DONE);
+        assertThat(carryOut(worker, id)).isEqualTo(Worker.Fate.DONE);
         assertThat(jobs.find(id).orElseThrow().state()).isEqualTo(JobState.CANCELLED);
         assertNothingWasPublished();
     }
@@ -157,7 +167,7 @@ class WorkerTest {
             jobs.cancel(id);
             throw new IllegalStateException("late");
         });
-        assertThat(worker.carryOut(id, CPU)).isEqualTo(Worker.Ending.DONE);
+        assertThat(carryOut(worker, id)).isEqualTo(Worker.Fate.DONE);
         assertThat(jobs.find(id).orElseThrow().state()).isEqualTo(JobState.CANCELLED);
     }
 
@@ -165,13 +175,13 @@ class WorkerTest {
     void aWorkerThatLostItsJobPublishesNothingAndLeavesTheOtherOneAlone() {
         Worker[] rescuer = {worker(FakeRun.QUICK)};
         Worker zombie = worker((inputs, device, progress) -> {
-            assertThat(rescuer[0].carryOut(id, CPU)).isEqualTo(Worker.Ending.DONE);
+            assertThat(carryOut(rescuer[0], id)).isEqualTo(Worker.Fate.DONE);
             return FakeRun.outcome(inputs.workDirectory());
         });
-        assertThat(zombie.carryOut(id, CPU)).isEqualTo(Worker.Ending.LOST);
+        assertThat(carryOut(zombie, id)).isEqualTo(Worker.Fate.LOST);
         PruningJob job = jobs.find(id).orElseThrow();
         assertThat(job.state()).isEqualTo(JobState.SUCCEEDED);
-        assertThat(job.attempt()).isEqualTo(2);
+        assertThat(job.attempt()).isEqualTo(3);
         assertThat(jdbc.queryForList("select id from artifact", String.class)).containsExactly(job.artifactId());
         assertThat(artifactDirectories()).containsExactly(job.artifactId());
         assertThat(jdbc.queryForObject("select count(*) from score_set", Long.class)).isEqualTo(1);
@@ -179,20 +189,22 @@ class WorkerTest {
 
     @Test
     void aRunOfALostJobIsToldToStop() {
-        Worker worker = worker((inputs, device, progress) -> FakeRun.endless(inputs, progress, () -> jobs.claim(id, "rescuer", "cpu")));
-        assertThat(worker.carryOut(id, CPU)).isEqualTo(Worker.Ending.LOST);
+        Worker worker = worker(
+                (inputs, device, progress) -> FakeRun.endless(inputs, progress, () -> jobs.claim(entry(id), "rescuer", "cpu")));
+        assertThat(carryOut(worker, id)).isEqualTo(Worker.Fate.LOST);
         assertThat(jobs.find(id).orElseThrow().state()).isEqualTo(JobState.RUNNING);
-        assertThat(jobs.find(id).orElseThrow().worker()).isEqualTo("rescuer");
+        assertThat(jobs.pieces(id).getLast().worker()).isEqualTo("rescuer");
+        assertThat(jobs.pieces(id).getLast().rejectedWrites()).isPositive();
     }
 
     @Test
     void aWorkerThatShutsDownHandsItsJobBack() {
         Worker[] worker = new Worker[1];
-        worker[0] = worker((inputs, device, progress) -> FakeRun.endless(inputs, progress, worker[0]::shutDown));
-        assertThat(worker[0].carryOut(id, CPU)).isEqualTo(Worker.Ending.HANDED_BACK);
+        worker[0] = worker((inputs, device, progress) -> FakeRun.endless(inputs, progress, worker[0]::drain));
+        assertThat(carryOut(worker[0], id)).isEqualTo(Worker.Fate.WAITS);
         assertThat(jobs.find(id).orElseThrow().state()).isEqualTo(JobState.QUEUED);
-        assertThat(worker[0].carryOut(id, CPU)).as("and takes no other").isEqualTo(Worker.Ending.HANDED_BACK);
-        assertThat(jobs.find(id).orElseThrow().attempt()).isEqualTo(1);
+        assertThat(carryOut(worker[0], id)).as("and takes no other").isEqualTo(Worker.Fate.WAITS);
+        assertThat(jobs.find(id).orElseThrow().attempt()).isEqualTo(2);
         assertNothingWasPublished();
     }
 
@@ -200,11 +212,11 @@ class WorkerTest {
     void aRunThatBreaksWhileTheWorkerShutsDownIsHandedBackToo() {
         Worker[] worker = new Worker[1];
         worker[0] = worker((inputs, device, progress) -> {
-            worker[0].shutDown();
+            worker[0].drain();
             Thread.currentThread().interrupt();
             throw new IllegalStateException("closed by interrupt");
         });
-        assertThat(worker[0].carryOut(id, CPU)).isEqualTo(Worker.Ending.HANDED_BACK);
+        assertThat(carryOut(worker[0], id)).isEqualTo(Worker.Fate.WAITS);
         assertThat(jobs.find(id).orElseThrow().state()).isEqualTo(JobState.QUEUED);
     }
 
@@ -213,16 +225,16 @@ class WorkerTest {
         Worker worker = worker((inputs, device, progress) -> {
             throw new DataAccessResourceFailureException("connection refused");
         });
-        assertThatThrownBy(() -> worker.carryOut(id, CPU)).isInstanceOf(DataAccessResourceFailureException.class);
+        assertThatThrownBy(() -> carryOut(worker, id)).isInstanceOf(DataAccessResourceFailureException.class);
         assertThat(jobs.find(id).orElseThrow().state()).isEqualTo(JobState.RUNNING);
-        assertThat(worker(FakeRun.QUICK).carryOut(id, CPU)).isEqualTo(Worker.Ending.DONE);
-        assertThat(jobs.find(id).orElseThrow().attempt()).isEqualTo(2);
+        assertThat(carryOut(worker(FakeRun.QUICK), id)).isEqualTo(Worker.Fate.DONE);
+        assertThat(jobs.find(id).orElseThrow().attempt()).isEqualTo(3);
         assertThat(jobs.find(id).orElseThrow().state()).isEqualTo(JobState.SUCCEEDED);
     }
 
     @Test
     void whatDeadAttemptsLeftBehindIsSweptByTheNextOne() throws IOException {
-        Lease dead = jobs.claim(id, "dead", "cpu").orElseThrow();
+        Lease dead = jobs.claim(entry(id), "dead", "cpu").orElseThrow();
         Path left = Files.createDirectories(settings.directory().resolve(id + "-1/artifact"));
         Files.writeString(left.resolve("half.safetensors"), "half");
         Path moved = Files.createDirectories(settings.directory().resolveSibling("artifacts/" + dead.artifactId()));
@@ -230,7 +242,7 @@ class WorkerTest {
         worker.sweep();
         assertThat(left).as("nobody knows yet that it is dead").exists();
         assertThat(moved).exists();
-        assertThat(worker.carryOut(id, CPU)).isEqualTo(Worker.Ending.DONE);
+        assertThat(carryOut(worker, id)).isEqualTo(Worker.Fate.DONE);
         assertThat(settings.directory()).isEmptyDirectory();
         assertThat(artifactDirectories()).containsExactly(jobs.find(id).orElseThrow().artifactId());
     }
@@ -243,13 +255,28 @@ class WorkerTest {
             }
             throw new PruningException(ErrorCode.NOT_FINITE, "enough");
         });
-        worker.carryOut(id, CPU);
+        carryOut(worker, id);
         assertThat(jobs.find(id).orElseThrow().version()).isLessThan(10);
     }
 
-    private Worker worker(Workshop workshop) {
-        return new Worker("test", settings.directory(), new Worker.Products(artifacts, shelf, new TransactionTemplate(transactions)), jobs,
-                workshop);
+    /** Carries out the job's pieces that wait, one after the other, until one does not end well. */
+    private Worker.Fate carryOut(Worker worker, String job) {
+        Worker.Fate fate = Worker.Fate.DONE;
+        for (String entry = entry(job); entry != null && fate == Worker.Fate.DONE; entry = entry(job)) {
+            fate = worker.carryOut(entry, CPU).fate();
+        }
+        return fate;
+    }
+
+    private String entry(String job) {
+        return jdbc.queryForList("select job_id || '/' || number || '/' || entry from job_piece where job_id = ?"
+                + " and state in ('queued', 'running') order by number limit 1", String.class, job).stream().findFirst().orElse(null);
+    }
+
+    private Worker worker(FakeRun.Whole whole) {
+        return new Worker("test", settings.directory(),
+                new Worker.Products(artifacts, shelf, slices, new TransactionTemplate(transactions)), jobs,
+                FakeRun.workshop(whole), new Worker.Manner(0, Duration.ZERO));
     }
 
     private void assertNothingWasPublished() {
