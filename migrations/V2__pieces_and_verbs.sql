@@ -34,7 +34,7 @@ begin
   raise exception 'pruning_job %: an order can not be edited; delete the job and order again', old.id using errcode = 'check_violation';
 end $$;
 
-create trigger pruning_job_order before update on pruning_job for each row
+create trigger pruning_job_unedited before update on pruning_job for each row
   when (old.id is distinct from new.id or old.created_at is distinct from new.created_at or old.recipe is distinct from new.recipe
     or old.inputs is distinct from new.inputs or (old.result is not null and old.result is distinct from new.result))
   execute function refuse_job_edit();

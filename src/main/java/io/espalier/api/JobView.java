@@ -19,7 +19,7 @@ import tools.jackson.databind.annotation.JsonNaming;
 @JsonNaming(SnakeCaseStrategy.class)
 record JobView(String id, JobState state, boolean terminal, PruningRecipe recipe, Instant createdAt, Instant startedAt, Instant finishedAt,
         List<PhaseTimes> phases, double percent, Phase phase, Integer layer, Integer layers, Double tokensPerSecond, Long etaSeconds,
-        PruningResult result, JobError error, ArtifactLink artifact, Links links) {
+        Integer slices, int slicesDone, PruningResult result, JobError error, ArtifactLink artifact, Links links) {
 
     /** Characters of an inline text that a list shows: a page of jobs must not weigh a page of books. */
     private static final int LISTED_TEXT = 80;
@@ -27,7 +27,7 @@ record JobView(String id, JobState state, boolean terminal, PruningRecipe recipe
     record ArtifactLink(String id, String href) {}
 
     /** {@code null} where there is nothing yet, or any more. */
-    record Links(String self, String events, String cancel, String scores) {}
+    record Links(String self, String events, String cancel, String pause, String resume, String retry, String scores) {}
 
     /** One line of a job's history, without the job's id that the address says already. */
     record Event(long seq, Instant at, String type, String message, Map<String, Object> data) {
@@ -51,11 +51,15 @@ record JobView(String id, JobState state, boolean terminal, PruningRecipe recipe
 
     private static JobView of(PruningJob job, PruningRecipe recipe) {
         String self = href(job.id());
-        boolean stoppable = job.state() == JobState.QUEUED || job.state() == JobState.RUNNING;
+        boolean going = job.state() == JobState.QUEUED || job.state() == JobState.RUNNING;
+        boolean paused = job.state() == JobState.PAUSED;
+        boolean retriable = job.state() == JobState.FAILED || job.state() == JobState.CANCELLED;
         return new JobView(job.id(), job.state(), job.state().terminal(), recipe, job.createdAt(), job.startedAt(), job.finishedAt(),
                 job.phases(), job.progress().percent(), job.progress().phase(), job.progress().layer(), job.progress().layers(),
-                job.progress().tokensPerSecond(), job.progress().etaSeconds(), job.result(), job.error(),
+                job.progress().tokensPerSecond(), job.progress().etaSeconds(), job.slices(), job.slicesDone(), job.result(), job.error(),
                 job.artifactId() == null ? null : new ArtifactLink(job.artifactId(), ArtifactController.PATH + "/" + job.artifactId()),
-                new Links(self, self + "/events", stoppable ? self + "/cancel" : null, job.scoreSetId() == null ? null : self + "/scores"));
+                new Links(self, self + "/events", going || paused ? self + "/cancel" : null,
+                        going ? self + "/pause" : null, paused ? self + "/resume" : null, retriable ? self + "/retry" : null,
+                        job.scoreSetId() == null ? null : self + "/scores"));
     }
 }

@@ -17,6 +17,7 @@ enum ProblemCode {
     CORPUS_NOT_FOUND(HttpStatus.NOT_FOUND, "No such registered corpus"), //
     METHOD_NOT_ALLOWED(HttpStatus.METHOD_NOT_ALLOWED, "The address does not know this method"), //
     NOT_ACCEPTABLE(HttpStatus.NOT_ACCEPTABLE, "No answer in the media type asked for"), //
+    JOB_STATE(HttpStatus.CONFLICT, "The job's state does not allow it"), //
     JOB_FINISHED(HttpStatus.CONFLICT, "The job has ended"), //
     SCORES_NOT_READY(HttpStatus.CONFLICT, "The job has no scores"), //
     BODY_TOO_LARGE(HttpStatus.CONTENT_TOO_LARGE, "The body is too large"), //

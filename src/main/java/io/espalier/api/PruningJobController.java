@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.net.URI;
 import java.util.Arrays;
 import java.util.List;
+import java.util.function.Function;
 
 import jakarta.servlet.http.HttpServletRequest;
 import jakarta.validation.constraints.Max;
@@ -82,6 +83,31 @@ final class PruningJobController {
                 return get(id);
             }
             throw ProblemException.conflict(ProblemCode.JOB_FINISHED, e.getMessage(), e.state().json());
+        }
+    }
+
+    @PostMapping("/{id}/pause")
+    ResponseEntity<JobView> pause(@PathVariable String id) {
+        return moved(id, jobs::pause);
+    }
+
+    @PostMapping("/{id}/resume")
+    ResponseEntity<JobView> resume(@PathVariable String id) {
+        return moved(id, jobs::resume);
+    }
+
+    @PostMapping("/{id}/retry")
+    ResponseEntity<JobView> retry(@PathVariable String id) {
+        return moved(id, jobs::retry);
+    }
+
+    private ResponseEntity<JobView> moved(String id, Function<String, PruningJob> verb) {
+        try {
+            return fresh(HttpStatus.OK).body(JobView.of(verb.apply(id)));
+        } catch (NoSuchJobException e) {
+            throw unknown(id);
+        } catch (JobStateException e) {
+            throw ProblemException.conflict(ProblemCode.JOB_STATE, e.getMessage(), e.state().json());
         }
     }
 

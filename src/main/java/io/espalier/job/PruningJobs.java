@@ -324,6 +324,7 @@ public class PruningJobs {
         }
         added.forEach(entities::persist);
         changed(held.job, events);
+        admit(held.job.recipe().project());
     }
 
     /** A slice is measured; its statistics were stored under this lease before. Said twice, it counts once. */
