@@ -17,7 +17,6 @@ alter table pruning_job add constraint claimed_when_running
 alter table pruning_job add column slicing jsonb;
 alter table pruning_job add column slices integer check (slices >= 0);
 alter table pruning_job add column slices_done integer not null default 0 check (slices_done >= 0);
-alter table pruning_job alter column slices_done drop default;
 alter table pruning_job add constraint slices_when_sliced check ((slices is null) = (slicing is null) and slices_done <= coalesce(slices, 0));
 -- Whose job it is and how much it hurries: said in the order, and only there.
 alter table pruning_job add column project text collate "C" not null generated always as (coalesce(recipe ->> 'project', 'default')) stored;

@@ -210,6 +210,30 @@ class PruningJobsTest {
     }
 
     @Test
+    void a_job_is_paused_resumed_cancelled_and_tried_again_and_asking_twice_changes_nothing() {
+        String job = JOBS + "/" + api.ordered(Posted.SHORTEST);
+        for (String[] step : new String[][]{{"pause", "paused"}, {"resume", "queued"}, {"cancel", "cancelled"}, {"retry", "queued"}}) {
+            assertThat(api.post(job + "/" + step[0]).json().path("state").stringValue()).isEqualTo(step[1]);
+            Api.Answer again = api.post(job + "/" + step[0]);
+            assertThat(again.status()).isEqualTo(200);
+            assertThat(again.json().path("state").stringValue()).isEqualTo(step[1]);
+        }
+    }
+
+    @Test
+    void a_verb_that_the_state_does_not_allow_is_refused_naming_it() {
+        String id = api.ordered(Posted.SHORTEST);
+        runs.succeed(id);
+        for (String verb : List.of("pause", "resume", "retry")) {
+            Api.Answer answer = api.post(JOBS + "/" + id + "/" + verb);
+            assertThat(answer.status()).isEqualTo(409);
+            assertThat(answer.code()).isEqualTo("job_state");
+            assertThat(answer.json().path("state").stringValue()).isEqualTo("succeeded");
+            assertThat(api.post(JOBS + "/job_none/" + verb).status()).isEqualTo(404);
+        }
+    }
+
+    @Test
     void events_are_told_in_order_and_from_any_number_on() {
         String id = api.ordered(Posted.SHORTEST);
         runs.succeed(id);

@@ -1,6 +1,7 @@
 package io.espalier.pruning;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
 import java.io.IOException;
@@ -29,7 +30,9 @@ import io.espalier.recipe.MethodName;
 import io.espalier.recipe.Phase;
 import io.espalier.recipe.PhaseProgress;
 import io.espalier.recipe.Progress;
+import io.espalier.recipe.PruningException;
 import io.espalier.recipe.PruningRecipe;
+import io.espalier.recipe.Slicing;
 import io.espalier.transformer.Architecture;
 import io.espalier.transformer.Compute;
 import io.espalier.transformer.Decoder;
@@ -191,6 +194,45 @@ class PruningRunTest {
                     recipe.evaluation() == null ? null : recipe.evaluation().corpus()), work, CPU, progress);
         } catch (IOException e) {
             throw new java.io.UncheckedIOException(e);
+        }
+    }
+
+    @Test
+    void slicesMeasuredByTwoRunsInAnyOrderGiveTheSameBytesAsTheWhole() throws java.io.IOException {
+        Fixture fixture = Fixture.QWEN2_MOE;
+        PruningRecipe recipe = recipe(fixture, MethodChoice.of(MethodName.HEAPR), new BigDecimal("0.5"), Layout.RAGGED, false, false);
+        PruningRun.Inputs inputs = new PruningRun.Inputs(recipe, fixture.model(), recipe.calibration().corpus(),
+                recipe.evaluation().corpus());
+        ComputeDevice cpu = new ComputeDevice("cpu", 0);
+        java.nio.file.Path work = java.nio.file.Files.createTempDirectory(java.nio.file.Path.of("target").toAbsolutePath(), "slices");
+        try (PruningRun one = PruningRun.open(inputs, cpu, Progress.IGNORED);
+                PruningRun other = PruningRun.open(inputs, cpu, Progress.IGNORED)) {
+            Slicing slicing = one.slicing(2048, Progress.IGNORED);
+            int slices = slicing.slices().size();
+            assertThat(slices).isGreaterThan(2);
+            assertThat(slicing.slices().getFirst().from()).isZero();
+            assertThat(slicing.slices().getLast().to()).isEqualTo(32);
+            java.nio.file.Path[] files = new java.nio.file.Path[slices];
+            for (int slice = slices - 1; slice >= 0; slice--) {
+                files[slice] = (slice % 2 == 0 ? one : other).measure(slicing, slice, work, Progress.IGNORED);
+            }
+            PruningRun.Outcome sliced = other.finish(slicing, List.of(files), work, Progress.IGNORED);
+
+            Slicing undivided = one.slicing(1 << 20, Progress.IGNORED);
+            assertThat(undivided.slices()).hasSize(1);
+            java.nio.file.Path again = java.nio.file.Files.createDirectory(work.resolve("whole"));
+            PruningRun.Outcome whole = one.finish(undivided, List.of(one.measure(undivided, 0, again, Progress.IGNORED)), again,
+                    Progress.IGNORED);
+            assertThat(sliced.scores()).hasSameBinaryContentAs(whole.scores());
+            assertThat(sliced.result().digests()).isEqualTo(whole.result().digests());
+
+            Slicing stale = new Slicing("0".repeat(64), slicing.sequencesPerBatch(), slicing.sequenceLength(), slicing.slices());
+            assertThatThrownBy(() -> one.measure(stale, 0, work, Progress.IGNORED)).isInstanceOf(PruningException.class)
+                    .hasMessageContaining("expected: " + "0".repeat(64));
+            assertThatThrownBy(() -> one.finish(slicing, List.of(files).reversed(), work, Progress.IGNORED))
+                    .isInstanceOf(PruningException.class).hasMessageContaining("slice 0");
+        } finally {
+            org.springframework.util.FileSystemUtils.deleteRecursively(work);
         }
     }
 
