@@ -112,17 +112,3 @@ alter table pruning_job drop constraint pruning_job_artifact_id_fkey;
 alter table pruning_job add foreign key (artifact_id) references artifact (id) deferrable initially deferred;
 alter table pruning_job drop constraint pruning_job_score_set_id_fkey;
 alter table pruning_job add foreign key (score_set_id) references score_set (id) deferrable initially deferred;
-
--- Answers to repeated posts -----------------------------------------------------------------------------------------------------
-
-create table idempotency_key (
-  project text collate "C" not null,
-  key text collate "C" not null check (length(key) between 1 and 255),
-  -- SHA-256 of the body as it came.
-  body_sha256 text not null check (body_sha256 ~ '^[0-9a-f]{64}$'),
-  job_id text collate "C" not null references pruning_job (id) on delete cascade deferrable initially deferred,
-  created_at timestamptz not null,
-  primary key (project, key)
-);
-
-create index idempotency_key_created_at on idempotency_key (created_at);

@@ -68,51 +68,6 @@ public class PruningJobs {
         return job;
     }
 
-    /**
-     * Takes an order at most once for one key.
-     *
-     * @param key the client's word for this order
-     * @param bodySha256 what the order looked like, 64 hex digits
-     * @throws IdempotencyConflictException when the key was used for another body
-     */
-    public Submitted submitOnce(String key, String bodySha256, PruningRecipe recipe, ResolvedInputs inputs) {
-        // why a lock before looking: of many posts at once one makes the job, and the others wait for it and then find it
-        jdbc.sql("select pg_advisory_xact_lock(hashtextextended(:key, 7))").param("key", recipe.project() + " " + key).query((row, n) -> 1)
-                .list();
-        Optional<PruningJob> before = submittedAs(recipe.project(), key, bodySha256);
-        if (before.isPresent()) {
-            return new Submitted(before.get(), true);
-        }
-        PruningJob job = submit(recipe, inputs);
-        jdbc.sql("insert into idempotency_key (project, key, body_sha256, job_id, created_at) values (:project, :key, :sum, :job, :now)")
-                .param("project", recipe.project()).param("key", key).param("sum", bodySha256).param("job", job.id())
-                .param("now", java.sql.Timestamp.from(now())).update();
-        return new Submitted(job, false);
-    }
-
-    /**
-     * @param job as it is now
-     * @param before whether an earlier post made it
-     */
-    public record Submitted(PruningJob job, boolean before) {}
-
-    /**
-     * The job that an earlier post with this key made.
-     *
-     * @throws IdempotencyConflictException when that post had another body
-     */
-    @Transactional(readOnly = true)
-    public Optional<PruningJob> submittedAs(String project, String key, String bodySha256) {
-        record Known(String bodySha256, String jobId) {}
-        return jdbc.sql("select body_sha256, job_id from idempotency_key where project = :project and key = :key").param("project", project)
-                .param("key", key).query(Known.class).optional().map(known -> {
-                    if (!known.bodySha256().equals(bodySha256)) {
-                        throw new IdempotencyConflictException(known.jobId());
-                    }
-                    return entities.find(PruningJob.class, known.jobId());
-                });
-    }
-
     @Transactional(readOnly = true)
     public Optional<PruningJob> find(String id) {
         return Optional.ofNullable(entities.find(PruningJob.class, id));
@@ -174,16 +129,6 @@ public class PruningJobs {
     public PruningJob retry(String id) {
         PruningJob job = known(id);
         return changed(job, job.retry(pieces(id), now()));
-    }
-
-    /** Forgets a job that has ended, with its history, its scores and its artifact's row. */
-    public void delete(String id) {
-        PruningJob job = known(id);
-        if (!job.state().terminal()) {
-            throw new JobStateException(id, job.state(), "be deleted; cancel it first");
-        }
-        entities.clear();
-        jdbc.sql("delete from pruning_job where id = :id").param("id", id).update();
     }
 
     /**
@@ -432,7 +377,6 @@ public class PruningJobs {
                         from pruning_job j where t.task_name = :task and not t.picked and split_part(t.task_instance, '/', 1) = j.id""")
                 .param("now", java.sql.Timestamp.from(now())).param("ageing", settings.ageing().toSeconds())
                 .param("task", TASK.getTaskName()).update();
-        forget("delete from idempotency_key where created_at < :before", Duration.ofHours(24));
         forget("delete from slice_chunk c using pruning_job j where j.id = c.job_id and j.finished_at < :before", settings.keepSlices());
         if (settings.keepEvents().isPositive()) {
             forget("delete from job_event e using pruning_job j where j.id = e.job_id and j.finished_at < :before", settings.keepEvents());

@@ -239,7 +239,8 @@ class PruningJobsTest {
         runs.succeed(id);
 
         JsonNode all = api.get(JOBS + "/" + id + "/events").json();
-        assertThat(all.path("items")).extracting(event -> event.path("type").stringValue()).startsWith("queued", "running", "phase_started")
+        assertThat(all.path("items")).extracting(event -> event.path("type").stringValue())
+                .startsWith("queued", "running", "piece_started", "phase_started")
                 .contains("experts_unrouted").endsWith("succeeded");
 
         JsonNode first = api.get(JOBS + "/" + id + "/events?limit=2").json();
