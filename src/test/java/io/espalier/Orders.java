@@ -2,6 +2,7 @@ package io.espalier;
 
 import java.math.BigDecimal;
 import java.nio.file.Path;
+import java.util.stream.IntStream;
 
 import io.espalier.recipe.Budget;
 import io.espalier.recipe.Calibration;
@@ -12,6 +13,8 @@ import io.espalier.recipe.MethodChoice;
 import io.espalier.recipe.MethodName;
 import io.espalier.recipe.PruningRecipe;
 import io.espalier.recipe.ResolvedInputs;
+import io.espalier.recipe.Slice;
+import io.espalier.recipe.Slicing;
 
 /** Orders that tests give. */
 public final class Orders {
@@ -24,6 +27,18 @@ public final class Orders {
                 new Calibration(CorpusRef.named("kjv-train"), 8, 64, 0L),
                 new Budget(new BigDecimal("0.90"), null), Layout.UNIFORM, 8, false,
                 new Evaluation(CorpusRef.named("kjv-test"), 4, null, true), null);
+    }
+
+    /** The same, of a project and with a priority. */
+    public static PruningRecipe recipe(String project, int priority) {
+        PruningRecipe order = recipe();
+        return new PruningRecipe(order.model(), order.method(), order.calibration(), order.budget(), order.layout(), order.alignment(),
+                order.allowEmptyExperts(), order.evaluation(), order.precision(), project, priority);
+    }
+
+    /** A calibration set of so many windows of 64 tokens, a slice each. */
+    public static Slicing slicing(int slices) {
+        return new Slicing("f".repeat(64), 1, 64, IntStream.range(0, slices).mapToObj(i -> new Slice(i, i + 1)).toList());
     }
 
     /** The bundled demo, and a text. */

@@ -8,6 +8,7 @@ import io.espalier.job.JobError;
 import io.espalier.job.JobEvent;
 import io.espalier.job.JobState;
 import io.espalier.job.PhaseTimes;
+import io.espalier.job.Piece;
 import io.espalier.job.PruningJob;
 import io.espalier.recipe.Phase;
 import io.espalier.recipe.PruningRecipe;
@@ -27,13 +28,27 @@ record JobView(String id, JobState state, boolean terminal, PruningRecipe recipe
     record ArtifactLink(String id, String href) {}
 
     /** {@code null} where there is nothing yet, or any more. */
-    record Links(String self, String events, String cancel, String pause, String resume, String retry, String scores) {}
+    record Links(String self, String events, String pieces, String cancel, String pause, String resume, String retry, String delete,
+            String scores) {}
 
     /** One line of a job's history, without the job's id that the address says already. */
     record Event(long seq, Instant at, String type, String message, Map<String, Object> data) {
 
         static Event of(JobEvent event) {
             return new Event(event.seq(), event.at(), event.type(), event.message(), event.data());
+        }
+    }
+
+    /** What one worker does of a job in one go. */
+    @JsonNaming(SnakeCaseStrategy.class)
+    record PieceView(int number, Piece.Kind kind, Piece.State state, int attempt, int tries, int lostWorkers, long rejectedWrites,
+            String worker,
+            String device, Instant startedAt, Instant finishedAt, double percent, Double tokensPerSecond, String sha256, Long bytes) {
+
+        static PieceView of(Piece piece) {
+            return new PieceView(piece.number(), piece.kind(), piece.state(), piece.attempt(), piece.tries(), piece.lostWorkers(),
+                    piece.rejectedWrites(), piece.worker(), piece.device(), piece.startedAt(), piece.finishedAt(), piece.percent(),
+                    piece.tokensPerSecond(), piece.sha256(), piece.bytes());
         }
     }
 
@@ -58,8 +73,9 @@ record JobView(String id, JobState state, boolean terminal, PruningRecipe recipe
                 job.phases(), job.progress().percent(), job.progress().phase(), job.progress().layer(), job.progress().layers(),
                 job.progress().tokensPerSecond(), job.progress().etaSeconds(), job.slices(), job.slicesDone(), job.result(), job.error(),
                 job.artifactId() == null ? null : new ArtifactLink(job.artifactId(), ArtifactController.PATH + "/" + job.artifactId()),
-                new Links(self, self + "/events", going || paused ? self + "/cancel" : null,
+                new Links(self, self + "/events", self + "/pieces", going || paused ? self + "/cancel" : null,
                         going ? self + "/pause" : null, paused ? self + "/resume" : null, retriable ? self + "/retry" : null,
+                        job.state().terminal() ? self : null,
                         job.scoreSetId() == null ? null : self + "/scores"));
     }
 }

@@ -2,12 +2,18 @@ package io.espalier.api;
 
 import java.io.IOException;
 import java.io.InputStream;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
+import java.util.Collections;
+import java.util.HexFormat;
 import java.util.List;
+import java.util.regex.Pattern;
 
 import jakarta.servlet.http.HttpServletRequest;
 
 import io.espalier.catalog.Catalog;
+import io.espalier.job.IdempotencyKey;
 import io.espalier.recipe.PruningRecipe;
 import io.espalier.recipe.ResolvedInputs;
 import io.espalier.recipe.Violation;
@@ -20,6 +26,7 @@ import tools.jackson.core.json.JsonFactory;
 import tools.jackson.databind.DatabindException;
 import tools.jackson.databind.DeserializationFeature;
 import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.cfg.JsonNodeFeature;
 import tools.jackson.databind.json.JsonMapper;
 
 /**
@@ -29,10 +36,20 @@ import tools.jackson.databind.json.JsonMapper;
 @Component
 final class Orders {
 
-    /** An order that nothing is wrong with, and what its names stand for. */
-    record Order(PruningRecipe recipe, ResolvedInputs inputs) {}
+    /**
+     * An order that nothing is wrong with.
+     *
+     * @param inputs what its names stand for
+     * @param key {@code null} when the client gave none
+     */
+    record Order(PruningRecipe recipe, ResolvedInputs inputs, IdempotencyKey key) {}
 
     private static final String SCHEMA = "PruningRecipe";
+    private static final String KEY = "Idempotency-Key";
+    private static final Pattern KEYS = Pattern.compile("[\\x21-\\x7E]{1,255}");
+    /** One spelling of every document: whoever posts again may order the fields otherwise, or write 0.250 for 0.25. */
+    private static final JsonMapper CANONICAL = JsonMapper.builder().enable(DeserializationFeature.USE_BIG_DECIMAL_FOR_FLOATS)
+            .enable(JsonNodeFeature.WRITE_PROPERTIES_SORTED, JsonNodeFeature.STRIP_TRAILING_BIGDECIMAL_ZEROES).build();
 
     private final OpenApi contract;
     private final Catalog catalog;
@@ -53,7 +70,10 @@ final class Orders {
     }
 
     Order read(HttpServletRequest request) throws IOException {
-        JsonNode document = parse(bytes(request));
+        String key = key(request);
+        byte[] body = bytes(request);
+        JsonNode document = parse(body);
+        String fingerprint = key == null ? null : fingerprint(body);
         List<Violation> violations = new ArrayList<>(Shape.trim(document, contract, SCHEMA));
         ResolvedInputs inputs = null;
         PruningRecipe recipe = null;
@@ -70,7 +90,29 @@ final class Orders {
         if (!violations.isEmpty()) {
             throw ProblemException.violated(ProblemCode.INVALID_RECIPE, violations);
         }
-        return new Order(recipe, inputs);
+        return new Order(recipe, inputs, key == null ? null : new IdempotencyKey(key, fingerprint));
+    }
+
+    private static String key(HttpServletRequest request) {
+        List<String> given = Collections.list(request.getHeaders(KEY));
+        if (given.isEmpty()) {
+            return null;
+        }
+        if (given.size() > 1 || !KEYS.matcher(given.getFirst()).matches()) {
+            throw ProblemException.violated(ProblemCode.INVALID_REQUEST, List.of(new Violation(KEY,
+                    given.size() > 1 ? given.size() + " times" : Given.printable(given.getFirst()),
+                    "once, 1 to 255 printable ASCII characters without a space")));
+        }
+        return given.getFirst();
+    }
+
+    private static String fingerprint(byte[] body) {
+        try {
+            byte[] canonical = CANONICAL.writeValueAsBytes(CANONICAL.readTree(body));
+            return HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(canonical));
+        } catch (NoSuchAlgorithmException e) {
+            throw new AssertionError("every Java has SHA-256", e);
+        }
     }
 
     private byte[] bytes(HttpServletRequest request) throws IOException {

@@ -19,11 +19,13 @@ enum ProblemCode {
     NOT_ACCEPTABLE(HttpStatus.NOT_ACCEPTABLE, "No answer in the media type asked for"), //
     JOB_STATE(HttpStatus.CONFLICT, "The job's state does not allow it"), //
     JOB_FINISHED(HttpStatus.CONFLICT, "The job has ended"), //
+    IDEMPOTENCY_KEY_IN_FLIGHT(HttpStatus.CONFLICT, "The same order is being taken"), //
     SCORES_NOT_READY(HttpStatus.CONFLICT, "The job has no scores"), //
     BODY_TOO_LARGE(HttpStatus.CONTENT_TOO_LARGE, "The body is too large"), //
     UNSUPPORTED_MEDIA_TYPE(HttpStatus.UNSUPPORTED_MEDIA_TYPE, "The body's media type is not read"), //
     RANGE_NOT_SATISFIABLE(HttpStatus.REQUESTED_RANGE_NOT_SATISFIABLE, "The range lies outside the file"), //
     INVALID_RECIPE(HttpStatus.UNPROCESSABLE_CONTENT, "The order is refused"), //
+    IDEMPOTENCY_KEY_REUSED(HttpStatus.UNPROCESSABLE_CONTENT, "The key stands for another order"), //
     INTERNAL_ERROR(HttpStatus.INTERNAL_SERVER_ERROR, "Our mistake"), //
     UNAVAILABLE(HttpStatus.SERVICE_UNAVAILABLE, "Not able to answer now");
 

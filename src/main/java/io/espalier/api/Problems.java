@@ -44,7 +44,11 @@ final class Problems {
             log.debug("{} {}: the client went away", request.getMethod(), request.getRequestURI());
             return;
         }
-        Problem.of(problem(e, request, response), request).send(request, response);
+        ProblemException problem = problem(e, request, response);
+        if (problem.code() == ProblemCode.IDEMPOTENCY_KEY_IN_FLIGHT || problem.code() == ProblemCode.UNAVAILABLE) {
+            response.setHeader(HttpHeaders.RETRY_AFTER, "1");
+        }
+        Problem.of(problem, request).send(request, response);
     }
 
     /** What to say; headers that belong to it are set on the way. */

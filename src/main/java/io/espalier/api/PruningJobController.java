@@ -10,6 +10,8 @@ import jakarta.servlet.http.HttpServletRequest;
 import jakarta.validation.constraints.Max;
 import jakarta.validation.constraints.Min;
 
+import io.espalier.artifact.Artifacts;
+import io.espalier.job.IdempotencyKey;
 import io.espalier.job.JobState;
 import io.espalier.job.JobStateException;
 import io.espalier.job.NoSuchJobException;
@@ -20,6 +22,7 @@ import org.springframework.http.CacheControl;
 import org.springframework.http.HttpStatus;
 import org.springframework.http.MediaType;
 import org.springframework.http.ResponseEntity;
+import org.springframework.web.bind.annotation.DeleteMapping;
 import org.springframework.web.bind.annotation.GetMapping;
 import org.springframework.web.bind.annotation.PathVariable;
 import org.springframework.web.bind.annotation.PostMapping;
@@ -39,17 +42,29 @@ final class PruningJobController {
 
     private final PruningJobs jobs;
     private final Orders orders;
+    private final Artifacts artifacts;
 
-    PruningJobController(PruningJobs jobs, Orders orders) {
+    PruningJobController(PruningJobs jobs, Orders orders, Artifacts artifacts) {
         this.jobs = jobs;
         this.orders = orders;
+        this.artifacts = artifacts;
     }
 
     @PostMapping(consumes = MediaType.APPLICATION_JSON_VALUE)
     ResponseEntity<JobView> submit(HttpServletRequest request) throws IOException {
         Orders.Order order = orders.read(request);
-        PruningJob job = jobs.submit(order.recipe(), order.inputs());
-        return fresh(HttpStatus.ACCEPTED).location(URI.create(JobView.href(job.id()))).body(JobView.of(job));
+        try {
+            PruningJobs.Submitted submitted = jobs.submit(order.recipe(), order.inputs(), order.key());
+            ResponseEntity.BodyBuilder answer = fresh(HttpStatus.ACCEPTED).location(URI.create(JobView.href(submitted.job().id())));
+            if (submitted.replayed()) {
+                answer.header("Idempotency-Replayed", "true");
+            }
+            return answer.body(JobView.of(submitted.job()));
+        } catch (IdempotencyKey.ReusedException e) {
+            throw new ProblemException(ProblemCode.IDEMPOTENCY_KEY_REUSED, e.getMessage());
+        } catch (IdempotencyKey.InFlightException e) {
+            throw new ProblemException(ProblemCode.IDEMPOTENCY_KEY_IN_FLIGHT, e.getMessage());
+        }
     }
 
     @GetMapping
@@ -109,6 +124,31 @@ final class PruningJobController {
         } catch (JobStateException e) {
             throw ProblemException.conflict(ProblemCode.JOB_STATE, e.getMessage(), e.state().json());
         }
+    }
+
+    @DeleteMapping("/{id}")
+    ResponseEntity<Void> delete(@PathVariable String id) {
+        PruningJob job = known(id);
+        try {
+            jobs.delete(id);
+        } catch (NoSuchJobException e) {
+            throw unknown(id);
+        } catch (JobStateException e) {
+            throw ProblemException.conflict(ProblemCode.JOB_STATE, e.getMessage(), e.state().json());
+        }
+        if (job.artifactId() != null) {
+            artifacts.discard(job.artifactId());
+        }
+        return ResponseEntity.noContent().build();
+    }
+
+    @GetMapping("/{id}/pieces")
+    ResponseEntity<Page.Growing<JobView.PieceView>> pieces(@PathVariable String id,
+            @RequestParam(defaultValue = "-1") @Min(value = -1, message = "an integer, -1 or more") int after,
+            @RequestParam(defaultValue = LIMIT) @Min(value = 1, message = LIMITS) @Max(value = MAX_LIMIT, message = LIMITS) int limit) {
+        known(id);
+        List<JobView.PieceView> pieces = jobs.pieces(id, after, limit).stream().map(JobView.PieceView::of).toList();
+        return fresh(HttpStatus.OK).body(new Page.Growing<>(pieces, pieces.isEmpty() ? after : pieces.getLast().number()));
     }
 
     @GetMapping("/{id}/events")

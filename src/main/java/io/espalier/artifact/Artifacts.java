@@ -23,6 +23,8 @@ import java.util.stream.Stream;
 
 import jakarta.persistence.EntityManager;
 
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 import org.springframework.stereotype.Component;
 import org.springframework.transaction.annotation.Transactional;
 import org.springframework.util.FileSystemUtils;
@@ -30,6 +32,8 @@ import org.springframework.util.FileSystemUtils;
 /** All finished files, on the file system. A directory without a row is nobody's: it was moved here by an attempt that then lost its job. */
 @Component
 public class Artifacts {
+
+    private static final Logger log = LoggerFactory.getLogger(Artifacts.class);
 
     private final Path directory;
     private final EntityManager entities;
@@ -106,6 +110,15 @@ public class Artifacts {
                     FileSystemUtils.deleteRecursively(entry);
                 }
             }
+        }
+    }
+
+    /** Deletes the files of an artifact whose row is gone. What cannot be deleted now is swept later. */
+    public void discard(String id) {
+        try {
+            FileSystemUtils.deleteRecursively(directory.resolve(id));
+        } catch (IOException e) {
+            log.warn("the files of {} were not deleted, a later sweep tries again: {}", id, e.toString());
         }
     }
 

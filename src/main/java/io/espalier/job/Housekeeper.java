@@ -21,6 +21,9 @@ class Housekeeper {
     void keepHouse() {
         try {
             jobs.keepHouse();
+            for (String id : jobs.contradictory()) {
+                jobs.mend(id);
+            }
         } catch (RuntimeException e) {
             log.warn("housekeeping was not done, the next round tries again: {}", e.toString());
         }

@@ -21,6 +21,7 @@ import org.springframework.validation.annotation.Validated;
  * @param housekeeping how often house is kept
  * @param keepEvents how long the history of a job that has ended is kept; 0: as long as the job
  * @param keepSlices how long the finished slices of a failed or cancelled job are kept for another try
+ * @param keepIdempotencyKeys how long a post with the same Idempotency-Key is the same order
  * @param keepJobs how long a job that has ended is kept, with its artifact and scores; 0: until somebody deletes it
  */
 @Validated
@@ -28,7 +29,7 @@ import org.springframework.validation.annotation.Validated;
 record JobSettings(@Min(0) int projectCap, @NotNull @DurationMin(seconds = 1) Duration ageing, @Min(1) int poisonAfter,
         @Min(0) @Max(20) int retries, @NotNull @DurationMin(millis = 0) Duration retryBackoff,
         @NotNull @DurationMin(millis = 0) Duration keepEvents, @NotNull @DurationMin(millis = 0) Duration keepSlices,
-        @NotNull @DurationMin(millis = 0) Duration keepJobs) {
+        @NotNull @DurationMin(seconds = 1) Duration keepIdempotencyKeys, @NotNull @DurationMin(millis = 0) Duration keepJobs) {
 
     /** @param failures so far, 1 or more */
     Duration pause(int failures) {

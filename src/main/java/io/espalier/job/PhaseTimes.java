@@ -1,6 +1,8 @@
 package io.espalier.job;
 
 import java.time.Instant;
+import java.util.List;
+import java.util.stream.Stream;
 
 import io.espalier.recipe.Phase;
 import tools.jackson.databind.PropertyNamingStrategies.SnakeCaseStrategy;
@@ -16,7 +18,16 @@ import tools.jackson.databind.annotation.JsonNaming;
 @JsonNaming(SnakeCaseStrategy.class)
 public record PhaseTimes(Phase phase, Instant startedAt, Instant finishedAt) {
 
-    PhaseTimes finished(Instant at) {
-        return new PhaseTimes(phase, startedAt, at);
+    /** With the last one finished. */
+    static List<PhaseTimes> finished(List<PhaseTimes> phases, Instant at) {
+        PhaseTimes last = phases.getLast();
+        return Stream.concat(phases.stream().limit(phases.size() - 1), Stream.of(new PhaseTimes(last.phase, last.startedAt, at))).toList();
+    }
+
+    /** With one more; those that come after it are forgotten, and so is its own first time. */
+    static List<PhaseTimes> begun(List<PhaseTimes> phases, Phase phase, Instant at) {
+        return Stream
+                .concat(phases.stream().filter(before -> before.phase.compareTo(phase) < 0), Stream.of(new PhaseTimes(phase, at, null)))
+                .toList();
     }
 }

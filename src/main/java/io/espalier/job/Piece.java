@@ -215,6 +215,16 @@ public class Piece {
         return finishedAt;
     }
 
+    /** Of the whole run, 0 to 100, as its worker told last. */
+    public double percent() {
+        return percent;
+    }
+
+    /** {@code null} where no token moves. */
+    public Double tokensPerSecond() {
+        return tokensPerSecond;
+    }
+
     /** SHA-256 of a finished slice's statistics, or {@code null}. */
     public String sha256() {
         return sha256;

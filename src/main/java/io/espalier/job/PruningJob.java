@@ -1,5 +1,6 @@
 package io.espalier.job;
 
+import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
@@ -101,14 +102,11 @@ public class PruningJob {
 
     /** The run goes into a phase; the one before is finished. Slices share one phase; a phase that is begun anew forgets its first time. */
     List<JobEvent> enter(Phase phase, Instant now) {
-        if (phase == progress.phase() && !phases.isEmpty() && phases.getLast().finishedAt() == null && phase == Phase.CALIBRATE) {
+        if (phase == Phase.CALIBRATE && phase == progress.phase() && !phases.isEmpty() && phases.getLast().finishedAt() == null) {
             return List.of();
         }
         List<JobEvent> events = finishPhase(now);
-        List<PhaseTimes> times = new ArrayList<>(phases);
-        times.removeIf(before -> before.phase().compareTo(phase) >= 0);
-        times.add(new PhaseTimes(phase, now, null));
-        phases = List.copyOf(times);
+        phases = PhaseTimes.begun(phases, phase, now);
         progress = progress.at(phase);
         String word = PhaseColumn.word(phase);
         events.add(event(now, "phase_started", "Phase " + word + " started", Map.of("phase", word)));
@@ -119,34 +117,27 @@ public class PruningJob {
         return List.of(event(now, type, message, data));
     }
 
+    /** Whether slices that were measured before count in this cut. */
+    boolean fits(Slicing cut, Pieces pieces) {
+        return cut.equals(slicing) && pieces.afterOpening().size() == cut.slices().size() + 1;
+    }
+
     /**
-     * The first piece is done: it is known how the calibration set is cut. Slices that were measured before, in the very same cut, count.
+     * The first piece is done: it is known how the calibration set is cut.
      *
-     * @param pieces all but the first that there are; emptied of those that no longer fit
-     * @param added pieces that are new
+     * @param pieces of this cut; those that were measured before are done
      */
-    List<JobEvent> opened(Piece opening, Slicing cut, List<Piece> pieces, List<Piece> added, Instant now) {
+    List<JobEvent> opened(Slicing cut, Pieces pieces, Instant now) {
         List<JobEvent> events = new ArrayList<>();
-        if (!cut.equals(slicing)) {
-            if (slicesDone > 0) {
-                events.add(event(now, "slices_dropped", "The model, the texts or this service changed: " + slicesDone
-                        + " finished slices no longer fit and are measured again", Map.of("slices", slicesDone)));
-            }
-            pieces.clear();
-            slicing = cut;
-            slices = cut.slices().size();
-            slicesDone = 0;
+        if (!cut.equals(slicing) && slicesDone > 0) {
+            events.add(event(now, "slices_dropped", "The model, the texts or this service changed: " + slicesDone
+                    + " finished slices no longer fit and are measured again", Map.of("slices", slicesDone)));
         }
-        if (pieces.isEmpty()) {
-            for (int number = 1; number <= slices; number++) {
-                added.add(new Piece(id, number, Piece.Kind.SLICE));
-            }
-            added.add(new Piece(id, slices + 1, Piece.Kind.FINISH));
-            pieces.addAll(added);
-        }
-        opening.done(null, null, now);
-        pieces.stream().filter(piece -> piece.kind() == Piece.Kind.SLICE && !piece.is(Piece.State.DONE)).forEach(Piece::ready);
-        readyToFinish(pieces);
+        slicing = cut;
+        slices = cut.slices().size();
+        pieces.at(0).done(null, null, now);
+        pieces.readyToMeasure();
+        finishWhenMeasured(pieces);
         if (slices > 0) {
             events.add(event(now, "sliced", "The calibration set is measured in " + slices + (slices == 1 ? " slice" : " slices")
                     + (slicesDone > 0 ? ", " + slicesDone + " of them are finished" : ""),
@@ -156,27 +147,28 @@ public class PruningJob {
     }
 
     /** A slice is measured and its statistics are stored. */
-    List<JobEvent> measured(Piece piece, String sha256, long bytes, List<Piece> pieces, Instant now) {
+    List<JobEvent> measured(Piece piece, String sha256, long bytes, Pieces pieces, Instant now) {
         piece.done(sha256, bytes, now);
-        slicesDone++;
-        readyToFinish(pieces);
-        long millis = java.time.Duration.between(piece.startedAt(), now).toMillis();
+        finishWhenMeasured(pieces);
+        long millis = Duration.between(piece.startedAt(), now).toMillis();
         return List.of(event(now, "slice_finished", "Slice " + piece.number() + " of " + slices + " took " + millis + " ms",
                 Map.of("slice", piece.number(), "slices", slices, "slices_done", slicesDone, "millis", millis, "sha256", sha256)));
     }
 
     /** A finished slice's statistics cannot be read back: it is measured again before the job is finished. */
-    List<JobEvent> damaged(Piece finishing, Piece slice, String why, Instant now) {
-        finishing.blocked();
+    List<JobEvent> damaged(Piece slice, String why, Pieces pieces, Instant now) {
+        pieces.finishing().blocked();
         slice.ready();
-        slicesDone--;
+        slicesDone = pieces.measured();
         return List.of(event(now, "slice_damaged", "What was stored of slice " + slice.number() + " is damaged (" + why
                 + "); it is measured again", Map.of("slice", slice.number())));
     }
 
-    private void readyToFinish(List<Piece> pieces) {
+    // why counted anew each time: a count that was edited by hand must not let the job finish on slices that are not there
+    private void finishWhenMeasured(Pieces pieces) {
+        slicesDone = pieces.measured();
         if (slicesDone == slices) {
-            pieces.stream().filter(piece -> piece.kind() == Piece.Kind.FINISH).forEach(Piece::ready);
+            pieces.finishing().ready();
         }
     }
 
@@ -192,16 +184,16 @@ public class PruningJob {
         return events;
     }
 
-    List<JobEvent> fail(JobError why, List<Piece> pieces, Instant now) {
+    List<JobEvent> fail(JobError why, Pieces pieces, Instant now) {
         become(JobState.FAILED, "fail");
-        stop(pieces);
+        pieces.stop();
         error = why;
         end(false, now);
         return List.of(event(now, state.json(), why.message(), Map.of("code", why.code())));
     }
 
     /** A piece failed for a reason that may pass: it waits a while in the queue. */
-    List<JobEvent> tryAgain(Piece piece, JobError why, java.time.Duration pause, List<Piece> pieces, Instant now) {
+    List<JobEvent> tryAgain(Piece piece, JobError why, Duration pause, Pieces pieces, Instant now) {
         piece.back();
         List<JobEvent> events = new ArrayList<>();
         events.add(event(now, "retrying", why.message() + ". Tried again in " + Math.ceilDiv(pause.toMillis(), 1000) + " s",
@@ -211,48 +203,50 @@ public class PruningJob {
     }
 
     /** Asks the job to stop. One that nobody works at has stopped at once; asking again changes nothing. */
-    List<JobEvent> cancel(List<Piece> pieces, Instant now) {
+    List<JobEvent> cancel(Pieces pieces, Instant now) {
         if (state == JobState.CANCELLING || state == JobState.CANCELLED) {
             return List.of();
         }
-        if (pieces.stream().noneMatch(piece -> piece.is(Piece.State.RUNNING))) {
-            boolean started = startedAt != null;
-            become(JobState.CANCELLED, "be cancelled");
-            stop(pieces);
-            end(false, now);
-            return List
-                    .of(event(now, state.json(), started ? "Cancelled, nothing was published" : "Cancelled before it started", Map.of()));
+        if (pieces.nobodyWorks()) {
+            return cancelled(startedAt != null ? "Cancelled, nothing was published" : "Cancelled before it started", pieces, now);
         }
         become(JobState.CANCELLING, "be cancelled");
-        pieces.stream().filter(piece -> piece.is(Piece.State.QUEUED) || piece.is(Piece.State.READY)).forEach(Piece::blocked);
+        pieces.holdBack();
         return List.of(event(now, state.json(), "Asked to stop", Map.of()));
     }
 
-    /** A worker has stopped, or is known to be dead. The last one to do so ends the job. */
-    List<JobEvent> stopped(Piece piece, List<Piece> pieces, Instant now) {
-        piece.blocked();
-        if (pieces.stream().anyMatch(other -> other.is(Piece.State.RUNNING))) {
-            return List.of();
-        }
-        become(JobState.CANCELLED, "be confirmed as cancelled");
-        stop(pieces);
+    private List<JobEvent> cancelled(String words, Pieces pieces, Instant now) {
+        become(JobState.CANCELLED, "be cancelled");
+        pieces.stop();
         end(false, now);
-        return List.of(event(now, state.json(), "Stopped, nothing was published", Map.of()));
+        return List.of(event(now, state.json(), words, Map.of()));
+    }
+
+    /**
+     * A worker has put its piece down because it was told to stop, or is known to be dead. The last one to do so ends a job that is cancelling; where
+     * nobody asked for an end, the piece waits again.
+     */
+    List<JobEvent> stopped(Piece piece, Pieces pieces, Instant now) {
+        if (state == JobState.QUEUED || state == JobState.RUNNING) {
+            return release(piece, pieces, "it was told to stop, and the job goes on", now);
+        }
+        piece.blocked();
+        return state == JobState.CANCELLING && pieces.nobodyWorks() ? cancelled("Stopped, nothing was published", pieces, now) : List.of();
     }
 
     /** Stops the job until somebody says to go on. Finished slices are kept; whoever works at a piece has lost it. */
-    List<JobEvent> pause(List<Piece> pieces, Instant now) {
+    List<JobEvent> pause(Pieces pieces, Instant now) {
         if (state == JobState.PAUSED) {
             return List.of();
         }
         become(JobState.PAUSED, "be paused");
-        stop(pieces);
+        pieces.stop();
         progress = progress.ended(false);
-        return List.of(event(now, state.json(), "Paused" + kept(), kept(pieces)));
+        return List.of(event(now, state.json(), "Paused" + kept(), slicesKept()));
     }
 
     /** Goes on after a pause; a job that goes on anyway does not mind. */
-    List<JobEvent> resume(List<Piece> pieces, Instant now) {
+    List<JobEvent> resume(Pieces pieces, Instant now) {
         if (state == JobState.QUEUED || state == JobState.RUNNING) {
             return List.of();
         }
@@ -263,7 +257,7 @@ public class PruningJob {
     }
 
     /** Tries a failed or cancelled job again, from its last finished slice; a job that goes on anyway does not mind. */
-    List<JobEvent> retry(List<Piece> pieces, Instant now) {
+    List<JobEvent> retry(Pieces pieces, Instant now) {
         if (state == JobState.QUEUED || state == JobState.RUNNING) {
             return List.of();
         }
@@ -273,29 +267,27 @@ public class PruningJob {
         return again("Tried again", pieces, now);
     }
 
-    private List<JobEvent> again(String how, List<Piece> pieces, Instant now) {
+    private List<JobEvent> again(String how, Pieces pieces, Instant now) {
         become(JobState.QUEUED, "be retried");
         finishedAt = null;
         error = null;
-        pieces.forEach(Piece::forgiven);
         // why opened anew: what the job starts from may have changed in the meantime, and then finished slices do not count
-        stop(pieces);
-        pieces.stream().filter(piece -> piece.kind() == Piece.Kind.OPEN).forEach(Piece::ready);
-        return List.of(event(now, state.json(), how + kept(), kept(pieces)));
+        pieces.startAgain();
+        return List.of(event(now, state.json(), how + kept(), slicesKept()));
     }
 
-    /** A worker shuts down and hands its piece back. */
-    List<JobEvent> release(Piece piece, List<Piece> pieces, Instant now) {
+    /** A worker hands its piece back: it waits in the queue with the entry it has. */
+    List<JobEvent> release(Piece piece, Pieces pieces, String why, Instant now) {
         piece.back();
         List<JobEvent> events = new ArrayList<>();
-        events.add(event(now, "handed_back", "Handed back by attempt " + piece.attempt() + ", because its worker shuts down: "
+        events.add(event(now, "handed_back", "Handed back by attempt " + piece.attempt() + ", because " + why + ": "
                 + piece.words(slices) + " starts again", data(piece)));
         events.addAll(waitsIfNobodyWorks(pieces, "Waiting for a device", now));
         return events;
     }
 
-    private List<JobEvent> waitsIfNobodyWorks(List<Piece> pieces, String words, Instant now) {
-        if (state != JobState.RUNNING || pieces.stream().anyMatch(other -> other.is(Piece.State.RUNNING))) {
+    private List<JobEvent> waitsIfNobodyWorks(Pieces pieces, String words, Instant now) {
+        if (state != JobState.RUNNING || !pieces.nobodyWorks()) {
             return List.of();
         }
         become(JobState.QUEUED, "be handed back");
@@ -309,15 +301,37 @@ public class PruningJob {
                 Map.of("attempt", lease.attempt(), "piece", lease.piece())));
     }
 
-    private static void stop(List<Piece> pieces) {
-        pieces.stream().filter(piece -> piece.kind() == Piece.Kind.OPEN || !piece.is(Piece.State.DONE)).forEach(Piece::blocked);
+    /** @throws JobStateException when it is to stop: what a worker has done by then is not wanted any more */
+    void requireWanted(String verb) {
+        if (state == JobState.CANCELLING) {
+            throw new JobStateException(id, state, verb);
+        }
+    }
+
+    /** Somebody works at a piece: then the job runs, whatever was written into its row by hand. */
+    void held(Pieces pieces) {
+        if (state == JobState.QUEUED && !pieces.nobodyWorks()) {
+            become(JobState.RUNNING, "be worked at");
+        }
+    }
+
+    /** What no verb leaves behind was found and put right. */
+    List<JobEvent> mended(List<String> found, Pieces pieces, Instant now) {
+        List<JobEvent> events = new ArrayList<>();
+        events.add(event(now, "mended", "Put right: " + String.join("; ", found), Map.of()));
+        held(pieces);
+        events.addAll(waitsIfNobodyWorks(pieces, "Waiting for a device", now));
+        if (state == JobState.CANCELLING && pieces.nobodyWorks()) {
+            events.addAll(cancelled("Cancelled, nobody worked at it any more", pieces, now));
+        }
+        return events;
     }
 
     private String kept() {
         return slicesDone == 0 ? "" : ", " + slicesDone + " of " + slices + " slices are kept";
     }
 
-    private Map<String, Object> kept(List<Piece> pieces) {
+    private Map<String, Object> slicesKept() {
         return slices == null ? Map.of() : Map.of("slices", slices, "slices_done", slicesDone);
     }
 
@@ -351,12 +365,9 @@ public class PruningJob {
     private List<JobEvent> finishPhase(Instant now) {
         List<JobEvent> events = new ArrayList<>();
         if (!phases.isEmpty() && phases.getLast().finishedAt() == null) {
-            List<PhaseTimes> times = new ArrayList<>(phases);
-            PhaseTimes last = times.removeLast().finished(now);
-            times.add(last);
-            phases = List.copyOf(times);
-            String word = PhaseColumn.word(last.phase());
-            long millis = java.time.Duration.between(last.startedAt(), now).toMillis();
+            phases = PhaseTimes.finished(phases, now);
+            String word = PhaseColumn.word(phases.getLast().phase());
+            long millis = Duration.between(phases.getLast().startedAt(), now).toMillis();
             events.add(event(now, "phase_finished", "Phase " + word + " took " + millis + " ms", Map.of("phase", word, "millis", millis)));
         }
         return events;

@@ -13,7 +13,6 @@ import jakarta.persistence.EntityManager;
 import jakarta.persistence.LockModeType;
 import jakarta.persistence.TypedQuery;
 
-import com.github.kagkarlsson.scheduler.SchedulerClient;
 import com.github.kagkarlsson.scheduler.task.TaskDescriptor;
 import io.espalier.recipe.ErrorCode;
 import io.espalier.recipe.Phase;
@@ -39,18 +38,26 @@ public class PruningJobs {
 
     private final EntityManager entities;
     private final JdbcClient jdbc;
-    private final SchedulerClient queue;
+    private final Admission admission;
+    private final IdempotencyKeys keys;
     private final Clock clock;
     private final JobSettings settings;
     private final Ulids ulids = new Ulids();
 
-    PruningJobs(EntityManager entities, JdbcClient jdbc, SchedulerClient queue, Clock clock, JobSettings settings) {
+    PruningJobs(EntityManager entities, JdbcClient jdbc, Admission admission, IdempotencyKeys keys, Clock clock, JobSettings settings) {
         this.entities = entities;
         this.jdbc = jdbc;
-        this.queue = queue;
+        this.admission = admission;
+        this.keys = keys;
         this.clock = clock;
         this.settings = settings;
     }
+
+    /**
+     * @param job as it stands
+     * @param replayed whether it was ordered before, with the same key
+     */
+    public record Submitted(PruningJob job, boolean replayed) {}
 
     /**
      * Takes an order and queues it, both or neither.
@@ -59,13 +66,29 @@ public class PruningJobs {
      * @param inputs what its names stand for
      */
     public PruningJob submit(PruningRecipe recipe, ResolvedInputs inputs) {
+        return submit(recipe, inputs, null).job();
+    }
+
+    /**
+     * Takes an order once, however often it is posted with the same key.
+     *
+     * @param key {@code null} when the client gave none
+     * @throws IdempotencyKey.ReusedException when the key stands for another order
+     * @throws IdempotencyKey.InFlightException when a post with the key is being carried out and does not end in time
+     */
+    public Submitted submit(PruningRecipe recipe, ResolvedInputs inputs, IdempotencyKey key) {
         Instant now = now();
-        PruningJob job = new PruningJob(PruningJob.ID_PREFIX + ulids.next(now.toEpochMilli()), recipe, inputs, now);
+        String id = PruningJob.ID_PREFIX + ulids.next(now.toEpochMilli());
+        Optional<String> before = key == null ? Optional.empty() : keys.take(recipe.project(), key, id, now);
+        if (before.isPresent()) {
+            return new Submitted(find(before.get()).orElseThrow(), true);
+        }
+        PruningJob job = new PruningJob(id, recipe, inputs, now);
         List<JobEvent> events = job.submitted();
         entities.persist(job);
-        entities.persist(new Piece(job.id(), 0, Piece.Kind.OPEN));
+        entities.persist(new Piece(id, 0, Piece.Kind.OPEN));
         changed(job, events);
-        return job;
+        return new Submitted(job, false);
     }
 
     @Transactional(readOnly = true)
@@ -76,8 +99,20 @@ public class PruningJobs {
     /** The pieces of a job, in order. */
     @Transactional(readOnly = true)
     public List<Piece> pieces(String id) {
-        return entities.createQuery("select p from Piece p where p.key.jobId = :id order by p.key.number", Piece.class)
-                .setParameter("id", id).getResultList();
+        return pieces(id, -1, Integer.MAX_VALUE);
+    }
+
+    /**
+     * Pieces of a job, in order.
+     *
+     * @param afterNumber only those with a higher number; -1: from the first
+     * @param limit at most so many
+     */
+    @Transactional(readOnly = true)
+    public List<Piece> pieces(String id, int afterNumber, int limit) {
+        return entities
+                .createQuery("select p from Piece p where p.key.jobId = :id and p.key.number > :after order by p.key.number", Piece.class)
+                .setParameter("id", id).setParameter("after", afterNumber).setMaxResults(limit).getResultList();
     }
 
     /**
@@ -110,25 +145,35 @@ public class PruningJobs {
      */
     public PruningJob cancel(String id) {
         PruningJob job = known(id);
-        return changed(job, job.cancel(pieces(id), now()));
+        return changed(job, job.cancel(piecesOf(id), now()));
     }
 
     /** Stops a job until it is resumed. Finished slices are kept; the piece at work is begun anew. */
     public PruningJob pause(String id) {
         PruningJob job = known(id);
-        return changed(job, job.pause(pieces(id), now()));
+        return changed(job, job.pause(piecesOf(id), now()));
     }
 
     /** Lets a paused job go on, from its last finished slice. */
     public PruningJob resume(String id) {
         PruningJob job = known(id);
-        return changed(job, job.resume(pieces(id), now()));
+        return changed(job, job.resume(piecesOf(id), now()));
     }
 
     /** Tries a failed or cancelled job again, from its last finished slice. */
     public PruningJob retry(String id) {
         PruningJob job = known(id);
-        return changed(job, job.retry(pieces(id), now()));
+        return changed(job, job.retry(piecesOf(id), now()));
+    }
+
+    /** Deletes a job that has ended, with its history and everything it produced but the files of its artifact: those are nobody's then. */
+    public void delete(String id) {
+        PruningJob job = known(id);
+        if (!job.state().terminal()) {
+            throw new JobStateException(id, job.state(), "be deleted, only cancelled");
+        }
+        jdbc.sql("delete from pruning_job where id = :id").param("id", id).update();
+        entities.clear();
     }
 
     /**
@@ -161,15 +206,15 @@ public class PruningJobs {
                 || !(piece.is(Piece.State.QUEUED) || piece.is(Piece.State.RUNNING))) {
             return Optional.empty();
         }
-        if (job.state() == JobState.CANCELLING) {
-            changed(job, job.stopped(piece, pieces(job.id()), now()));
+        if (job.state() != JobState.QUEUED && job.state() != JobState.RUNNING) {
+            changed(job, job.stopped(piece, piecesOf(job.id()), now()));
             return Optional.empty();
         }
         if (piece.is(Piece.State.RUNNING) && piece.lostWorkers() + 1 >= settings.poisonAfter()) {
             changed(job, job.fail(new JobError(ErrorCode.POISON_SLICE, piece.words(job.slices()) + " ended " + settings.poisonAfter()
                     + " workers one after the other (expected: fewer than " + settings.poisonAfter()
                     + "). The job is not tried again by itself; retry it when the reason is found, the last worker was " + piece.worker(),
-                    null), pieces(job.id()), now()));
+                    null), piecesOf(job.id()), now()));
             return Optional.empty();
         }
         double percent = job.progress().percent();
@@ -226,7 +271,7 @@ public class PruningJobs {
                 .param("eta", JobProgress.eta(lease.startPercent(), percent, Duration.between(lease.startedAt(), now())),
                         java.sql.Types.BIGINT)
                 .param("id", lease.jobId()).update();
-        return JobState.RUNNING.json().equals(state);
+        return JobState.RUNNING.json().equals(state) || JobState.QUEUED.json().equals(state);
     }
 
     /** Percent of the whole run at which the first slice begins and the last one ends, see {@link Progress.Tick}. */
@@ -255,21 +300,23 @@ public class PruningJobs {
         changed(held.job, held.job.note(type, message, data, now()));
     }
 
-    /** The job is opened: its slices can be measured, or, without any, it can be finished. */
+    /**
+     * The job is opened: its slices can be measured, or, without any, it can be finished.
+     *
+     * @throws JobStateException when it is cancelling; so do the two verbs below
+     */
     public void opened(Lease lease, Slicing slicing) {
         Held held = held(lease);
-        List<Piece> others = new ArrayList<>(held.pieces.subList(1, held.pieces.size()));
-        List<Piece> before = List.copyOf(others);
-        List<Piece> added = new ArrayList<>();
-        List<JobEvent> events = held.job.opened(held.piece, slicing, others, added, now());
-        if (!added.isEmpty()) {
-            before.forEach(entities::remove);
+        held.job.requireWanted("be opened");
+        Pieces pieces = held.pieces;
+        if (!held.job.fits(slicing, pieces)) {
+            pieces.afterOpening().forEach(entities::remove);
             jdbc.sql("delete from slice_chunk where job_id = :id").param("id", lease.jobId()).update();
             entities.flush();
+            pieces = pieces.sliced(slicing.slices().size());
+            pieces.afterOpening().forEach(entities::persist);
         }
-        added.forEach(entities::persist);
-        changed(held.job, events);
-        admit(held.job.recipe().project());
+        changed(held.job, held.job.opened(slicing, pieces, now()));
     }
 
     /** A slice is measured; its statistics were stored under this lease before. Said twice, it counts once. */
@@ -278,13 +325,15 @@ public class PruningJobs {
             return;
         }
         Held held = held(lease);
+        held.job.requireWanted("have a slice measured");
         changed(held.job, held.job.measured(held.piece, sha256, bytes, held.pieces, now()));
     }
 
     /** What is stored of a slice is damaged: it is measured again, and the job is finished after that. */
     public void damaged(Lease lease, int slicePiece, String why) {
         Held held = held(lease);
-        changed(held.job, held.job.damaged(held.piece, held.pieces.get(slicePiece), why, now()));
+        held.job.requireWanted("have a slice measured again");
+        changed(held.job, held.job.damaged(held.pieces.at(slicePiece), why, held.pieces, now()));
     }
 
     /**
@@ -323,9 +372,7 @@ public class PruningJobs {
      */
     public Optional<Instant> tryAgain(Lease lease, JobError error) {
         Held held = held(lease);
-        if (held.job.state() == JobState.CANCELLING) {
-            throw new JobStateException(lease.jobId(), JobState.CANCELLING, "be tried again");
-        }
+        held.job.requireWanted("be tried again");
         int failures = held.piece.failed();
         if (failures > settings.retries()) {
             changed(held.job, held.job.fail(error, held.pieces, now()));
@@ -336,10 +383,15 @@ public class PruningJobs {
         return Optional.of(now().plus(pause));
     }
 
-    /** A worker of a cancelling job has stopped. */
-    public void confirmCancelled(Lease lease) {
+    /**
+     * A worker has put its piece down, because it was told to stop.
+     *
+     * @return whether that is the end of it; otherwise nobody wants an end, and the piece waits again
+     */
+    public boolean stopped(Lease lease) {
         Held held = held(lease);
         changed(held.job, held.job.stopped(held.piece, held.pieces, now()));
+        return !held.piece.is(Piece.State.QUEUED);
     }
 
     /**
@@ -349,34 +401,28 @@ public class PruningJobs {
      */
     public void release(Lease lease) {
         Held held = held(lease);
-        if (held.job.state() == JobState.CANCELLING) {
-            throw new JobStateException(lease.jobId(), JobState.CANCELLING, "be handed back");
-        }
-        changed(held.job, held.job.release(held.piece, held.pieces, now()));
+        held.job.requireWanted("be handed back");
+        changed(held.job, held.job.release(held.piece, held.pieces, "its worker shuts down", now()));
     }
 
-    /** Counts a write that was refused because its lease was lost. */
+    /** Counts a write that was refused because another worker has the piece by now; a worker that was told to stop is none of those. */
     public void rejected(Lease lease) {
         PruningJob job = locked(lease.jobId()).orElse(null);
-        if (job != null) {
-            jdbc.sql("update job_piece set rejected_writes = rejected_writes + 1 where job_id = :id and number = :number")
-                    .param("id", lease.jobId()).param("number", lease.piece()).update();
+        int counted = job == null
+                ? 0
+                : jdbc.sql("update job_piece set rejected_writes = rejected_writes + 1"
+                        + " where job_id = :id and number = :number and attempt <> :attempt")
+                        .param("id", lease.jobId()).param("number", lease.piece()).param("attempt", lease.attempt()).update();
+        if (counted > 0) {
             changed(job, job.rejected(lease, now()));
         }
     }
 
-    /**
-     * What nobody else does: lets pieces in that wait for their project's turn, makes waiting jobs older, forgets what was kept long enough.
-     */
+    /** What nobody else does: lets pieces in that wait for their project's turn, makes waiting jobs older, forgets what was kept long enough. */
     public void keepHouse() {
-        jdbc.sql("select distinct j.project from job_piece p join pruning_job j on j.id = p.job_id where p.state = 'ready'"
-                + " and j.state in ('queued', 'running')").query(String.class).list().forEach(this::admit);
-        jdbc.sql(
-                """
-                        update scheduled_tasks t set priority = least(32000, j.priority + floor(extract(epoch from (:now - j.created_at)) / :ageing))
-                        from pruning_job j where t.task_name = :task and not t.picked and split_part(t.task_instance, '/', 1) = j.id""")
-                .param("now", java.sql.Timestamp.from(now())).param("ageing", settings.ageing().toSeconds())
-                .param("task", TASK.getTaskName()).update();
+        admission.admitAll(now());
+        admission.age(now());
+        forget("delete from idempotency_key where created_at < :before", settings.keepIdempotencyKeys());
         forget("delete from slice_chunk c using pruning_job j where j.id = c.job_id and j.finished_at < :before", settings.keepSlices());
         if (settings.keepEvents().isPositive()) {
             forget("delete from job_event e using pruning_job j where j.id = e.job_id and j.finished_at < :before", settings.keepEvents());
@@ -386,52 +432,43 @@ public class PruningJobs {
         }
     }
 
+    /** Jobs that look as if no verb had left them so; {@link #mend} looks again, with the job's row locked. */
+    @Transactional(readOnly = true)
+    public List<String> contradictory() {
+        return admission.contradictory();
+    }
+
+    /** Puts a job right whose rows contradict each other. Does nothing to one whose rows do not. */
+    public void mend(String id) {
+        PruningJob job = locked(id).orElse(null);
+        if (job != null) {
+            Pieces pieces = piecesOf(id);
+            List<String> found = Mending.mend(job, pieces, admission.withoutEntry(id).stream().map(pieces::at).toList());
+            if (!found.isEmpty()) {
+                changed(job, job.mended(found, pieces, now()));
+            }
+        }
+    }
+
     private void forget(String sql, Duration after) {
         jdbc.sql(sql).param("before", java.sql.Timestamp.from(now().minus(after))).update();
     }
 
-    /** Lets ready pieces of a project into the queue, in the order of priority and age, as many as its cap leaves room for. */
-    private void admit(String project) {
-        int free = Integer.MAX_VALUE;
-        if (settings.projectCap() > 0) {
-            jdbc.sql("select pg_advisory_xact_lock(hashtextextended(:project, 11))").param("project", project).query((row, n) -> 1).list();
-            free = settings.projectCap() - jdbc.sql("select count(*) from job_piece p join pruning_job j on j.id = p.job_id"
-                    + " where j.project = :project and p.state in ('queued', 'running')").param("project", project).query(Integer.class)
-                    .single();
-        }
-        if (free <= 0) {
-            return;
-        }
-        record Admitted(String jobId, int number, int entry, int priority, java.time.OffsetDateTime createdAt) {}
-        // why skip locked: whoever holds a piece admits it or needs it; waiting for him while holding a job would be a deadlock
-        List<Admitted> admitted = jdbc.sql("""
-                with next as (
-                    select p.job_id, p.number, j.priority, j.created_at from job_piece p join pruning_job j on j.id = p.job_id
-                    where j.project = :project and p.state = 'ready' and j.state in ('queued', 'running')
-                    order by j.priority + floor(extract(epoch from (:now - j.created_at)) / :ageing) desc, j.id, p.number
-                    limit :free for update of p skip locked)
-                update job_piece p set state = 'queued', entry = p.entry + 1 from next
-                where p.job_id = next.job_id and p.number = next.number
-                returning p.job_id, p.number, p.entry, next.priority, next.created_at""")
-                .param("project", project).param("now", java.sql.Timestamp.from(now())).param("ageing", settings.ageing().toSeconds())
-                .param("free", free).query(Admitted.class).list();
-        for (Admitted piece : admitted) {
-            // why due since the order: the pieces of an older job come before those of a younger one
-            queue.scheduleIfNotExists(TASK.instance(piece.jobId + "/" + piece.number + "/" + piece.entry).priority(piece.priority).build(),
-                    piece.createdAt.toInstant());
-        }
-    }
-
-    private record Held(PruningJob job, Piece piece, List<Piece> pieces) {}
+    private record Held(PruningJob job, Piece piece, Pieces pieces) {}
 
     private Held held(Lease lease) {
         PruningJob job = locked(lease.jobId()).orElse(null);
-        List<Piece> pieces = job == null ? List.of() : pieces(lease.jobId());
-        Piece piece = lease.piece() < pieces.size() ? pieces.get(lease.piece()) : null;
+        Pieces pieces = job == null ? new Pieces(List.of()) : piecesOf(lease.jobId());
+        Piece piece = pieces.at(lease.piece());
         if (piece == null || piece.attempt() != lease.attempt() || !piece.is(Piece.State.RUNNING)) {
             throw new LeaseLostException(lease, job);
         }
+        job.held(pieces);
         return new Held(job, piece, pieces);
+    }
+
+    private Pieces piecesOf(String id) {
+        return new Pieces(pieces(id));
     }
 
     private PruningJob known(String id) {
@@ -446,9 +483,7 @@ public class PruningJobs {
     private PruningJob changed(PruningJob job, List<JobEvent> events) {
         events.forEach(entities::persist);
         entities.flush();
-        if (!events.isEmpty()) {
-            admit(job.recipe().project());
-        }
+        admission.admit(job.recipe().project(), now());
         return job;
     }
 

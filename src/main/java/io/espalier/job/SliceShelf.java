@@ -62,6 +62,9 @@ public class SliceShelf {
      * @throws IOException when the file cannot be written
      */
     public String fetch(Piece slice, Path file) throws IOException {
+        if (!slice.is(Piece.State.DONE)) {
+            return "it is " + slice.state().json() + " (expected: done)";
+        }
         MessageDigest digest = sha256();
         long bytes = 0;
         try (OutputStream out = Files.newOutputStream(file)) {

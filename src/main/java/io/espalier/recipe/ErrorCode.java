@@ -1,5 +1,9 @@
 package io.espalier.recipe;
 
+import java.util.Arrays;
+import java.util.Locale;
+
+import com.fasterxml.jackson.annotation.JsonCreator;
 import com.fasterxml.jackson.annotation.JsonProperty;
 
 /** Why a job failed: a stable word for programs. The message beside it is for people. */
@@ -45,5 +49,11 @@ public enum ErrorCode {
     POISON_SLICE,
     /** Our mistake. */
     @JsonProperty("internal_error")
-    INTERNAL_ERROR
+    INTERNAL_ERROR;
+
+    /** The code that a job was ended with; one that only a newer version of the service knows is read as {@link #INTERNAL_ERROR}. */
+    @JsonCreator
+    static ErrorCode read(String word) {
+        return Arrays.stream(values()).filter(code -> code.name().toLowerCase(Locale.ROOT).equals(word)).findFirst().orElse(INTERNAL_ERROR);
+    }
 }

@@ -336,10 +336,7 @@ class Worker {
             });
         }
         if (thrown instanceof Progress.StoppedException || thrown instanceof JobStateException) {
-            return settle(lease, () -> {
-                jobs.confirmCancelled(lease);
-                return Ending.DONE;
-            });
+            return settle(lease, () -> stopped(lease));
         }
         if (Failure.ofDatabase(thrown)) {
             throw (RuntimeException) thrown;
@@ -359,17 +356,18 @@ class Worker {
         try {
             try {
                 return persist(verb);
-            } catch (JobStateException cancelling) {
-                return persist(() -> {
-                    jobs.confirmCancelled(lease);
-                    return Ending.DONE;
-                });
+            } catch (JobStateException otherwise) {
+                return persist(() -> stopped(lease));
             }
         } catch (RuntimeException e) {
             throw e;
         } catch (Exception e) {
             throw new IllegalStateException("interrupted before the job could be told how its piece ended; it is handed out again", e);
         }
+    }
+
+    private Ending stopped(Lease lease) {
+        return jobs.stopped(lease) ? Ending.DONE : Ending.waits(Instant.now());
     }
 
     private void rejected(Lease lease) {

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.util.ArrayList;
 import java.util.List;
 
+import io.espalier.Orders;
 import io.espalier.artifact.Artifacts;
 import io.espalier.catalog.ScoreSets;
 import io.espalier.job.JobError;
@@ -207,6 +208,58 @@ class PruningJobsTest {
         assertThat(answer.status()).isEqualTo(409);
         assertThat(answer.code()).isEqualTo("job_finished");
         assertThat(answer.json().path("state").stringValue()).isEqualTo("succeeded");
+    }
+
+    @Test
+    void a_job_that_has_ended_is_deleted_with_its_artifact_and_scores() {
+        String id = api.ordered(Posted.SHORTEST);
+        String artifact = runs.succeed(id);
+        JsonNode job = api.get(JOBS + "/" + id).json();
+
+        assertThat(job.at("/links/delete").stringValue()).isEqualTo(JOBS + "/" + id);
+        Api.Answer deleted = api.send("DELETE", JOBS + "/" + id, null);
+
+        assertThat(deleted.status()).isEqualTo(204);
+        for (String gone : List.of(JOBS + "/" + id, JOBS + "/" + id + "/events", JOBS + "/" + id + "/pieces", JOBS + "/" + id + "/scores",
+                "/v1/artifacts/" + artifact, "/v1/artifacts/" + artifact + "/files/config.json")) {
+            assertThat(api.get(gone).status()).as(gone).isEqualTo(404);
+        }
+        assertThat(api.send("DELETE", JOBS + "/" + id, null).code()).as("again").isEqualTo("job_not_found");
+    }
+
+    @Test
+    void a_job_that_has_not_ended_is_not_deleted() {
+        String id = api.ordered(Posted.SHORTEST);
+        Api.Answer waiting = api.send("DELETE", JOBS + "/" + id, null);
+        api.post(JOBS + "/" + id + "/pause");
+        Api.Answer paused = api.send("DELETE", JOBS + "/" + id, null);
+        api.post(JOBS + "/" + id + "/resume");
+        runs.start(id, 2);
+        Api.Answer running = api.send("DELETE", JOBS + "/" + id, null);
+
+        assertThat(List.of(waiting, paused, running)).extracting(Api.Answer::code).containsOnly("job_state");
+        assertThat(List.of(waiting, paused, running)).extracting(answer -> answer.json().path("state").stringValue())
+                .containsExactly("queued", "paused", "running");
+        assertThat(api.get(JOBS + "/" + id).json().at("/links/delete").isNull()).isTrue();
+    }
+
+    @Test
+    void the_pieces_of_a_job_say_who_works_at_them() {
+        String id = api.ordered(Posted.SHORTEST);
+        assertThat(api.get(JOBS + "/" + id + "/pieces").json().path("items")).extracting(piece -> piece.path("state").stringValue())
+                .containsExactly("queued");
+        runs.jobs().opened(runs.start(id), Orders.slicing(3));
+
+        JsonNode page = api.get(JOBS + "/" + id + "/pieces?limit=2").json();
+        JsonNode rest = api.get(JOBS + "/" + id + "/pieces?after=" + page.path("next_after").intValue()).json();
+
+        assertThat(page.path("items")).extracting(piece -> piece.path("kind").stringValue()).containsExactly("open", "slice");
+        assertThat(page.at("/items/0/worker").stringValue()).isEqualTo("test");
+        assertThat(page.at("/items/0/state").stringValue()).isEqualTo("done");
+        assertThat(rest.path("items")).extracting(piece -> piece.path("number").intValue()).containsExactly(2, 3, 4);
+        assertThat(rest.at("/items/2/state").stringValue()).isEqualTo("blocked");
+        assertThat(api.get(JOBS + "/" + id + "/pieces?after=-2").code()).isEqualTo("invalid_request");
+        assertThat(api.get(JOBS + "/" + id + "/pieces?after=4").json().path("next_after").intValue()).isEqualTo(4);
     }
 
     @Test

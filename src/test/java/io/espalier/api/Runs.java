@@ -33,7 +33,12 @@ record Runs(PruningJobs jobs, Artifacts artifacts, ScoreSets scores, Transaction
 
     /** A running job in its second phase, half-way. */
     Lease start(String id) {
-        Lease lease = jobs.claim(id + "/0/1", "test", "cpu").orElseThrow();
+        return start(id, 1);
+    }
+
+    /** The same, of a job that came into the queue for the so manieth time. */
+    Lease start(String id, int entry) {
+        Lease lease = jobs.claim(id + "/0/" + entry, "test", "cpu").orElseThrow();
         jobs.enter(lease, Phase.OPEN);
         jobs.enter(lease, Phase.CALIBRATE);
         jobs.progress(lease, new Progress.Tick(Phase.CALIBRATE, 42.5, 3, 12, 1234.5));

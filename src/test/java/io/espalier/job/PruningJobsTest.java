@@ -158,7 +158,7 @@ class PruningJobsTest {
         assertThat(jobs.progress(lease, new Progress.Tick(Phase.SCORE, 50, null, null, null))).isFalse();
         assertThatThrownBy(() -> jobs.fail(lease, new JobError(ErrorCode.NOT_FINITE, "NaN", null))).isInstanceOf(JobStateException.class);
         assertThatThrownBy(() -> jobs.release(lease)).isInstanceOf(JobStateException.class);
-        jobs.confirmCancelled(lease);
+        jobs.stopped(lease);
         assertThat(jobs.find(lease.jobId()).orElseThrow().state()).isEqualTo(JobState.CANCELLED);
         assertThat(jobs.events(lease.jobId(), 3, 10)).extracting(JobEvent::type).containsExactly("cancelling", "cancelled");
     }
@@ -193,7 +193,7 @@ class PruningJobsTest {
                 lease -> jobs.note(lease, "late", "too late", Map.of()),
                 lease -> jobs.succeed(lease, null, "art_late", "scr_late"),
                 lease -> jobs.fail(lease, new JobError(ErrorCode.INTERNAL_ERROR, "late", null)),
-                jobs::confirmCancelled,
+                jobs::stopped,
                 jobs::release);
         for (Consumer<Lease> write : writes) {
             assertThatThrownBy(() -> write.accept(lost)).isInstanceOf(LeaseLostException.class)
@@ -258,7 +258,8 @@ class PruningJobsTest {
 
     private static final String SET_STATE = """
             update pruning_job set state = ?, finished_at = case when ? then now() end, started_at = now(), attempt = 1,
-                result = case when ? = 'succeeded' then '{}'::jsonb end, error = case when ? = 'failed' then '{}'::jsonb end where id = ?""";
+                result = case when ? = 'succeeded' then '{}'::jsonb end, error = case when ? = 'failed'
+                    then '{"code": "io_error", "message": "", "violations": []}'::jsonb end where id = ?""";
 
     private Lease claimed() {
         Lease lease = jobs.claim(jobs.submit(Orders.recipe(), Orders.inputs()).id() + "/0/1", "w1", "cpu").orElseThrow();
