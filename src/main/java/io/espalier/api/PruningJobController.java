@@ -2,11 +2,15 @@ package io.espalier.api;
 
 import java.io.IOException;
 import java.net.URI;
+import java.time.Duration;
 import java.util.Arrays;
 import java.util.List;
 import java.util.function.Function;
+import java.util.function.Predicate;
+import java.util.regex.Pattern;
 
 import jakarta.servlet.http.HttpServletRequest;
+import jakarta.servlet.http.HttpServletResponse;
 import jakarta.validation.constraints.Max;
 import jakarta.validation.constraints.Min;
 
@@ -19,6 +23,7 @@ import io.espalier.job.PruningJob;
 import io.espalier.job.PruningJobs;
 import io.espalier.recipe.Violation;
 import org.springframework.http.CacheControl;
+import org.springframework.http.HttpMethod;
 import org.springframework.http.HttpStatus;
 import org.springframework.http.MediaType;
 import org.springframework.http.ResponseEntity;
@@ -26,9 +31,11 @@ import org.springframework.web.bind.annotation.DeleteMapping;
 import org.springframework.web.bind.annotation.GetMapping;
 import org.springframework.web.bind.annotation.PathVariable;
 import org.springframework.web.bind.annotation.PostMapping;
+import org.springframework.web.bind.annotation.RequestHeader;
 import org.springframework.web.bind.annotation.RequestMapping;
 import org.springframework.web.bind.annotation.RequestParam;
 import org.springframework.web.bind.annotation.RestController;
+import tools.jackson.databind.json.JsonMapper;
 
 @RestController
 @RequestMapping(path = PruningJobController.PATH, produces = MediaType.APPLICATION_JSON_VALUE)
@@ -38,16 +45,23 @@ final class PruningJobController {
 
     private static final String LIMIT = "50";
     private static final int MAX_LIMIT = 200;
+    private static final String AFTERS = "an integer, 0 or more";
+    private static final Duration MAX_WAIT = Duration.ofSeconds(60);
+    private static final Pattern WAITS = Pattern.compile("[0-9]{1,4}s?");
     private static final String LIMITS = "an integer from 1 to " + MAX_LIMIT;
 
     private final PruningJobs jobs;
     private final Orders orders;
     private final Artifacts artifacts;
+    private final JobFeed feed;
+    private final JsonMapper json;
 
-    PruningJobController(PruningJobs jobs, Orders orders, Artifacts artifacts) {
+    PruningJobController(PruningJobs jobs, Orders orders, Artifacts artifacts, JobFeed feed, JsonMapper json) {
         this.jobs = jobs;
         this.orders = orders;
         this.artifacts = artifacts;
+        this.feed = feed;
+        this.json = json;
     }
 
     @PostMapping(consumes = MediaType.APPLICATION_JSON_VALUE)
@@ -70,7 +84,7 @@ final class PruningJobController {
     @GetMapping
     ResponseEntity<Page<JobView>> list(@RequestParam(required = false) String state, @RequestParam(required = false) String cursor,
             @RequestParam(defaultValue = LIMIT) @Min(value = 1, message = LIMITS) @Max(value = MAX_LIMIT, message = LIMITS) int limit) {
-        JobState only = state == null ? null : state(state);
+        JobState only = state == null ? null : state("state", state);
         String after = cursor == null ? null : Page.Cursor.parse(cursor).afterId();
         // why: one more than asked for says whether there is a next page
         List<PruningJob> found = jobs.list(only, after, limit + 1);
@@ -80,8 +94,12 @@ final class PruningJobController {
     }
 
     @GetMapping("/{id}")
-    ResponseEntity<JobView> get(@PathVariable String id) {
-        return fresh(HttpStatus.OK).body(JobView.of(known(id)));
+    ResponseEntity<JobView> get(@PathVariable String id, @RequestParam(required = false) String wait,
+            @RequestParam(name = "while", required = false) String meanwhile) {
+        PruningJob job = known(id);
+        Duration atMost = wait(wait);
+        JobState from = meanwhile == null ? job.state() : state("while", meanwhile);
+        return fresh(HttpStatus.OK).body(JobView.of(await(job, atMost, news -> news.job().state() != from || from.terminal()).job()));
     }
 
     @PostMapping("/{id}/cancel")
@@ -95,7 +113,7 @@ final class PruningJobController {
             throw unknown(id);
         } catch (JobStateException e) {
             if (e.state() == JobState.CANCELLED) {
-                return get(id);
+                return get(id, null, null);
             }
             throw ProblemException.conflict(ProblemCode.JOB_FINISHED, e.getMessage(), e.state().json());
         }
@@ -153,11 +171,55 @@ final class PruningJobController {
 
     @GetMapping("/{id}/events")
     ResponseEntity<Page.Growing<JobView.Event>> events(@PathVariable String id,
-            @RequestParam(defaultValue = "0") @Min(value = 0, message = "an integer, 0 or more") long after,
-            @RequestParam(defaultValue = LIMIT) @Min(value = 1, message = LIMITS) @Max(value = MAX_LIMIT, message = LIMITS) int limit) {
-        known(id);
+            @RequestParam(defaultValue = "0") @Min(value = 0, message = AFTERS) long after,
+            @RequestParam(defaultValue = LIMIT) @Min(value = 1, message = LIMITS) @Max(value = MAX_LIMIT, message = LIMITS) int limit,
+            @RequestParam(required = false) String wait) {
+        await(known(id), wait(wait), news -> news.job().lastEvent() > after || news.job().state().terminal());
         List<JobView.Event> events = jobs.events(id, after, limit).stream().map(JobView.Event::of).toList();
         return fresh(HttpStatus.OK).body(new Page.Growing<>(events, events.isEmpty() ? after : events.getLast().seq()));
+    }
+
+    @GetMapping(path = "/{id}/events", produces = MediaType.TEXT_EVENT_STREAM_VALUE)
+    void stream(@PathVariable String id, @RequestParam(defaultValue = "0") @Min(value = 0, message = AFTERS) long after,
+            @RequestHeader(name = "Last-Event-ID", required = false) @Min(value = 0, message = AFTERS) Long lastEventId,
+            HttpServletRequest request, HttpServletResponse response) throws IOException {
+        PruningJob job = known(id);
+        long had = lastEventId == null ? after : lastEventId;
+        if (lastEventId != null && job.state().terminal() && had >= job.lastEvent()) {
+            // why 204: it is the only answer that keeps a browser's EventSource from coming back
+            response.setStatus(HttpStatus.NO_CONTENT.value());
+        } else if (HttpMethod.HEAD.matches(request.getMethod())) {
+            response.setContentType(MediaType.TEXT_EVENT_STREAM_VALUE);
+        } else {
+            JobStream.write(feed, jobs, job, had, json, response);
+        }
+    }
+
+    /** What is there now, or, when that is not enough, what comes within the time. */
+    private JobFeed.News await(PruningJob job, Duration atMost, Predicate<JobFeed.News> enough) {
+        JobFeed.News news = new JobFeed.News(job, List.of());
+        if (atMost.isZero() || enough.test(news)) {
+            return news;
+        }
+        try (JobFeed.Watch watch = feed.watch(job)) {
+            long until = System.nanoTime() + atMost.toNanos();
+            news = watch.latest();
+            while (!enough.test(news) && feed.open() && System.nanoTime() < until) {
+                news = watch.newerThan(news, Duration.ofNanos(until - System.nanoTime()));
+            }
+            return news;
+        }
+    }
+
+    private static Duration wait(String text) {
+        if (text == null) {
+            return Duration.ZERO;
+        }
+        if (!WAITS.matcher(text).matches() || Integer.parseInt(text.replace("s", "")) > MAX_WAIT.toSeconds()) {
+            throw ProblemException.violated(ProblemCode.INVALID_REQUEST,
+                    List.of(new Violation("wait", Given.printable(text), "seconds from 0 to " + MAX_WAIT.toSeconds() + ", such as 30s")));
+        }
+        return Duration.ofSeconds(Integer.parseInt(text.replace("s", "")));
     }
 
     private PruningJob known(String id) {
@@ -172,10 +234,10 @@ final class PruningJobController {
         return ResponseEntity.status(status).cacheControl(CacheControl.noStore());
     }
 
-    private static JobState state(String word) {
+    private static JobState state(String parameter, String word) {
         return Arrays.stream(JobState.values()).filter(state -> state.json().equals(word)).findFirst()
                 .orElseThrow(
-                        () -> ProblemException.violated(ProblemCode.INVALID_REQUEST, List.of(new Violation("state", Given.printable(word),
+                        () -> ProblemException.violated(ProblemCode.INVALID_REQUEST, List.of(new Violation(parameter, Given.printable(word),
                                 "one of " + String.join(", ", Arrays.stream(JobState.values()).map(JobState::json).toList())))));
     }
 }

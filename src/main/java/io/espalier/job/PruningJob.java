@@ -459,6 +459,11 @@ public class PruningJob {
         return scoreSetId;
     }
 
+    /** Number of the last event of its history. */
+    public long lastEvent() {
+        return lastEvent;
+    }
+
     /** Grows with every change of the row. */
     public long version() {
         return version;

@@ -96,6 +96,22 @@ public class PruningJobs {
         return Optional.ofNullable(entities.find(PruningJob.class, id));
     }
 
+    /**
+     * What says whether a job has changed.
+     *
+     * @param version grows with every change of the job's row
+     */
+    public record Mark(String id, long version) {}
+
+    /** The marks of those of these jobs that there are. */
+    @Transactional(readOnly = true)
+    public List<Mark> marks(List<String> ids) {
+        return ids.isEmpty()
+                ? List.of()
+                : jdbc.sql("select id, version from pruning_job where id = any(:ids)").param("ids", ids.toArray(String[]::new)).query(Mark.class)
+                        .list();
+    }
+
     /** The pieces of a job, in order. */
     @Transactional(readOnly = true)
     public List<Piece> pieces(String id) {
