@@ -77,7 +77,8 @@ final class JobFeed implements SmartLifecycle {
             long until = System.nanoTime() + atMost.toNanos();
             synchronized (job) {
                 try {
-                    for (long left = atMost.toMillis(); running && job.latest == seen && left > 0; left = (until - System.nanoTime()) / 1_000_000) {
+                    for (long left = atMost.toMillis(); running && job.latest == seen
+                            && left > 0; left = (until - System.nanoTime()) / 1_000_000) {
                         job.wait(left);
                     }
                 } catch (InterruptedException e) {

@@ -34,7 +34,8 @@ final class JobStream {
             Long etaSeconds, Integer slices, int slicesDone) {
 
         static Progress of(PruningJob job) {
-            return new Progress(job.state(), job.state().terminal(), job.progress().percent(), job.progress().phase(), job.progress().layer(),
+            return new Progress(job.state(), job.state().terminal(), job.progress().percent(), job.progress().phase(),
+                    job.progress().layer(),
                     job.progress().layers(), job.progress().tokensPerSecond(), job.progress().etaSeconds(), job.slices(), job.slicesDone());
         }
     }

@@ -108,7 +108,8 @@ public class PruningJobs {
     public List<Mark> marks(List<String> ids) {
         return ids.isEmpty()
                 ? List.of()
-                : jdbc.sql("select id, version from pruning_job where id = any(:ids)").param("ids", ids.toArray(String[]::new)).query(Mark.class)
+                : jdbc.sql("select id, version from pruning_job where id = any(:ids)").param("ids", ids.toArray(String[]::new))
+                        .query(Mark.class)
                         .list();
     }
 

@@ -45,7 +45,8 @@ class JobStreamTest {
     private final PruningJobs jobs;
     private final List<AutoCloseable> open = new ArrayList<>();
 
-    JobStreamTest(@LocalServerPort int port, PruningJobs jobs, Artifacts artifacts, ScoreSets scores, PlatformTransactionManager transactions) {
+    JobStreamTest(@LocalServerPort int port, PruningJobs jobs, Artifacts artifacts, ScoreSets scores,
+            PlatformTransactionManager transactions) {
         api = new Api(port);
         runs = new Runs(jobs, artifacts, scores, new TransactionTemplate(transactions));
         this.jobs = jobs;
@@ -73,10 +74,12 @@ class JobStreamTest {
         } while (!rest.getLast().name().equals("end"));
 
         assertThat(rest.stream().map(Event::id).filter(seq -> seq != null)).startsWith("2", "3")
-                .containsExactlyElementsOf(IntStream.rangeClosed(2, (int) jobs.find(id).orElseThrow().lastEvent()).mapToObj(String::valueOf).toList());
+                .containsExactlyElementsOf(
+                        IntStream.rangeClosed(2, (int) jobs.find(id).orElseThrow().lastEvent()).mapToObj(String::valueOf).toList());
         assertThat(rest.getLast().data().path("terminal").booleanValue()).isTrue();
         for (Event event : rest) {
-            assertThat(Contract.IT.departures("/components/schemas/" + (event.id() == null ? "JobProgress" : "JobEvent"), event.data())).isEmpty();
+            assertThat(Contract.IT.departures("/components/schemas/" + (event.id() == null ? "JobProgress" : "JobEvent"), event.data()))
+                    .isEmpty();
         }
     }
 
@@ -90,7 +93,8 @@ class JobStreamTest {
 
         Api.Answer over = api.get(JOBS + "/" + id + "/events", "Accept", "text/event-stream", "Last-Event-ID", String.valueOf(last));
         assertThat(over.status()).isEqualTo(204);
-        assertThat(api.get(JOBS + "/" + id + "/events", "Accept", "text/event-stream", "Last-Event-ID", "x").code()).isEqualTo("invalid_request");
+        assertThat(api.get(JOBS + "/" + id + "/events", "Accept", "text/event-stream", "Last-Event-ID", "x").code())
+                .isEqualTo("invalid_request");
         assertThat(api.get(JOBS + "/job_none/events", "Accept", "text/event-stream").code()).isEqualTo("job_not_found");
         assertThat(api.head(JOBS + "/" + id + "/events", "Accept", "text/event-stream").status()).isEqualTo(200);
         assertThat(api.get(JOBS + "/" + id + "/events").header("Content-Type")).as("JSON where nobody asks for a stream")
