@@ -85,14 +85,17 @@ record RunNotes(PruningRecipe recipe, Progress progress) {
 
             @Override
             public void ignored(String why) {
-                progress.note("save_point_ignored", "What was saved of s" + words + " is deleted, and the slice is measured from its start: "
-                        + why, Map.of("slice", slice, "slices", slices));
+                progress.note("save_point_ignored",
+                        "What was saved of s" + words + " is deleted, and the slice is measured from its start: "
+                                + why,
+                        Map.of("slice", slice, "slices", slices));
             }
 
             @Override
             public void saved(int layer) {
                 progress.note("slice_saved", "S" + words + " is saved down to layer " + layer
-                        + "; whoever goes on with it on this machine begins below", Map.of("slice", slice, "slices", slices, "layer", layer));
+                        + "; whoever goes on with it on this machine begins below",
+                        Map.of("slice", slice, "slices", slices, "layer", layer));
             }
 
             @Override

@@ -61,19 +61,17 @@ class SavePointsTest {
     @ParameterizedTest
     @EnumSource(RandomModel.class)
     void aSweepThatGoesOnBelowAnyLayerHasTheBitsOfAnUndisturbedOne(RandomModel model) throws IOException {
-        TokenWindows windows = windows(50, 64);
-        for (Precision precision : List.of(Precision.FLOAT64, Precision.FLOAT32, Precision.BFLOAT16)) {
+        TokenWindows windows = windows(19, 32);
+        for (Precision precision : List.of(Precision.FLOAT32, Precision.BFLOAT16)) {
             Path written = model.write(directory.resolve(precision.name()), 5);
-            for (int lanes : new int[]{1, 3}) {
-                for (boolean spill : new boolean[]{false, true}) {
-                    for (int taped : new int[]{0, 2}) {
-                        Compute compute = new Compute(Device.cpu(), precision, lanes, true, false, 50);
-                        MemoryPlan plan = new MemoryPlan(compute, 8, spill, taped, 0);
-                        goesOnBelowEveryLayer(written, windows, plan);
-                    }
-                }
-            }
+            goesOnBelowEveryLayer(written, windows, plan(precision, 1, false, 0));
+            goesOnBelowEveryLayer(written, windows, plan(precision, 1, true, 2));
+            goesOnBelowEveryLayer(written, windows, plan(precision, 3, false, 3));
         }
+    }
+
+    private static MemoryPlan plan(Precision precision, int lanes, boolean spill, int taped) {
+        return new MemoryPlan(new Compute(Device.cpu(), precision, lanes, true, false, 50), 4, spill, taped, 0);
     }
 
     @ParameterizedTest
@@ -84,7 +82,7 @@ class SavePointsTest {
             String name = calibration.tensors().firstEntry().getKey();
             int length = Math.toIntExact(calibration.tensor(name).dim(1));
             int[] ids = Arrays.stream(calibration.longs(name)).mapToInt(Math::toIntExact).toArray();
-            int[][] cut = new int[12][];
+            int[][] cut = new int[7][];
             for (int i = 0; i < cut.length; i++) {
                 cut[i] = Arrays.copyOfRange(ids, i * length, (i + 1) * length);
             }
@@ -92,7 +90,7 @@ class SavePointsTest {
         }
         for (Precision precision : List.of(Precision.FLOAT32, Precision.BFLOAT16)) {
             Compute compute = new Compute(Device.cpu(), precision, 2, true, false, 1000);
-            goesOnBelowEveryLayer(fixture.model(), windows, new MemoryPlan(compute, 5, precision == Precision.BFLOAT16, 1, 0));
+            goesOnBelowEveryLayer(fixture.model(), windows, new MemoryPlan(compute, 2, precision == Precision.BFLOAT16, 1, 0));
         }
     }
 

@@ -178,7 +178,7 @@ class SafetensorsWriterTest {
         try (SafetensorsFile file = SafetensorsFile.open(path)) {
             assertThat(file.isSealed()).isTrue();
         }
-        for (int at : new int[]{sound.length - 200_100, sound.length - 100_000, sound.length - 33, sound.length - 1}) {
+        for (int at : new int[]{sound.length - 200_050, sound.length - 100_000, sound.length - 33, sound.length - 1}) {
             byte[] flipped = sound.clone();
             flipped[at] ^= 4;
             Files.write(path, flipped);

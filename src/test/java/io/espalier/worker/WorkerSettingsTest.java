@@ -21,7 +21,8 @@ class WorkerSettingsTest {
     @Test
     void theDefaultsAreThese() throws Exception {
         assertThat(bind(Map.of("user.home", "/users/me"), Map.of())).isEqualTo(new WorkerSettings(Path.of("/users/me/.espalier"),
-                new WorkerSettings.Worker(true, "auto", DataSize.ofBytes(0), 0, Duration.ofSeconds(2), 4, Duration.ofMillis(500), Duration.ofSeconds(10),
+                new WorkerSettings.Worker(true, "auto", DataSize.ofBytes(0), 0, Duration.ofSeconds(2), 4, Duration.ofMillis(500),
+                        Duration.ofSeconds(10),
                         Duration.ofSeconds(5),
                         Duration.ofSeconds(10))));
     }
