@@ -11,6 +11,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.TreeSet;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 
@@ -162,7 +163,7 @@ public final class ExpertStatistics {
 
     /** Writes everything to a safetensors file, so that it can be read again elsewhere and merged. */
     public void write(Path file) {
-        try (SafetensorsWriter writer = SafetensorsWriter.create(file, tensors(0), metadata(0))) {
+        try (SafetensorsWriter writer = SafetensorsWriter.create(file, tensors(widths, moments.keySet(), slices.size(), 0), metadata(0))) {
             writeTo(writer, 0);
             writer.finish();
         }
@@ -173,16 +174,16 @@ public final class ExpertStatistics {
      *
      * @param firstExpert the first of those whose sums are written; of those before it nothing was counted yet
      */
-    List<Declared> tensors(int firstExpert) {
+    static List<Declared> tensors(int[] widths, Set<Moment> moments, int slices, int firstExpert) {
         List<Declared> declared = new ArrayList<>();
         long experts = widths.length;
         declared.add(new Declared("widths", DType.I32, List.of(experts)));
         declared.add(new Declared("routed_tokens", DType.I64, List.of(experts)));
-        declared.add(new Declared("slices", DType.I32, List.of((long) slices.size(), 2L)));
+        declared.add(new Declared("slices", DType.I32, List.of((long) slices, 2L)));
         declared.add(new Declared("tokens", DType.I64, List.of(2L)));
         declared.add(new Declared("loss", DType.F64, List.of(2L)));
         long atoms = Arrays.stream(widths, firstExpert, widths.length).asLongStream().sum();
-        for (Moment moment : moments.keySet()) {
+        for (Moment moment : new TreeSet<>(moments)) {
             declared.add(new Declared(moment.name() + ".high", DType.F64, List.of(atoms)));
             declared.add(new Declared(moment.name() + ".low", DType.F64, List.of(atoms)));
         }
@@ -252,10 +253,9 @@ public final class ExpertStatistics {
         return read;
     }
 
-    /** Whether they count the same things of the same experts, so that one can be counted on where the other stands. */
-    boolean isLike(ExpertStatistics other) {
-        return fingerprint.equals(other.fingerprint) && Arrays.equals(widths, other.widths)
-                && moments.keySet().equals(other.moments.keySet());
+    /** Whether this counts these things of these experts, so that a sweep over them can go on counting. */
+    boolean counts(String ofFingerprint, int[] ofWidths, Set<Moment> counted) {
+        return fingerprint.equals(ofFingerprint) && Arrays.equals(widths, ofWidths) && moments.keySet().equals(counted);
     }
 
     private static int[] ints(SafetensorsFile stored, String name) {

@@ -87,7 +87,7 @@ public final class Sweep {
         long tokens = batches.stream().mapToLong(TokenBatch::realTokens).sum();
         try (SavePoint found = reverse ? saves.find(subject) : null) {
             int layers = found == null ? subject.layers() : found.layer();
-            Counter counter = new Counter(found == null ? subject.nothing() : found.statistics());
+            Counter counter = new Counter(found == null ? ExpertStatistics.zero(fingerprint, widths(), moments) : found.statistics());
             Pace pace = new Pace(progress, reverse ? 3 : 1, subject.layers(), layers, batches.size(), tokens);
             try (HiddenStates states = HiddenStates.create(reverse ? layers + 2 : 2, tokens, subject.hidden(), compute, plan.spill(),
                     workDirectory); ForwardPass forward = new ForwardPass(decoder, batches, states, reverse ? plan.tapedLayers() : 0)) {
@@ -108,7 +108,7 @@ public final class Sweep {
     }
 
     private SavePoint.Subject subject(Slice slice, List<TokenBatch> batches) {
-        return new SavePoint.Subject(ExpertStatistics.zero(fingerprint, widths(), moments), slice, windowsPerBatch(),
+        return new SavePoint.Subject(fingerprint, widths(), moments, slice, windowsPerBatch(),
                 compute == DataType.FLOAT64 ? DType.F64 : DType.F32, batches.stream().mapToLong(Sweep::rows).sum(),
                 decoder.spec().hiddenSize(), decoder.spec().layers().size());
     }

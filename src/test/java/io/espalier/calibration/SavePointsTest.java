@@ -203,7 +203,7 @@ class SavePointsTest {
     void itIsWrittenWhereThatIsCheapOnly() {
         long[] now = new long[1];
         ExpertStatistics nothing = ExpertStatistics.zero("test", new int[]{4}, BOTH);
-        SavePoint.Subject subject = new SavePoint.Subject(nothing, new Slice(0, 1), 1, DType.F32, 2, 3, 5);
+        SavePoint.Subject subject = new SavePoint.Subject("test", new int[]{4}, BOTH, new Slice(0, 1), 1, DType.F32, 2, 3, 5);
         SavePoints saves = new SavePoints(file, 1, Duration.ofSeconds(10), story(), () -> now[0]);
         now[0] = seconds(1000);
         saves.begin();

@@ -54,7 +54,8 @@ class SavedSliceTest {
     private static final ComputeDevice CPU = new ComputeDevice("cpu", 0);
     private static final Duration LONG = Duration.ofHours(1);
     private static final PruningRecipe ORDER = new PruningRecipe("tiny-qwen2moe", MethodChoice.of(MethodName.HEAPR),
-            new Calibration(CorpusRef.named("kjv-train"), 8, 64, 0L), new Budget(new BigDecimal("0.25"), null), Layout.RAGGED, 1, false, null,
+            new Calibration(CorpusRef.named("kjv-train"), 8, 64, 0L), new Budget(new BigDecimal("0.25"), null), Layout.RAGGED, 1, false,
+            null,
             null);
 
     /** Percent of the run after which the first slice is in its reverse half, which begins with layer 3. */
