@@ -36,9 +36,9 @@ final class HeldRun {
         private final ObjectNode notes = JsonMapper.shared().createObjectNode();
 
         @Override
-        public boolean tick(Tick tick) {
+        public Answer tick(Tick tick) {
             began.putIfAbsent(tick.phase(), System.nanoTime());
-            return true;
+            return Answer.GO_ON;
         }
 
         @Override

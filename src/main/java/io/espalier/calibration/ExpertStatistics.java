@@ -4,12 +4,16 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.EnumMap;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.TreeMap;
+import java.util.TreeSet;
 import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 
 import io.espalier.checkpoint.DType;
 import io.espalier.checkpoint.SafetensorsFile;
@@ -159,79 +163,102 @@ public final class ExpertStatistics {
 
     /** Writes everything to a safetensors file, so that it can be read again elsewhere and merged. */
     public void write(Path file) {
+        try (SafetensorsWriter writer = SafetensorsWriter.create(file, tensors(widths, moments.keySet(), slices.size(), 0), metadata(0))) {
+            writeTo(writer, 0);
+            writer.finish();
+        }
+    }
+
+    /**
+     * What {@link #writeTo} will write.
+     *
+     * @param firstExpert the first of those whose sums are written; of those before it nothing was counted yet
+     */
+    static List<Declared> tensors(int[] widths, Set<Moment> moments, int slices, int firstExpert) {
         List<Declared> declared = new ArrayList<>();
         long experts = widths.length;
         declared.add(new Declared("widths", DType.I32, List.of(experts)));
         declared.add(new Declared("routed_tokens", DType.I64, List.of(experts)));
-        declared.add(new Declared("slices", DType.I32, List.of((long) slices.size(), 2L)));
+        declared.add(new Declared("slices", DType.I32, List.of((long) slices, 2L)));
         declared.add(new Declared("tokens", DType.I64, List.of(2L)));
         declared.add(new Declared("loss", DType.F64, List.of(2L)));
-        long atoms = java.util.Arrays.stream(widths).asLongStream().sum();
-        for (Moment moment : moments.keySet()) {
+        long atoms = Arrays.stream(widths, firstExpert, widths.length).asLongStream().sum();
+        for (Moment moment : new TreeSet<>(moments)) {
             declared.add(new Declared(moment.name() + ".high", DType.F64, List.of(atoms)));
             declared.add(new Declared(moment.name() + ".low", DType.F64, List.of(atoms)));
         }
-        try (SafetensorsWriter writer = SafetensorsWriter.create(file, declared,
-                Map.of("fingerprint", fingerprint, "version", VERSION, "moments",
-                        moments.keySet().stream().map(Moment::name).collect(Collectors.joining(","))))) {
-            writer.begin("widths").ints(widths);
-            writer.begin("routed_tokens").longs(routedTokens);
-            writer.begin("slices").ints(slices.stream().flatMapToInt(s -> java.util.stream.IntStream.of(s.from(), s.to())).toArray());
-            writer.begin("tokens").longs(tokens, predictedTokens);
-            writer.begin("loss").doubles(loss.high()[0], loss.low()[0]);
-            for (Map.Entry<Moment, ExactSum[]> entry : moments.entrySet()) {
-                writer.begin(entry.getKey().name() + ".high");
-                for (ExactSum sum : entry.getValue()) {
-                    writer.doubles(sum.high());
-                }
-                writer.begin(entry.getKey().name() + ".low");
-                for (ExactSum sum : entry.getValue()) {
-                    writer.doubles(sum.low());
-                }
-            }
-            writer.finish();
+        return declared;
+    }
+
+    /** The strings that {@link #read(SafetensorsFile)} wants beside the tensors. */
+    Map<String, String> metadata(int firstExpert) {
+        return new TreeMap<>(Map.of("fingerprint", fingerprint, "version", VERSION, "first_expert", String.valueOf(firstExpert), "moments",
+                moments.keySet().stream().map(Moment::name).collect(Collectors.joining(","))));
+    }
+
+    void writeTo(SafetensorsWriter writer, int firstExpert) {
+        writer.begin("widths").ints(widths);
+        writer.begin("routed_tokens").longs(routedTokens);
+        writer.begin("slices").ints(slices.stream().flatMapToInt(s -> IntStream.of(s.from(), s.to())).toArray());
+        writer.begin("tokens").longs(tokens, predictedTokens);
+        writer.begin("loss").doubles(loss.high()[0], loss.low()[0]);
+        for (Map.Entry<Moment, ExactSum[]> entry : moments.entrySet()) {
+            List<ExactSum> sums = Arrays.asList(entry.getValue()).subList(firstExpert, widths.length);
+            writer.begin(entry.getKey().name() + ".high");
+            sums.forEach(sum -> writer.doubles(sum.high()));
+            writer.begin(entry.getKey().name() + ".low");
+            sums.forEach(sum -> writer.doubles(sum.low()));
         }
     }
 
     /** Reads what {@link #write} wrote. */
     public static ExpertStatistics read(Path file) {
         try (SafetensorsFile stored = SafetensorsFile.open(file)) {
-            if (!VERSION.equals(stored.metadata().get("version"))) {
-                throw new UncheckedIOException(new IOException(
-                        file.getFileName() + ": statistics version " + stored.metadata().get("version") + " (expected: " + VERSION + ")"));
-            }
-            int[] widths = ints(stored, "widths");
-            Set<Moment> counted = EnumSet.noneOf(Moment.class);
-            for (String name : stored.metadata().get("moments").split(",")) {
-                if (!name.isEmpty()) {
-                    counted.add(Moment.valueOf(name));
-                }
-            }
-            ExpertStatistics read = zero(stored.metadata().get("fingerprint"), widths, counted);
-            System.arraycopy(stored.longs("routed_tokens"), 0, read.routedTokens, 0, widths.length);
-            int[] bounds = ints(stored, "slices");
-            for (int i = 0; i < bounds.length; i += 2) {
-                read.slices.add(new Slice(bounds[i], bounds[i + 1]));
-            }
-            read.tokens = stored.longs("tokens")[0];
-            read.predictedTokens = stored.longs("tokens")[1];
-            double[] loss = stored.doubles("loss");
-            read.loss.add(new ExactSum(new double[]{loss[0]}, new double[]{loss[1]}));
-            for (Moment moment : counted) {
-                double[] high = stored.doubles(moment.name() + ".high");
-                double[] low = stored.doubles(moment.name() + ".low");
-                int at = 0;
-                for (int e = 0; e < widths.length; e++) {
-                    System.arraycopy(high, at, read.moments.get(moment)[e].high(), 0, widths[e]);
-                    System.arraycopy(low, at, read.moments.get(moment)[e].low(), 0, widths[e]);
-                    at += widths[e];
-                }
-            }
-            return read;
+            return read(stored);
         }
     }
 
+    static ExpertStatistics read(SafetensorsFile stored) {
+        if (!VERSION.equals(stored.metadata().get("version"))) {
+            throw new UncheckedIOException(new IOException(stored.path().getFileName() + ": statistics version "
+                    + stored.metadata().get("version") + " (expected: " + VERSION + ")"));
+        }
+        int[] widths = ints(stored, "widths");
+        Set<Moment> counted = EnumSet.noneOf(Moment.class);
+        for (String name : stored.metadata().get("moments").split(",")) {
+            if (!name.isEmpty()) {
+                counted.add(Moment.valueOf(name));
+            }
+        }
+        ExpertStatistics read = zero(stored.metadata().get("fingerprint"), widths, counted);
+        System.arraycopy(stored.longs("routed_tokens"), 0, read.routedTokens, 0, widths.length);
+        int[] bounds = ints(stored, "slices");
+        for (int i = 0; i < bounds.length; i += 2) {
+            read.slices.add(new Slice(bounds[i], bounds[i + 1]));
+        }
+        read.tokens = stored.longs("tokens")[0];
+        read.predictedTokens = stored.longs("tokens")[1];
+        double[] loss = stored.doubles("loss");
+        read.loss.add(new ExactSum(new double[]{loss[0]}, new double[]{loss[1]}));
+        for (Moment moment : counted) {
+            double[] high = stored.doubles(moment.name() + ".high");
+            double[] low = stored.doubles(moment.name() + ".low");
+            int at = 0;
+            for (int e = Integer.parseInt(stored.metadata().getOrDefault("first_expert", "0")); e < widths.length; e++) {
+                System.arraycopy(high, at, read.moments.get(moment)[e].high(), 0, widths[e]);
+                System.arraycopy(low, at, read.moments.get(moment)[e].low(), 0, widths[e]);
+                at += widths[e];
+            }
+        }
+        return read;
+    }
+
+    /** Whether this counts these things of these experts, so that a sweep over them can go on counting. */
+    boolean counts(String ofFingerprint, int[] ofWidths, Set<Moment> counted) {
+        return fingerprint.equals(ofFingerprint) && Arrays.equals(widths, ofWidths) && moments.keySet().equals(counted);
+    }
+
     private static int[] ints(SafetensorsFile stored, String name) {
-        return java.util.Arrays.stream(stored.longs(name)).mapToInt(Math::toIntExact).toArray();
+        return Arrays.stream(stored.longs(name)).mapToInt(Math::toIntExact).toArray();
     }
 }

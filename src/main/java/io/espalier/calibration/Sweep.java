@@ -1,17 +1,22 @@
 package io.espalier.calibration;
 
+import java.lang.foreign.Arena;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.function.Consumer;
 
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.types.DataType;
+import io.espalier.checkpoint.DType;
 import io.espalier.checkpoint.ExpertTensors;
+import io.espalier.checkpoint.SafetensorsWriter;
 import io.espalier.corpus.TokenWindows;
 import io.espalier.recipe.PhaseProgress;
+import io.espalier.recipe.Progress;
 import io.espalier.recipe.Slice;
 import io.espalier.transformer.Decoder;
 import io.espalier.transformer.DecoderLayer;
@@ -64,57 +69,126 @@ public final class Sweep {
         return run(new Slice(0, windows.windows()), progress);
     }
 
+    /** Sweeps some windows. */
+    public ExpertStatistics run(Slice slice, PhaseProgress progress) {
+        return run(slice, SavePoints.NONE, progress);
+    }
+
     /**
-     * Sweeps some windows.
+     * Sweeps some windows, or what is left of them.
      *
+     * @param saves where the reverse half saves how far it is; what an earlier sweep saved there is gone on from, to the same bits
      * @throws io.espalier.transformer.NotFiniteException when a weight, an activation or the loss is not a number
      */
-    public ExpertStatistics run(Slice slice, PhaseProgress progress) {
+    public ExpertStatistics run(Slice slice, SavePoints saves, PhaseProgress progress) {
         boolean reverse = moments.contains(Moment.GRADIENT_SQUARED);
         List<TokenBatch> batches = batches(slice);
-        int layers = decoder.spec().layers().size();
+        SavePoint.Subject subject = subject(slice, batches);
         long tokens = batches.stream().mapToLong(TokenBatch::realTokens).sum();
-        Counter counter = new Counter(ExpertStatistics.zero(fingerprint, widths(), moments));
-        Pace pace = new Pace(progress, (reverse ? 3 : 1) * layers * batches.size(), tokens, layers);
-        try (HiddenStates states = HiddenStates.create(reverse ? layers + 2 : 2, tokens, decoder.spec().hiddenSize(), compute, plan.spill(),
-                workDirectory); ForwardPass forward = new ForwardPass(decoder, batches, states, reverse ? plan.tapedLayers() : 0)) {
-            int[][][] selected = forward.run(reverse, reverse ? ExpertObserver.NONE : counter, (layer, _) -> pace.done(layer, 1));
-            loss(batches, forward, states, counter.statistics, reverse);
-            if (reverse) {
-                reverse(batches, forward, states, selected, counter, pace);
+        try (SavePoint found = reverse ? saves.find(subject) : null) {
+            int layers = found == null ? subject.layers() : found.layer();
+            Counter counter = new Counter(found == null ? ExpertStatistics.zero(fingerprint, widths(), moments) : found.statistics());
+            Pace pace = new Pace(progress, reverse ? 3 : 1, subject.layers(), layers, batches.size(), tokens);
+            try (HiddenStates states = HiddenStates.create(reverse ? layers + 2 : 2, tokens, subject.hidden(), compute, plan.spill(),
+                    workDirectory); ForwardPass forward = new ForwardPass(decoder, batches, states, reverse ? plan.tapedLayers() : 0)) {
+                int[][][] selected = forward.run(layers, reverse, reverse ? ExpertObserver.NONE : counter,
+                        (layer, _) -> pace.done(layer, 1));
+                if (found == null) {
+                    loss(batches, forward, states, counter.statistics, reverse);
+                } else {
+                    restore(found, batches, states);
+                }
+                if (reverse) {
+                    reverse(batches, forward, states, selected, counter, pace, new Saving(saves, subject));
+                }
             }
+            counter.statistics.finish(slice, tokens);
+            return counter.statistics;
         }
-        counter.statistics.finish(slice, tokens);
-        return counter.statistics;
+    }
+
+    private SavePoint.Subject subject(Slice slice, List<TokenBatch> batches) {
+        return new SavePoint.Subject(fingerprint, widths(), moments, slice, windowsPerBatch(),
+                compute == DataType.FLOAT64 ? DType.F64 : DType.F32, batches.stream().mapToLong(Sweep::rows).sum(),
+                decoder.spec().hiddenSize(), decoder.spec().layers().size());
+    }
+
+    private static int rows(TokenBatch batch) {
+        return batch.sequences() * batch.sequenceLength();
+    }
+
+    /** Slots 0 to n are the layers' inputs and the last one's output. */
+    private int gradientSlot() {
+        return decoder.spec().layers().size() + 1;
+    }
+
+    private void restore(SavePoint found, List<TokenBatch> batches, HiddenStates states) {
+        long at = 0;
+        for (int b = 0; b < batches.size(); b++) {
+            long bytes = states.blockBytes(rows(batches.get(b)), decoder.spec().hiddenSize());
+            states.put(gradientSlot(), b, found.gradient().asSlice(at, bytes));
+            at += bytes;
+        }
     }
 
     private void loss(List<TokenBatch> batches, ForwardPass forward, HiddenStates states, ExpertStatistics statistics, boolean reverse) {
-        int gradientSlot = decoder.spec().layers().size() + 1;
-        double[] losses = new LossPass(decoder, batches, b -> forward.output(b, reverse), reverse ? states : null, gradientSlot).run();
+        double[] losses = new LossPass(decoder, batches, b -> forward.output(b, reverse), reverse ? states : null, gradientSlot()).run();
         for (int b = 0; b < losses.length; b++) {
             statistics.addLoss(losses[b], batches.get(b).predictedTokens());
         }
     }
 
     private void reverse(List<TokenBatch> batches, ForwardPass forward, HiddenStates states, int[][][] selected, Counter counter,
-            Pace pace) {
-        int layers = decoder.spec().layers().size();
-        int gradientSlot = layers + 1;
+            Pace pace, Saving saving) {
+        int gradientSlot = gradientSlot();
         int hidden = decoder.spec().hiddenSize();
-        for (int l = layers - 1; l >= 0; l--) {
+        saving.saves.begin();
+        for (int l = selected.length - 1; l >= 0; l--) {
             DecoderLayer layer = decoder.layer(l);
             decoder.expect(l - 1);
             int at = l;
             decoder.lanes().forEach(batches.size(), b -> {
-                TokenBatch batch = batches.get(b);
-                int rows = batch.sequences() * batch.sequenceLength();
                 try (Scratch _ = new Scratch()) {
-                    NDArray dy = states.get(gradientSlot, b, rows, hidden, decoder.manager());
+                    NDArray dy = states.get(gradientSlot, b, rows(batches.get(b)), hidden, decoder.manager());
                     NDArray dx = forward.backward(layer, b, dy, selected[at][b], counter);
                     dy.close();
                     states.put(gradientSlot, b, dx);
                 }
             }, _ -> pace.done(at, 2));
+            if (l > 0) {
+                saving.layerDone(l, counter.statistics, pace, writer -> gradient(batches, states, writer));
+            }
+        }
+    }
+
+    private void gradient(List<TokenBatch> batches, HiddenStates states, SafetensorsWriter writer) {
+        for (int b = 0; b < batches.size(); b++) {
+            try (Arena reading = Arena.ofConfined()) {
+                writer.write(states.bytes(gradientSlot(), b, rows(batches.get(b)), decoder.spec().hiddenSize(), reading));
+            }
+        }
+    }
+
+    /** Saves at a layer's end: when it is cheap, and when whoever watches wants the sweep to end at such a place. */
+    private final class Saving {
+
+        private final SavePoints saves;
+        private final SavePoint.Subject subject;
+
+        private Saving(SavePoints saves, SavePoint.Subject subject) {
+            this.saves = saves;
+            this.subject = subject;
+        }
+
+        private void layerDone(int layer, ExpertStatistics statistics, Pace pace, Consumer<SafetensorsWriter> gradient) {
+            int firstExpert = (int) decoder.spec().experts().stream().filter(expert -> expert.layer() < layer).count();
+            if (pace.answer == Progress.Answer.SAVE) {
+                if (saves.saveLast(subject, layer, statistics, firstExpert, gradient)) {
+                    throw new Progress.StoppedException(pace.progress.phase());
+                }
+            } else if (saves.due(subject.bytes(firstExpert))) {
+                saves.save(subject, layer, statistics, firstExpert, gradient);
+            }
         }
     }
 
@@ -178,22 +252,30 @@ public final class Sweep {
 
         private final PhaseProgress progress;
         private final long total;
+        private final long before;
         private final long tokens;
         private final int layers;
         private final long began = System.nanoTime();
         private long done;
+        private Progress.Answer answer = Progress.Answer.GO_ON;
 
-        private Pace(PhaseProgress progress, long total, long tokens, int layers) {
+        /**
+         * @param passes of a layer
+         * @param layers of the model
+         * @param left layers that are not done yet
+         */
+        private Pace(PhaseProgress progress, int passes, int layers, int left, int batches, long tokens) {
             this.progress = progress;
-            this.total = total;
+            this.total = (long) passes * layers * batches;
+            this.before = (long) passes * (layers - left) * batches;
             this.tokens = tokens;
             this.layers = layers;
         }
 
         private void done(int layer, int passes) {
             done += passes;
-            double share = (double) done / total;
-            progress.at(share, layer, layers, share * tokens / ((System.nanoTime() - began) * 1e-9));
+            answer = progress.at((double) (before + done) / total, layer, layers,
+                    (double) done / total * tokens / ((System.nanoTime() - began) * 1e-9));
         }
     }
 }

@@ -11,6 +11,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.SequencedMap;
 import java.util.Set;
+import java.util.function.LongConsumer;
 import java.util.function.Predicate;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
@@ -247,24 +248,46 @@ public final class Checkpoint implements AutoCloseable {
         return tensors.values().stream().filter(tensor -> !scales.contains(tensor.name())).mapToLong(Tensor::elements).sum();
     }
 
+    /** As {@link #digest(KnownDigests, LongConsumer)}, reading every byte the first time it is asked for. */
+    public String digest() {
+        return digest(KnownDigests.NONE, _ -> {});
+    }
+
     /**
      * SHA-256, hexadecimal, over config, index and shards in that order, shards by name: for each file its name, a zero byte, its length (u64,
-     * little-endian) and its content. Reads every byte the first time it is asked for.
+     * little-endian) and SHA-256 of its content (32 bytes).
+     *
+     * @param known shards that it knows are not read
+     * @param read hears of bytes of shards that were read; what it throws ends the reading
+     * @throws MalformedCheckpointException when a shard is cut short meanwhile
      */
-    public synchronized String digest() {
+    public synchronized String digest(KnownDigests known, LongConsumer read) {
         if (digest == null) {
             ContentDigest content = new ContentDigest();
             try {
                 for (FileStamp small : stamps) {
-                    content.add(small.path(), MemorySegment.ofArray(Files.readAllBytes(small.path())));
+                    byte[] bytes = Files.readAllBytes(small.path());
+                    content.add(small.path(), bytes.length, ContentDigest.of(MemorySegment.ofArray(bytes), _ -> {}));
                 }
             } catch (IOException cause) {
                 throw new UncheckedIOException(cause);
             }
-            shards.values().forEach(shard -> content.add(shard.path(), shard.content()));
+            for (SafetensorsFile shard : shards.values()) {
+                content.add(shard.path(), shard.content().byteSize(), known.of(shard.stamp(), () -> contentOf(shard, read)));
+            }
             digest = content.hex();
         }
         return digest;
+    }
+
+    private static byte[] contentOf(SafetensorsFile shard, LongConsumer read) {
+        try {
+            return ContentDigest.of(shard.content(), read);
+        } catch (InternalError cutShort) {
+            // why: the mapping of a file that was cut short ends in this
+            shard.verifyUnchanged();
+            throw cutShort;
+        }
     }
 
     /** @throws MalformedCheckpointException when a file's size or modification time is not what it was at opening */

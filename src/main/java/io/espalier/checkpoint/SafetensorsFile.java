@@ -9,6 +9,7 @@ import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.Collections;
 import java.util.SequencedMap;
 
@@ -99,6 +100,19 @@ public final class SafetensorsFile implements AutoCloseable {
     /** The whole file, header included. */
     MemorySegment content() {
         return mapped;
+    }
+
+    /** What it looked like before it was mapped. */
+    FileStamp stamp() {
+        return stamp;
+    }
+
+    /** Whether it ends with {@link SafetensorsWriter#SEAL}, and that is the sum of everything before it. Reads every byte. */
+    public boolean isSealed() {
+        Tensor seal = header.tensors().isEmpty() ? null : header.tensors().lastEntry().getValue();
+        return seal != null && seal.name().equals(SafetensorsWriter.SEAL.name()) && seal.length() == SafetensorsWriter.SEAL.length()
+                && Arrays.equals(bytes(seal).toArray(ValueLayout.JAVA_BYTE),
+                        ContentDigest.of(mapped.asSlice(0, seal.offset()), _ -> {}));
     }
 
     /** The values of an F64, F32, BF16 or F16 tensor, widened exactly. */

@@ -9,6 +9,7 @@ import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.security.MessageDigest;
 import java.util.List;
 import java.util.Map;
 
@@ -50,6 +51,9 @@ public final class SafetensorsWriter implements AutoCloseable {
         }
     }
 
+    /** Declared as the last tensor, it makes the file one whose every byte can be checked: {@link #finish} writes SHA-256 of all before it. */
+    public static final Declared SEAL = new Declared("sha256", DType.U8, List.of(32L));
+
     private static final int CHUNK = 1 << 16;
     private static final JsonMapper JSON = JsonMapper.builder().build();
 
@@ -57,6 +61,7 @@ public final class SafetensorsWriter implements AutoCloseable {
     private final List<Declared> declared;
     private final FileChannel channel;
     private final ByteBuffer chunk = ByteBuffer.allocateDirect(CHUNK).order(ByteOrder.LITTLE_ENDIAN);
+    private final MessageDigest sum;
     private int current = -1;
     private long missing;
 
@@ -64,6 +69,7 @@ public final class SafetensorsWriter implements AutoCloseable {
         this.file = file;
         this.declared = List.copyOf(declared);
         this.channel = channel;
+        this.sum = !declared.isEmpty() && declared.getLast().equals(SEAL) ? ContentDigest.sha256() : null;
     }
 
     /**
@@ -147,6 +153,9 @@ public final class SafetensorsWriter implements AutoCloseable {
 
     /** Writes {@code count} bytes of another file, from {@code position} on, without passing them through the heap. */
     public SafetensorsWriter transfer(FileChannel source, long position, long count) {
+        if (sum != null) {
+            throw new IllegalStateException(file.getFileName() + ": bytes of another file (expected: none in a sealed file)");
+        }
         take(count);
         try {
             long end = position + count;
@@ -233,6 +242,9 @@ public final class SafetensorsWriter implements AutoCloseable {
     }
 
     private void drain(ByteBuffer bytes) throws IOException {
+        if (sum != null) {
+            sum.update(bytes.duplicate());
+        }
         while (bytes.hasRemaining()) {
             channel.write(bytes);
         }
@@ -240,6 +252,9 @@ public final class SafetensorsWriter implements AutoCloseable {
 
     /** Declares the file complete and waits until it is on the disk. */
     public void finish() {
+        if (sum != null) {
+            begin(SEAL.name()).write(MemorySegment.ofArray(sum.digest()));
+        }
         requireComplete();
         if (current < declared.size() - 1) {
             throw new IllegalStateException(

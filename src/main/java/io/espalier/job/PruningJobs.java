@@ -246,6 +246,13 @@ public class PruningJobs {
         return pieces(id).stream().anyMatch(piece -> piece.is(Piece.State.RUNNING) && piece.attempt() == attempt);
     }
 
+    /** Whether what was saved on the way of a piece may still be of use: its job has not ended, and it is not done. */
+    @Transactional(readOnly = true)
+    public boolean mayResume(String id, int number) {
+        Piece piece = entities.find(Piece.class, new Piece.Key(id, number));
+        return piece != null && !piece.is(Piece.State.DONE) && find(id).filter(job -> !job.state().terminal()).isPresent();
+    }
+
     /** Whether the attempt that an artifact id was made for may still record it. */
     @Transactional(readOnly = true)
     public boolean mayPublish(String artifactId) {

@@ -9,12 +9,10 @@ import java.util.Map;
 import java.util.TreeMap;
 import java.util.stream.IntStream;
 
-import ai.djl.engine.EngineException;
 import io.espalier.calibration.ExpertStatistics;
-import io.espalier.calibration.Moment;
-import io.espalier.calibration.Sweep;
 import io.espalier.checkpoint.Checkpoint;
 import io.espalier.checkpoint.ExpertTensors;
+import io.espalier.checkpoint.KnownDigests;
 import io.espalier.evaluation.ModelSize;
 import io.espalier.evaluation.Perplexity;
 import io.espalier.method.Criterion;
@@ -40,10 +38,8 @@ import io.espalier.recipe.PruningResult.Coverage;
 import io.espalier.recipe.PruningResult.Digests;
 import io.espalier.recipe.PruningResult.Size;
 import io.espalier.recipe.ScoreSummary;
-import io.espalier.recipe.Slice;
 import io.espalier.recipe.Slicing;
 import io.espalier.transformer.Architecture;
-import io.espalier.transformer.Compute;
 import io.espalier.transformer.Decoder;
 import io.espalier.transformer.DecoderSpec;
 import io.espalier.transformer.KeptAtoms;
@@ -55,10 +51,6 @@ import io.espalier.transformer.MemoryPlan;
  * {@link #execute}.
  */
 public final class PruningRun implements AutoCloseable {
-
-    /** Tokens of a slice where nobody said how many: a slice is read from the disk twice, so that a fast device needs longer ones. */
-    private static final long SLICE_TOKENS_CPU = 16_384;
-    private static final long SLICE_TOKENS_GPU = 131_072;
 
     /** Of the random control; no seed that an order is likely to name. */
     private static final long CONTROL_SEED = 1_000_003;
@@ -89,12 +81,12 @@ public final class PruningRun implements AutoCloseable {
     private final OpenedRun opened;
     private final String modelDigest;
 
-    private PruningRun(Inputs inputs, ComputeDevice device, OpenedRun opened) {
+    private PruningRun(Inputs inputs, ComputeDevice device, OpenedRun opened, String modelDigest) {
         this.inputs = inputs;
         this.recipe = inputs.recipe();
         this.device = device;
         this.opened = opened;
-        this.modelDigest = opened.checkpoint().digest();
+        this.modelDigest = modelDigest;
     }
 
     /**
@@ -109,19 +101,29 @@ public final class PruningRun implements AutoCloseable {
             Slicing slicing = run.slicing(0, progress);
             List<Path> statistics = new ArrayList<>();
             for (int slice = 0; slice < slicing.slices().size(); slice++) {
-                statistics.add(run.measure(slicing, slice, workDirectory, progress));
+                statistics.add(run.measure(slicing, slice, workDirectory, null, progress));
             }
             return run.finish(slicing, statistics, workDirectory, progress);
         }
     }
 
-    /** Opens model and texts, and checks everything that can be known before the expensive part. */
+    /** As below, reading every byte of the model. */
     public static PruningRun open(Inputs inputs, ComputeDevice device, Progress progress) {
+        return open(inputs, null, device, progress);
+    }
+
+    /**
+     * Opens model and texts, and checks everything that can be known before the expensive part.
+     *
+     * @param digests directory in which the digests of files are remembered, so that those that did not change are not read again; or {@code null}
+     */
+    public static PruningRun open(Inputs inputs, Path digests, ComputeDevice device, Progress progress) {
         return named(() -> {
-            new PhaseProgress(progress, Phase.OPEN, 0, 2).at(0, null, null, null);
+            PhaseProgress stretch = phase(progress, Phase.OPEN, 0, 2);
+            stretch.at(0, null, null, null);
             OpenedRun opened = OpenedRun.open(inputs);
             try {
-                PruningRun run = new PruningRun(inputs, device, opened);
+                PruningRun run = new PruningRun(inputs, device, opened, digest(opened.checkpoint(), digests, stretch));
                 run.notes(progress).opened(opened, device);
                 return run;
             } catch (RuntimeException e) {
@@ -131,30 +133,21 @@ public final class PruningRun implements AutoCloseable {
         });
     }
 
+    private static String digest(Checkpoint checkpoint, Path digests, PhaseProgress stretch) {
+        long[] read = new long[1];
+        return checkpoint.digest(KnownDigests.in(digests), bytes -> {
+            read[0] += bytes;
+            stretch.at(Math.min(1, (double) read[0] / checkpoint.tensorBytes()), null, null, null);
+        });
+    }
+
     /**
      * Decides how the calibration set is cut.
      *
      * @param tokensPerSlice about how many tokens a slice has, at least one micro-batch; 0: as suits the device
      */
     public Slicing slicing(long tokensPerSlice, Progress progress) {
-        return named(() -> {
-            if (opened.calibration() == null) {
-                return new Slicing(Sha256.of(modelDigest), 1, 1, List.of());
-            }
-            int length = opened.calibration().length();
-            int windows = opened.calibration().windows();
-            long tokens = tokensPerSlice > 0 ? tokensPerSlice : device.isGpu() ? SLICE_TOKENS_GPU : SLICE_TOKENS_CPU;
-            int most = Math.clamp(tokens / length, 1, windows);
-            MemoryPlan plan = plan(most);
-            notes(progress).memoryPlanned(plan);
-            int batch = plan.sequencesPerBatch();
-            int each = Math.max(1, most / batch) * batch;
-            List<Slice> slices = new ArrayList<>();
-            for (int from = 0; from < windows; from += each) {
-                slices.add(new Slice(from, Math.min(windows, from + each)));
-            }
-            return new Slicing(fingerprint(batch), batch, length, slices);
-        });
+        return named(() -> measuring(progress).slicing(tokensPerSlice));
     }
 
     /**
@@ -163,22 +156,15 @@ public final class PruningRun implements AutoCloseable {
      * @param slicing as decided when the run was first opened, here or elsewhere
      * @param slice its place in the slicing
      * @param workDirectory of this piece's own
+     * @param saving where it saves how far it is, and looks for what an earlier try saved; {@code null}: nowhere
      * @return file of the statistics, in the work directory
      */
-    public Path measure(Slicing slicing, int slice, Path workDirectory, Progress progress) {
-        return named(() -> {
-            String fingerprint = fingerprint(slicing.sequencesPerBatch());
-            if (!fingerprint.equals(slicing.fingerprint())) {
-                throw new PruningException(ErrorCode.INPUTS_CHANGED, "fingerprint of the calibration: " + fingerprint + " (expected: "
-                        + slicing.fingerprint() + ", as when the job was opened). The model, the texts or the service changed in between;"
-                        + " retry the job, and it measures everything anew", null);
-            }
-            Slice windows = slicing.slices().get(slice);
-            MemoryPlan plan = plan(windows.to() - windows.from()).withSequencesPerBatch(slicing.sequencesPerBatch());
-            Path file = workDirectory.resolve("statistics-" + slice + ".safetensors");
-            statistics(plan, windows, fingerprint, workDirectory, progress).write(file);
-            return file;
-        });
+    public Path measure(Slicing slicing, int slice, Path workDirectory, Saving saving, Progress progress) {
+        return named(() -> measuring(progress).measure(slicing, slice, workDirectory, saving));
+    }
+
+    private Measuring measuring(Progress progress) {
+        return new Measuring(opened, device, modelDigest, progress);
     }
 
     /**
@@ -234,37 +220,6 @@ public final class PruningRun implements AutoCloseable {
         return merged;
     }
 
-    private MemoryPlan plan(int sequences) {
-        return device.plan(opened.spec(), new MemoryPlan.Work(sequences, opened.calibration().length(),
-                Criterion.of(recipe.method()).moments().contains(Moment.GRADIENT_SQUARED)), precision());
-    }
-
-    private ExpertStatistics statistics(MemoryPlan plan, Slice windows, String fingerprint, Path workDirectory, Progress progress) {
-        try {
-            return sweep(plan, windows, fingerprint, workDirectory, progress);
-        } catch (EngineException e) {
-            MemoryPlan smaller = String.valueOf(e.getMessage()).contains("out of memory") ? plan.halved() : null;
-            if (smaller == null) {
-                throw e;
-            }
-            notes(progress).halved(device, smaller);
-            return sweep(smaller, windows, fingerprint, workDirectory, progress);
-        }
-    }
-
-    private ExpertStatistics sweep(MemoryPlan plan, Slice windows, String fingerprint, Path workDirectory, Progress progress) {
-        try (Decoder decoder = Decoder.open(opened.checkpoint(), opened.spec(), KeptAtoms.ALL, plan.compute())) {
-            Sweep sweep = new Sweep(decoder, opened.calibration(), Criterion.of(recipe.method()).moments(), fingerprint, plan,
-                    workDirectory);
-            return sweep.run(windows, phase(progress, Phase.CALIBRATE, 2, 65));
-        }
-    }
-
-    private String fingerprint(int sequencesPerBatch) {
-        return Sha256.of(String.join("|", "espalier-statistics/1", modelDigest, opened.calibration().digest(),
-                Criterion.of(recipe.method()).moments().toString(), recipe.precision().name(), String.valueOf(sequencesPerBatch)));
-    }
-
     private static <T> T named(java.util.function.Supplier<T> step) {
         try {
             return step.get();
@@ -280,13 +235,6 @@ public final class PruningRun implements AutoCloseable {
     @Override
     public void close() {
         opened.close();
-    }
-
-    private Compute.Precision precision() {
-        return switch (recipe.precision()) {
-            case F32 -> Compute.Precision.FLOAT32;
-            case BF16 -> Compute.Precision.BFLOAT16;
-        };
     }
 
     private Path cut(KeepPlan plan, Path workDirectory, Progress progress) {
@@ -337,7 +285,7 @@ public final class PruningRun implements AutoCloseable {
 
     private Perplexity perplexity(Path workDirectory, Checkpoint checkpoint, DecoderSpec spec, KeptAtoms kept, PhaseProgress stretch) {
         MemoryPlan plan = device.plan(spec, new MemoryPlan.Work(opened.evaluation().windows(), opened.evaluation().length(), false),
-                precision());
+                Measuring.precision(recipe));
         try (Decoder decoder = Decoder.open(checkpoint, spec, kept, plan.compute())) {
             return Perplexity.measure(decoder, opened.evaluation(), plan, workDirectory, stretch);
         }

@@ -6,6 +6,7 @@ import java.util.Map;
 import java.util.stream.IntStream;
 
 import io.espalier.calibration.ExpertStatistics;
+import io.espalier.calibration.SavePoints;
 import io.espalier.checkpoint.ExpertTensors;
 import io.espalier.evaluation.ModelSize;
 import io.espalier.plan.Allocation;
@@ -70,6 +71,39 @@ record RunNotes(PruningRecipe recipe, Progress progress) {
                 device.name() + " ran out of memory; once more with micro-batches of " + smaller.sequencesPerBatch()
                         + " sequences",
                 smaller.facts());
+    }
+
+    /** @param slice counted from 1 */
+    SavePoints.Story ofSaving(int slice, int slices) {
+        String words = "lice " + slice + " of " + slices;
+        return new SavePoints.Story() {
+            @Override
+            public void resumed(int layer, int attempt) {
+                progress.note("slice_resumed", "S" + words + " goes on below layer " + layer + ", saved by attempt " + attempt,
+                        Map.of("slice", slice, "slices", slices, "layer", layer, "attempt", attempt));
+            }
+
+            @Override
+            public void ignored(String why) {
+                progress.note("save_point_ignored",
+                        "What was saved of s" + words + " is deleted, and the slice is measured from its start: "
+                                + why,
+                        Map.of("slice", slice, "slices", slices));
+            }
+
+            @Override
+            public void saved(int layer) {
+                progress.note("slice_saved", "S" + words + " is saved down to layer " + layer
+                        + "; whoever goes on with it on this machine begins below",
+                        Map.of("slice", slice, "slices", slices, "layer", layer));
+            }
+
+            @Override
+            public void notSaved(String why) {
+                progress.note("slice_not_saved", "S" + words + " goes on without being saved on the way: " + why,
+                        Map.of("slice", slice, "slices", slices));
+            }
+        };
     }
 
     void unfused(List<Integer> layers) {

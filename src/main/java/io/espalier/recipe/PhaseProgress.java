@@ -13,11 +13,18 @@ public record PhaseProgress(Progress progress, Phase phase, double from, double 
     /** Nobody is told. */
     public static final PhaseProgress IGNORED = new PhaseProgress(Progress.IGNORED, Phase.CHECK, 0, 100);
 
-    /** @throws Progress.StoppedException when the answer is not to go on */
-    public void at(double share, Integer layer, Integer layers, Double tokensPerSecond) {
-        if (!progress.tick(new Progress.Tick(phase, from + (to - from) * share, layer, layers, tokensPerSecond))) {
+    /**
+     * Tells how far the phase is.
+     *
+     * @return {@link Progress.Answer#GO_ON} or {@link Progress.Answer#SAVE}
+     * @throws Progress.StoppedException when the answer is to stop
+     */
+    public Progress.Answer at(double share, Integer layer, Integer layers, Double tokensPerSecond) {
+        Progress.Answer answer = progress.tick(new Progress.Tick(phase, from + (to - from) * share, layer, layers, tokensPerSecond));
+        if (answer == Progress.Answer.STOP) {
             throw new Progress.StoppedException(phase);
         }
+        return answer;
     }
 
     /** The part of this stretch between two shares of it. */

@@ -16,12 +16,20 @@ public interface Progress {
      */
     record Tick(Phase phase, double percent, Integer layer, Integer layers, Double tokensPerSecond) {}
 
-    /**
-     * Tells where the run is; called at least once a layer and micro-batch. Cheap: the receiver decides what to store.
-     *
-     * @return whether to go on; {@code false} makes the run end with {@link StoppedException} at once
-     */
-    boolean tick(Tick tick);
+    /** What the receiver of a tick wants. */
+    enum Answer {
+        GO_ON,
+        /**
+         * Go on to the next place from which another process can go on, save there what it takes, and end with {@link StoppedException}. Where the run
+         * comes to its end before such a place, it ends as usual.
+         */
+        SAVE,
+        /** End with {@link StoppedException} at once. */
+        STOP
+    }
+
+    /** Tells where the run is; called at least once a layer and micro-batch. Cheap: the receiver decides what to store. */
+    Answer tick(Tick tick);
 
     /**
      * Says something that belongs into the job's history.
@@ -35,8 +43,8 @@ public interface Progress {
     /** A run that nobody watches. */
     Progress IGNORED = new Progress() {
         @Override
-        public boolean tick(Tick tick) {
-            return true;
+        public Answer tick(Tick tick) {
+            return Answer.GO_ON;
         }
 
         @Override

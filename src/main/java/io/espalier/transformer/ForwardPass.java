@@ -37,7 +37,11 @@ public final class ForwardPass implements AutoCloseable {
      * @return the experts selected, [layer][micro-batch], as {@link DecoderLayer.Result#selected}
      */
     public int[][][] run(boolean keepInputs, ExpertObserver observer, Watch watch) {
-        int layers = decoder.spec().layers().size();
+        return run(decoder.spec().layers().size(), keepInputs, observer, watch);
+    }
+
+    /** As above, through the first layers only. */
+    public int[][][] run(int layers, boolean keepInputs, ExpertObserver observer, Watch watch) {
         int[][][] selected = new int[layers][batches.size()][];
         decoder.lanes().forEach(batches.size(), b -> {
             try (Scratch _ = new Scratch()) {
@@ -46,7 +50,9 @@ public final class ForwardPass implements AutoCloseable {
         }, _ -> {});
         for (int l = 0; l < layers; l++) {
             DecoderLayer layer = decoder.layer(l);
-            decoder.expect(l + 1);
+            if (l + 1 < layers) {
+                decoder.expect(l + 1);
+            }
             int at = l;
             decoder.lanes().forEach(batches.size(), b -> {
                 try (Scratch _ = new Scratch()) {

@@ -75,7 +75,15 @@ public final class HiddenStates implements AutoCloseable {
 
     /** Stores x [rows, hidden]. */
     public void put(int slot, int microBatch, NDArray x) {
-        ByteBuffer bytes = x.toByteBuffer(true);
+        put(slot, microBatch, x.toByteBuffer(true));
+    }
+
+    /** Stores what {@link #bytes} gave, here or elsewhere. */
+    public void put(int slot, int microBatch, MemorySegment block) {
+        put(slot, microBatch, block.asByteBuffer());
+    }
+
+    private void put(int slot, int microBatch, ByteBuffer bytes) {
         long key = key(slot, microBatch);
         if (spill == null) {
             MemorySegment source = MemorySegment.ofBuffer(bytes);
@@ -103,20 +111,42 @@ public final class HiddenStates implements AutoCloseable {
         if (spill == null) {
             return manager.create(blocks.get(key).asByteBuffer().order(ByteOrder.nativeOrder()), shape, compute);
         }
-        int bytes = Math.toIntExact(shape.size() * (compute == DataType.FLOAT64 ? Double.BYTES : Float.BYTES));
         try (Arena transfers = Arena.ofConfined(); Scratch scratch = new Scratch()) {
-            ByteBuffer transfer = transfers.allocate(bytes, 64).asByteBuffer().order(ByteOrder.nativeOrder());
-            long at = offsets.get(key);
+            ByteBuffer transfer = bytes(slot, microBatch, rows, hiddenSize, transfers).asByteBuffer().order(ByteOrder.nativeOrder());
+            return scratch.keep(manager.create(transfer, shape, compute).duplicate());
+        }
+    }
+
+    /**
+     * The bytes of a block as they were stored, row by row.
+     *
+     * @param reading where they are read into when they lie in a file; in memory it is the stored block itself
+     */
+    public MemorySegment bytes(int slot, int microBatch, int rows, int hiddenSize, Arena reading) {
+        long key = key(slot, microBatch);
+        if (spill == null) {
+            return blocks.get(key).asReadOnly();
+        }
+        MemorySegment block = reading.allocate(blockBytes(rows, hiddenSize), 64);
+        ByteBuffer transfer = block.asByteBuffer();
+        long at = offsets.get(key);
+        try {
             while (transfer.hasRemaining()) {
                 int read = spill.read(transfer, at + transfer.position());
                 if (read < 0) {
-                    throw new IOException("spill file: ends at " + (at + transfer.position()) + " (expected: " + (at + bytes) + " bytes)");
+                    throw new IOException("spill file: ends at " + (at + transfer.position()) + " (expected: " + (at + transfer.capacity())
+                            + " bytes)");
                 }
             }
-            return scratch.keep(manager.create(transfer.rewind(), shape, compute).duplicate());
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
+        return block;
+    }
+
+    /** Bytes of a block of so many rows. */
+    public long blockBytes(int rows, int hiddenSize) {
+        return (long) rows * hiddenSize * (compute == DataType.FLOAT64 ? Double.BYTES : Float.BYTES);
     }
 
     private static long key(int slot, int microBatch) {

@@ -4,7 +4,7 @@ import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.Map;
-import java.util.function.BooleanSupplier;
+import java.util.function.Supplier;
 
 import io.espalier.job.Lease;
 import io.espalier.job.LeaseLostException;
@@ -17,7 +17,7 @@ import org.slf4j.LoggerFactory;
 /**
  * Carries ticks from a piece to its job, about twice a second, and brings the answer back, on a thread of its own: a database that is slow or gone for a
  * while does not hold a device up. Phases and notes are kept in order until they are told. A job that was cancelled, or a lease that was lost, stops the
- * piece at its next tick.
+ * piece at its next tick, whatever the process wants of it.
  */
 final class WatchedProgress implements Progress, AutoCloseable {
 
@@ -26,7 +26,7 @@ final class WatchedProgress implements Progress, AutoCloseable {
 
     private final PruningJobs jobs;
     private final Lease lease;
-    private final BooleanSupplier hurry;
+    private final Supplier<Answer> process;
     private final Deque<Runnable> untold = new ArrayDeque<>();
     private final Thread teller;
 
@@ -34,18 +34,19 @@ final class WatchedProgress implements Progress, AutoCloseable {
     private boolean stopped;
     private boolean closed;
 
-    /** @param hurry whether the process cannot wait for the end of the piece */
-    WatchedProgress(PruningJobs jobs, Lease lease, BooleanSupplier hurry) {
+    /** @param process what the process wants of its pieces: to go on, to save when it drains, to stop when it cannot wait any longer */
+    WatchedProgress(PruningJobs jobs, Lease lease, Supplier<Answer> process) {
         this.jobs = jobs;
         this.lease = lease;
-        this.hurry = hurry;
+        this.process = process;
         this.teller = Thread.ofVirtual().name("progress of " + lease.jobId()).start(this::tellUntilClosed);
     }
 
     @Override
-    public synchronized boolean tick(Tick tick) {
-        if (stopped || hurry.getAsBoolean()) {
-            return false;
+    public synchronized Answer tick(Tick tick) {
+        Answer answer = answer();
+        if (answer == Answer.STOP) {
+            return answer;
         }
         if (latest == null || latest.phase() != tick.phase()) {
             Phase phase = tick.phase();
@@ -53,7 +54,11 @@ final class WatchedProgress implements Progress, AutoCloseable {
             notifyAll();
         }
         latest = tick;
-        return true;
+        return answer;
+    }
+
+    private synchronized Answer answer() {
+        return stopped ? Answer.STOP : process.get();
     }
 
     @Override
@@ -66,10 +71,8 @@ final class WatchedProgress implements Progress, AutoCloseable {
     Progress silent() {
         return new Progress() {
             @Override
-            public boolean tick(Tick tick) {
-                synchronized (WatchedProgress.this) {
-                    return !stopped && !hurry.getAsBoolean();
-                }
+            public Answer tick(Tick tick) {
+                return answer();
             }
 
             @Override
@@ -89,7 +92,7 @@ final class WatchedProgress implements Progress, AutoCloseable {
                 } catch (InterruptedException e) {
                     return;
                 }
-                if (stopped || closed && (untold.isEmpty() || hurry.getAsBoolean())) {
+                if (stopped || closed && (untold.isEmpty() || process.get() == Answer.STOP)) {
                     return;
                 }
             }

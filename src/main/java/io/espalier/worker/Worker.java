@@ -5,15 +5,10 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
-import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Callable;
-import java.util.concurrent.ConcurrentHashMap;
-import java.util.function.Consumer;
 import java.util.stream.IntStream;
-import java.util.stream.Stream;
 
 import io.espalier.artifact.Artifact;
 import io.espalier.artifact.Artifacts;
@@ -26,20 +21,16 @@ import io.espalier.job.PruningJobs;
 import io.espalier.job.SliceShelf;
 import io.espalier.pruning.ComputeDevice;
 import io.espalier.pruning.PruningRun;
-import io.espalier.recipe.CorpusRef;
-import io.espalier.recipe.ErrorCode;
+import io.espalier.pruning.Saving;
 import io.espalier.recipe.Phase;
 import io.espalier.recipe.Progress;
 import io.espalier.recipe.PruningException;
-import io.espalier.recipe.ResolvedInputs;
 import io.espalier.recipe.ScoreShelf;
 import io.espalier.recipe.Slicing;
-import io.espalier.recipe.Violation;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.slf4j.MDC;
 import org.springframework.transaction.support.TransactionOperations;
-import org.springframework.util.FileSystemUtils;
 
 /** Carries out one piece of a job after the other: claims it, does it in a directory of its own, hands in what came out, all or nothing. */
 class Worker {
@@ -72,23 +63,21 @@ class Worker {
     private static final Duration LONGEST_REST = Duration.ofSeconds(5);
 
     private final String name;
-    private final Path root;
     private final PruningJobs jobs;
     private final Products products;
-    private final Workshop workshop;
+    private final Workplace workplace;
+    private final Benches benches;
     private final Manner manner;
-    /** What each device has open: the pieces of one job often come one after the other. */
-    private final Map<ComputeDevice, Bench> benches = new ConcurrentHashMap<>();
     private volatile boolean draining;
     private volatile long hurryAtNanos;
 
     /** @param root directory of all work directories, on the artifacts' file system */
     Worker(String name, Path root, Products products, PruningJobs jobs, Workshop workshop, Manner manner) {
         this.name = name;
-        this.root = root;
         this.jobs = jobs;
         this.products = products;
-        this.workshop = workshop;
+        this.workplace = new Workplace(root, jobs, products.artifacts());
+        this.benches = new Benches(workshop);
         this.manner = manner;
     }
 
@@ -98,13 +87,14 @@ class Worker {
     /**
      * @param sliceTokens about how many tokens a slice has; 0: as suits the device
      * @param drain how long a piece may go on when the process is to stop
+     * @param saveEvery how often a slice saves at most how far it is; zero: never, not even when the process is to stop
      */
-    record Manner(long sliceTokens, Duration drain) {}
+    record Manner(long sliceTokens, Duration drain, Duration saveEvery) {}
 
-    /** A run that is open on a device. */
-    private record Bench(String jobId, Slicing slicing, Workshop.Run run) {}
-
-    /** From now on no piece begins; one at work may end if it does so in time, is told to stop at its next tick after that, and handed back. */
+    /**
+     * From now on no piece begins. One at work may end if it does so in time, or saves how far it is; it is told to stop at its next tick after that, and
+     * handed back.
+     */
     void drain() {
         hurryAtNanos = System.nanoTime() + manner.drain().toNanos();
         draining = true;
@@ -114,9 +104,13 @@ class Worker {
         return draining && System.nanoTime() - hurryAtNanos >= 0;
     }
 
+    private Progress.Answer wish() {
+        return hurry() ? Progress.Answer.STOP : draining ? Progress.Answer.SAVE : Progress.Answer.GO_ON;
+    }
+
     /** Closes what is open. No piece is at work any more. */
     void close() {
-        benches.keySet().forEach(this::clear);
+        benches.close();
     }
 
     /**
@@ -134,6 +128,7 @@ class Worker {
             Optional<Lease> claimed = jobs.claim(entry, name, device.name());
             if (claimed.isEmpty()) {
                 log.info("nothing to do: the job has ended, was stopped, or another entry stands for this piece");
+                sweep();
                 return Ending.DONE;
             }
             Lease lease = claimed.get();
@@ -147,12 +142,13 @@ class Worker {
     }
 
     private Ending work(Lease lease, ComputeDevice device) {
-        Path directory = root.resolve(lease.jobId() + "-" + lease.attempt());
+        Path directory = workplace.directory(lease);
         boolean keepOpen = false;
         try {
+            Ending ending;
             try {
                 sweep();
-                requireThere(lease.inputs());
+                Benches.requireThere(lease.inputs());
                 Files.createDirectories(directory);
                 switch (lease.kind()) {
                     case OPEN -> open(lease, device);
@@ -160,32 +156,32 @@ class Worker {
                     case FINISH -> finish(lease, device, directory);
                 }
                 keepOpen = lease.kind() != Piece.Kind.FINISH;
-                return Ending.DONE;
+                ending = Ending.DONE;
             } catch (Throwable thrown) {
-                return ended(lease, thrown);
+                ending = ended(lease, thrown);
             }
+            if (ending.fate() == Fate.DONE) {
+                workplace.deleteSaved(lease);
+            }
+            return ending;
         } catch (LeaseLostException e) {
             log.warn("{}", e.getMessage());
             rejected(lease);
             return Ending.LOST;
         } finally {
             if (!keepOpen) {
-                clear(device);
+                benches.clear(device);
             }
-            delete(directory);
+            Workplace.delete(directory);
         }
     }
 
     private void open(Lease lease, ComputeDevice device) throws Exception {
-        clear(device);
-        Workshop.Run run;
         Slicing slicing;
         try (WatchedProgress progress = watched(lease)) {
-            run = workshop.open(inputs(lease), device, progress);
-            benches.put(device, new Bench(lease.jobId(), null, run));
-            slicing = run.slicing(manner.sliceTokens(), progress);
+            slicing = benches.open(lease, device, progress).slicing(manner.sliceTokens(), progress);
         }
-        benches.put(device, new Bench(lease.jobId(), slicing, run));
+        benches.sliced(device, slicing);
         persist(() -> {
             if (!jobs.done(lease)) {
                 jobs.opened(lease, slicing);
@@ -197,7 +193,7 @@ class Worker {
     private void measure(Lease lease, ComputeDevice device, Path directory) throws Exception {
         Path file;
         try (WatchedProgress progress = watched(lease)) {
-            file = bench(lease, device, progress).measure(lease.slicing(), lease.slice(), directory, progress);
+            file = benches.of(lease, device, progress.silent()).measure(lease.slicing(), lease.slice(), directory, saving(lease), progress);
         }
         SliceShelf.Sum sum = persist(() -> products.slices().keep(lease, file));
         persist(() -> {
@@ -223,56 +219,17 @@ class Worker {
         }
         PruningRun.Outcome outcome;
         try (WatchedProgress progress = watched(lease)) {
-            outcome = bench(lease, device, progress).finish(lease.slicing(), statistics, directory, progress);
+            outcome = benches.of(lease, device, progress.silent()).finish(lease.slicing(), statistics, directory, progress);
         }
         publish(lease, outcome);
     }
 
     private WatchedProgress watched(Lease lease) {
-        return new WatchedProgress(jobs, lease, this::hurry);
+        return new WatchedProgress(jobs, lease, this::wish);
     }
 
-    /** The job's run on this device: as a piece before left it, or opened anew. */
-    private Workshop.Run bench(Lease lease, ComputeDevice device, WatchedProgress progress) {
-        Bench bench = benches.get(device);
-        if (bench != null && bench.jobId().equals(lease.jobId()) && lease.slicing().equals(bench.slicing())) {
-            return bench.run();
-        }
-        clear(device);
-        Workshop.Run run = workshop.open(inputs(lease), device, progress.silent());
-        benches.put(device, new Bench(lease.jobId(), lease.slicing(), run));
-        return run;
-    }
-
-    private void clear(ComputeDevice device) {
-        Bench bench = benches.remove(device);
-        if (bench != null) {
-            bench.run().close();
-        }
-    }
-
-    private static PruningRun.Inputs inputs(Lease lease) {
-        return new PruningRun.Inputs(lease.recipe(), Path.of(lease.inputs().modelDirectory()), lease.inputs().calibration(),
-                lease.inputs().evaluation());
-    }
-
-    /** What the names stood for when the order was taken may have been deleted since. */
-    private static void requireThere(ResolvedInputs inputs) {
-        List<Violation> gone = new ArrayList<>();
-        if (!Files.isDirectory(Path.of(inputs.modelDirectory()))) {
-            gone.add(new Violation("model", inputs.modelDirectory(), "the directory that was there when the job was ordered"));
-        }
-        requireThere("calibration.corpus", inputs.calibration(), gone);
-        requireThere("evaluation.corpus", inputs.evaluation(), gone);
-        if (!gone.isEmpty()) {
-            throw new PruningException(ErrorCode.INVALID_RECIPE, gone);
-        }
-    }
-
-    private static void requireThere(String field, CorpusRef corpus, List<Violation> gone) {
-        if (corpus != null && corpus.path() != null && !Files.isRegularFile(Path.of(corpus.path()))) {
-            gone.add(new Violation(field, corpus.path(), "the file that was there when the job was ordered"));
-        }
+    private Saving saving(Lease lease) {
+        return manner.saveEvery().isZero() ? null : new Saving(workplace.saved(lease), lease.attempt(), manner.saveEvery());
     }
 
     private void publish(Lease lease, PruningRun.Outcome outcome) throws Exception {
@@ -378,30 +335,8 @@ class Worker {
         }
     }
 
-    /** Deletes what attempts left behind that are over: their work directories, and artifacts that were moved but not recorded. */
+    /** Deletes what attempts left behind that are over. */
     void sweep() {
-        try {
-            Files.createDirectories(root);
-            try (Stream<Path> directories = Files.list(root)) {
-                for (Path directory : directories.toList()) {
-                    String left = directory.getFileName().toString();
-                    int dash = left.lastIndexOf('-');
-                    if (dash > 0 && !jobs.holds(left.substring(0, dash), Integer.parseInt(left.substring(dash + 1)))) {
-                        FileSystemUtils.deleteRecursively(directory);
-                    }
-                }
-            }
-            products.artifacts().sweep(id -> !jobs.mayPublish(id));
-        } catch (IOException e) {
-            log.warn("leftovers of earlier attempts were not deleted; the next job tries again: {}", e.toString());
-        }
-    }
-
-    private static void delete(Path directory) {
-        try {
-            FileSystemUtils.deleteRecursively(directory);
-        } catch (IOException e) {
-            log.warn("{} was not deleted; the next job tries again: {}", directory, e.toString());
-        }
+        workplace.sweep();
     }
 }

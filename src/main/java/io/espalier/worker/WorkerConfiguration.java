@@ -24,8 +24,8 @@ class WorkerConfiguration {
     private final String name = host() + "/" + ProcessHandle.current().pid();
 
     @Bean
-    Workshop workshop() {
-        return Workshop::real;
+    Workshop workshop(WorkerSettings settings) {
+        return Workshop.real(settings.directory().resolve("digests"));
     }
 
     @Bean

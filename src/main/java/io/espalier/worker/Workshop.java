@@ -5,6 +5,7 @@ import java.util.List;
 
 import io.espalier.pruning.ComputeDevice;
 import io.espalier.pruning.PruningRun;
+import io.espalier.pruning.Saving;
 import io.espalier.recipe.Progress;
 import io.espalier.recipe.Slicing;
 
@@ -18,7 +19,8 @@ interface Workshop {
     interface Run extends AutoCloseable {
         Slicing slicing(long tokensPerSlice, Progress progress);
 
-        Path measure(Slicing slicing, int slice, Path workDirectory, Progress progress);
+        /** @param saving {@code null}: nothing is saved on the way */
+        Path measure(Slicing slicing, int slice, Path workDirectory, Saving saving, Progress progress);
 
         PruningRun.Outcome finish(Slicing slicing, List<Path> statistics, Path workDirectory, Progress progress);
 
@@ -26,9 +28,16 @@ interface Workshop {
         void close();
     }
 
-    /** The real thing. */
-    static Run real(PruningRun.Inputs inputs, ComputeDevice device, Progress watched) {
-        PruningRun run = PruningRun.open(inputs, device, watched);
+    /**
+     * The real thing.
+     *
+     * @param digests directory in which the digests of models are remembered
+     */
+    static Workshop real(Path digests) {
+        return (inputs, device, progress) -> opened(PruningRun.open(inputs, digests, device, progress));
+    }
+
+    private static Run opened(PruningRun run) {
         return new Run() {
             @Override
             public Slicing slicing(long tokensPerSlice, Progress progress) {
@@ -36,8 +45,8 @@ interface Workshop {
             }
 
             @Override
-            public Path measure(Slicing slicing, int slice, Path workDirectory, Progress progress) {
-                return run.measure(slicing, slice, workDirectory, progress);
+            public Path measure(Slicing slicing, int slice, Path workDirectory, Saving saving, Progress progress) {
+                return run.measure(slicing, slice, workDirectory, saving, progress);
             }
 
             @Override

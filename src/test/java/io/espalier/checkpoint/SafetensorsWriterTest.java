@@ -160,4 +160,39 @@ class SafetensorsWriterTest {
         }
         assertThatThrownBy(() -> SafetensorsFile.open(directory.resolve("w.safetensors"))).isInstanceOf(MalformedCheckpointException.class);
     }
+
+    @Test
+    void everyByteOfASealedFileIsChecked() throws IOException {
+        Path path = directory.resolve("w.safetensors");
+        try (var writer = writer(tensor("d", DType.F64, 3L), tensor("raw", DType.U8, 200_000L), SafetensorsWriter.SEAL)) {
+            writer.begin("d").doubles(1, 2, 3);
+            writer.begin("raw").write(MemorySegment.ofArray(new byte[200_000]));
+            assertThatIllegalStateException().isThrownBy(() -> {
+                try (FileChannel source = FileChannel.open(path)) {
+                    writer.transfer(source, 0, 0);
+                }
+            }).withMessageContaining("none in a sealed file");
+            writer.finish();
+        }
+        byte[] sound = Files.readAllBytes(path);
+        try (SafetensorsFile file = SafetensorsFile.open(path)) {
+            assertThat(file.isSealed()).isTrue();
+        }
+        for (int at : new int[]{sound.length - 200_050, sound.length - 100_000, sound.length - 33, sound.length - 1}) {
+            byte[] flipped = sound.clone();
+            flipped[at] ^= 4;
+            Files.write(path, flipped);
+            try (SafetensorsFile file = SafetensorsFile.open(path)) {
+                assertThat(file.isSealed()).as("byte %s flipped", at).isFalse();
+            }
+        }
+        Files.delete(path);
+        try (var writer = writer(tensor("d", DType.F64, 3L))) {
+            writer.begin("d").doubles(1, 2, 3);
+            writer.finish();
+        }
+        try (SafetensorsFile file = SafetensorsFile.open(path)) {
+            assertThat(file.isSealed()).as("without a seal").isFalse();
+        }
+    }
 }

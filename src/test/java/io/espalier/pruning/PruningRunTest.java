@@ -165,9 +165,9 @@ class PruningRunTest {
                 recipe(Fixture.QWEN2_MOE, MethodChoice.of(MethodName.HEAPR), new BigDecimal("0.5"), Layout.RAGGED, false, true),
                 new Progress() {
                     @Override
-                    public boolean tick(Tick tick) {
+                    public Answer tick(Tick tick) {
                         ticks.add(tick);
-                        return true;
+                        return Answer.GO_ON;
                     }
 
                     @Override
@@ -214,20 +214,20 @@ class PruningRunTest {
             assertThat(slicing.slices().getLast().to()).isEqualTo(32);
             java.nio.file.Path[] files = new java.nio.file.Path[slices];
             for (int slice = slices - 1; slice >= 0; slice--) {
-                files[slice] = (slice % 2 == 0 ? one : other).measure(slicing, slice, work, Progress.IGNORED);
+                files[slice] = (slice % 2 == 0 ? one : other).measure(slicing, slice, work, null, Progress.IGNORED);
             }
             PruningRun.Outcome sliced = other.finish(slicing, List.of(files), work, Progress.IGNORED);
 
             Slicing undivided = one.slicing(1 << 20, Progress.IGNORED);
             assertThat(undivided.slices()).hasSize(1);
             java.nio.file.Path again = java.nio.file.Files.createDirectory(work.resolve("whole"));
-            PruningRun.Outcome whole = one.finish(undivided, List.of(one.measure(undivided, 0, again, Progress.IGNORED)), again,
+            PruningRun.Outcome whole = one.finish(undivided, List.of(one.measure(undivided, 0, again, null, Progress.IGNORED)), again,
                     Progress.IGNORED);
             assertThat(sliced.scores()).hasSameBinaryContentAs(whole.scores());
             assertThat(sliced.result().digests()).isEqualTo(whole.result().digests());
 
             Slicing stale = new Slicing("0".repeat(64), slicing.sequencesPerBatch(), slicing.sequenceLength(), slicing.slices());
-            assertThatThrownBy(() -> one.measure(stale, 0, work, Progress.IGNORED)).isInstanceOf(PruningException.class)
+            assertThatThrownBy(() -> one.measure(stale, 0, work, null, Progress.IGNORED)).isInstanceOf(PruningException.class)
                     .hasMessageContaining("expected: " + "0".repeat(64));
             assertThatThrownBy(() -> one.finish(slicing, List.of(files).reversed(), work, Progress.IGNORED))
                     .isInstanceOf(PruningException.class).hasMessageContaining("slice 0");

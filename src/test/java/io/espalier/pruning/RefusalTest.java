@@ -214,8 +214,8 @@ class RefusalTest {
         int[] ticks = new int[1];
         Progress stop = new Progress() {
             @Override
-            public boolean tick(Tick tick) {
-                return ++ticks[0] < 4;
+            public Answer tick(Tick tick) {
+                return ++ticks[0] < 4 ? Answer.GO_ON : Answer.STOP;
             }
 
             @Override
@@ -240,7 +240,7 @@ class RefusalTest {
         int[] ticks = new int[1];
         Progress progress = new Progress() {
             @Override
-            public boolean tick(Tick at) {
+            public Answer tick(Tick at) {
                 try {
                     if (++ticks[0] == tick) {
                         mischief.happen();
@@ -248,7 +248,7 @@ class RefusalTest {
                 } catch (IOException e) {
                     throw new java.io.UncheckedIOException(e);
                 }
-                return true;
+                return Answer.GO_ON;
             }
 
             @Override

@@ -138,11 +138,11 @@ class DispatcherTest {
     private Dispatcher start(String name, FakeRun.Whole workshop, String... devices) {
         Worker worker = new Worker(name, settings.directory(),
                 new Worker.Products(artifacts, shelf, slices, new TransactionTemplate(transactions)),
-                jobs, FakeRun.workshop(workshop), new Worker.Manner(0, Duration.ZERO));
+                jobs, FakeRun.workshop(workshop), new Worker.Manner(0, Duration.ZERO, Duration.ZERO));
         Dispatcher dispatcher = new Dispatcher(name, database,
                 () -> Stream.of(devices).map(device -> new ComputeDevice(device, 0)).toList(), worker,
                 new WorkerSettings.Worker(true, "auto", DataSize.ofBytes(0), 0, Duration.ofSeconds(2), 4, Duration.ofMillis(100),
-                        Duration.ZERO,
+                        Duration.ZERO, Duration.ZERO,
                         Duration.ofSeconds(10)));
         dispatcher.start();
         started.add(dispatcher);

@@ -10,6 +10,7 @@ import java.util.Map;
 
 import io.espalier.pruning.ComputeDevice;
 import io.espalier.pruning.PruningRun;
+import io.espalier.pruning.Saving;
 import io.espalier.recipe.Budget;
 import io.espalier.recipe.MethodName;
 import io.espalier.recipe.Phase;
@@ -61,7 +62,7 @@ final class FakeRun {
             }
 
             @Override
-            public Path measure(Slicing slicing, int slice, Path workDirectory, Progress progress) {
+            public Path measure(Slicing slicing, int slice, Path workDirectory, Saving saving, Progress progress) {
                 throw new AssertionError("there is no slice");
             }
 
@@ -83,10 +84,10 @@ final class FakeRun {
         return outcome(inputs.workDirectory());
     };
 
-    /** Ticks until it is told to stop. */
+    /** Ticks until it is told to stop; there is no place at which it could save. */
     static PruningRun.Outcome endless(At inputs, Progress progress, Runnable onceStarted) {
         boolean told = false;
-        while (progress.tick(new Progress.Tick(Phase.CALIBRATE, 10, 1, 4, 100.0))) {
+        while (progress.tick(new Progress.Tick(Phase.CALIBRATE, 10, 1, 4, 100.0)) != Progress.Answer.STOP) {
             if (!told) {
                 onceStarted.run();
                 told = true;

@@ -22,6 +22,7 @@ class WorkerSettingsTest {
     void theDefaultsAreThese() throws Exception {
         assertThat(bind(Map.of("user.home", "/users/me"), Map.of())).isEqualTo(new WorkerSettings(Path.of("/users/me/.espalier"),
                 new WorkerSettings.Worker(true, "auto", DataSize.ofBytes(0), 0, Duration.ofSeconds(2), 4, Duration.ofMillis(500),
+                        Duration.ofSeconds(10),
                         Duration.ofSeconds(5),
                         Duration.ofSeconds(10))));
     }
@@ -29,13 +30,20 @@ class WorkerSettingsTest {
     @Test
     void theEnvironmentSetsThemAll() throws Exception {
         assertThat(bind(Map.of(),
-                Map.of("ESPALIER_DATA_DIR", "/data", "ESPALIER_WORKER_ENABLED", "false", "ESPALIER_WORKER_DEVICES", "gpu:0,gpu:1",
-                        "ESPALIER_WORKER_MEMORY_BUDGET", "8GB", "ESPALIER_WORKER_HEARTBEAT", "5s", "ESPALIER_WORKER_MISSED_HEARTBEATS", "6",
-                        "ESPALIER_WORKER_POLL", "1s",
-                        "ESPALIER_WORKER_SLICE_TOKENS", "4096", "ESPALIER_WORKER_DRAIN", "20s", "ESPALIER_WORKER_SHUTDOWN_WAIT", "1m")))
+                Map.ofEntries(Map.entry("ESPALIER_DATA_DIR", "/data"),
+                        Map.entry("ESPALIER_WORKER_ENABLED", "false"),
+                        Map.entry("ESPALIER_WORKER_DEVICES", "gpu:0,gpu:1"),
+                        Map.entry("ESPALIER_WORKER_MEMORY_BUDGET", "8GB"),
+                        Map.entry("ESPALIER_WORKER_HEARTBEAT", "5s"),
+                        Map.entry("ESPALIER_WORKER_MISSED_HEARTBEATS", "6"),
+                        Map.entry("ESPALIER_WORKER_POLL", "1s"),
+                        Map.entry("ESPALIER_WORKER_SLICE_TOKENS", "4096"),
+                        Map.entry("ESPALIER_WORKER_SAVE_EVERY", "0s"),
+                        Map.entry("ESPALIER_WORKER_DRAIN", "20s"),
+                        Map.entry("ESPALIER_WORKER_SHUTDOWN_WAIT", "1m"))))
                 .isEqualTo(new WorkerSettings(Path.of("/data"),
                         new WorkerSettings.Worker(false, "gpu:0,gpu:1", DataSize.ofGigabytes(8), 4096, Duration.ofSeconds(5), 6,
-                                Duration.ofSeconds(1), Duration.ofSeconds(20),
+                                Duration.ofSeconds(1), Duration.ZERO, Duration.ofSeconds(20),
                                 Duration.ofMinutes(1))));
     }
 

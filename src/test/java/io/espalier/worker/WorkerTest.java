@@ -276,7 +276,7 @@ class WorkerTest {
     private Worker worker(FakeRun.Whole whole) {
         return new Worker("test", settings.directory(),
                 new Worker.Products(artifacts, shelf, slices, new TransactionTemplate(transactions)), jobs,
-                FakeRun.workshop(whole), new Worker.Manner(0, Duration.ZERO));
+                FakeRun.workshop(whole), new Worker.Manner(0, Duration.ZERO, Duration.ZERO));
     }
 
     private void assertNothingWasPublished() {
