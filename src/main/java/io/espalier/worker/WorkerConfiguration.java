@@ -2,6 +2,7 @@ package io.espalier.worker;
 
 import java.net.InetAddress;
 import java.net.UnknownHostException;
+import java.time.Clock;
 
 import javax.sql.DataSource;
 
@@ -39,8 +40,8 @@ class WorkerConfiguration {
     }
 
     @Bean
-    Dispatcher dispatcher(DataSource database, Worker worker, WorkerSettings settings) {
-        return new Dispatcher(name, database,
+    Dispatcher dispatcher(DataSource database, Clock clock, Worker worker, WorkerSettings settings) {
+        return new Dispatcher(name, database, clock,
                 () -> ComputeDevice.find(settings.worker().devices(), settings.worker().memoryBudget().toBytes()), worker,
                 settings.worker());
     }
