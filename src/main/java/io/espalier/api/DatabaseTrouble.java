@@ -26,7 +26,8 @@ final class DatabaseTrouble {
             if (t instanceof SQLException sql && sql.getSQLState() != null && byState(sql.getSQLState()) instanceof String words) {
                 return Optional.of(words);
             }
-            away |= t instanceof DataAccessResourceFailureException || t instanceof RecoverableDataAccessException
+            // why without a state: these are the pool's words for a connection that broke under a transaction, or that none came free
+            away |= t instanceof SQLException sql && sql.getSQLState() == null || t instanceof DataAccessResourceFailureException || t instanceof RecoverableDataAccessException
                     || t instanceof TransientDataAccessException || t instanceof CannotCreateTransactionException;
         }
         return away ? Optional.of(AWAY) : Optional.empty();

@@ -12,8 +12,6 @@ import java.net.http.HttpResponse;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
-import java.sql.Connection;
-import java.sql.DriverManager;
 import java.time.Duration;
 import java.util.concurrent.CompletableFuture;
 import java.util.stream.Stream;
@@ -46,12 +44,6 @@ class DatabaseStartTest {
     private static int freePort() throws Exception {
         try (ServerSocket free = new ServerSocket(0)) {
             return free.getLocalPort();
-        }
-    }
-
-    private static void run(String url, String sql) throws Exception {
-        try (Connection connection = DriverManager.getConnection(url, "postgres", "postgres")) {
-            connection.createStatement().execute(sql);
         }
     }
 
@@ -90,10 +82,10 @@ class DatabaseStartTest {
             String url = "jdbc:postgresql://127.0.0.1:" + server.getPort() + "/postgres";
             assertThatThrownBy(() -> start(url + "x")).rootCause().isInstanceOf(StartRefused.class)
                     .hasMessageContaining("refuses postgres: ").hasMessageContaining("database \"postgresx\" does not exist");
-            run(url, "alter role postgres password 'right'");
+            Databases.run(url, "alter role postgres password 'right'");
             Files.writeString(temp.resolve("strict/data/pg_hba.conf"), "host all all 127.0.0.1/32 scram-sha-256\n",
                     StandardOpenOption.TRUNCATE_EXISTING);
-            run(url, "select pg_reload_conf()");
+            Databases.run(url, "select pg_reload_conf()");
             await().untilAsserted(() -> assertThatThrownBy(() -> start(url)).rootCause().isInstanceOf(StartRefused.class)
                     .hasMessageContaining("password authentication failed"));
             try (ConfigurableApplicationContext context = start(url, "--spring.datasource.password=right")) {
@@ -120,22 +112,16 @@ class DatabaseStartTest {
     void aDatabaseOfANewerProgramAndOneOfChangedMigrationsAreRefused() throws Exception {
         String url = TestDatabase.fresh();
         start(url).close();
-        newer(url);
+        Databases.newer(url);
         assertThatThrownBy(() -> start(url)).rootCause().isInstanceOf(StartRefused.class)
                 .hasMessageMatching("The database .*: schema version 99 \\(expected: \\d+, which this version [\\d.]+ knows\\): "
                         + "use the newer program");
         assertThatThrownBy(() -> start(url, "--espalier.database.migrate=false")).rootCause().isInstanceOf(StartRefused.class);
-        run(url, "delete from flyway_schema_history where version = '99'");
-        run(url, "update flyway_schema_history set checksum = 7 where version = '1'");
+        Databases.run(url, "delete from flyway_schema_history where version = '99'");
+        Databases.run(url, "update flyway_schema_history set checksum = 7 where version = '1'");
         assertThatThrownBy(() -> start(url)).rootCause().isInstanceOf(StartRefused.class)
                 .hasMessageContaining("were made by other migrations than this program's")
                 .hasMessageContaining("V1 (jobs artifacts catalog): checksum 7 in the database (expected: ");
-    }
-
-    /** What the next version leaves behind when it has migrated. */
-    private static void newer(String url) throws Exception {
-        run(url, "insert into flyway_schema_history (installed_rank, version, description, type, script, checksum, installed_by,"
-                + " execution_time, success) values (99, '99', 'next', 'SQL', 'V99__next.sql', 1, 'postgres', 1, true)");
     }
 
     @Test
@@ -145,7 +131,7 @@ class DatabaseStartTest {
             String base = "http://127.0.0.1:" + context.getEnvironment().getProperty("local.server.port");
             assertThat(get(base + "/v1/methods").statusCode()).isEqualTo(200);
             assertThat(get(base + "/readyz").statusCode()).isEqualTo(200);
-            newer(url);
+            Databases.newer(url);
             await().atMost(Duration.ofSeconds(10)).until(() -> get(base + "/v1/methods").statusCode() == 503);
             assertThat(get(base + "/v1/pruning-jobs").body()).contains("\"code\":\"unavailable\"", "this process is closed: schema version 99",
                     "use the newer program");

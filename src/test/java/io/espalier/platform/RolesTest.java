@@ -2,9 +2,11 @@ package io.espalier.platform;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.awaitility.Awaitility.await;
 
 import java.net.http.HttpResponse;
 import java.nio.file.Path;
+import java.time.Duration;
 
 import io.espalier.EspalierApplication;
 import io.espalier.TestDatabase;
@@ -21,8 +23,10 @@ class RolesTest {
     @TempDir
     private Path temp;
 
+    private final String url = TestDatabase.fresh();
+
     private Service start(String... role) throws Exception {
-        return new Service(temp, Databases.arguments(TestDatabase.fresh(), role));
+        return new Service(temp, Databases.arguments(url, role));
     }
 
     @Test
@@ -56,6 +60,11 @@ class RolesTest {
             assertThat(worker.get("/livez").statusCode()).isEqualTo(200);
             assertThat(worker.log()).contains("takes jobs on [cpu]");
             assertThat(worker.nativeLibraries()).anyMatch(file -> file.matches(TENSORS));
+
+            Databases.newer(url);
+            await().atMost(Duration.ofSeconds(20)).until(() -> worker.log().contains("takes no more jobs: schema version 99"));
+            assertThat(worker.get("/readyz").statusCode()).as("outdated").isEqualTo(503);
+            assertThat(worker.get("/livez").statusCode()).isEqualTo(200);
         }
     }
 
