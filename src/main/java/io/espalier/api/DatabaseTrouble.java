@@ -27,7 +27,8 @@ final class DatabaseTrouble {
                 return Optional.of(words);
             }
             // why without a state: these are the pool's words for a connection that broke under a transaction, or that none came free
-            away |= t instanceof SQLException sql && sql.getSQLState() == null || t instanceof DataAccessResourceFailureException || t instanceof RecoverableDataAccessException
+            away |= t instanceof SQLException sql && sql.getSQLState() == null || t instanceof DataAccessResourceFailureException
+                    || t instanceof RecoverableDataAccessException
                     || t instanceof TransientDataAccessException || t instanceof CannotCreateTransactionException;
         }
         return away ? Optional.of(AWAY) : Optional.empty();
@@ -35,7 +36,8 @@ final class DatabaseTrouble {
 
     private static String byState(String state) {
         return switch (state) {
-            case "55P03" -> "another client of the database holds what this request has to change, and did not let go in time; try again in a moment";
+            case "55P03" ->
+                "another client of the database holds what this request has to change, and did not let go in time; try again in a moment";
             case "40001", "40P01" -> "this request and another one changed the same at once; try again in a moment";
             case "57014" -> "the database took longer than a statement may take; try again in a moment";
             default -> SERVER.stream().anyMatch(state::startsWith) ? AWAY : null;

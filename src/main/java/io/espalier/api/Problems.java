@@ -84,7 +84,8 @@ final class Problems {
     }
 
     private static ProblemException unknown(HttpServletRequest request) {
-        return new ProblemException(ProblemCode.NOT_FOUND, "there is nothing at this address; GET /openapi.yaml lists all that there are, where a process serves the API");
+        return new ProblemException(ProblemCode.NOT_FOUND,
+                "there is nothing at this address; GET /openapi.yaml lists all that there are, where a process serves the API");
     }
 
     private static ProblemException notAllowed(HttpRequestMethodNotSupportedException e, HttpServletResponse response) {

@@ -48,8 +48,8 @@ record DatabaseAddress(String url, String user, String password, DatabaseSetting
     }
 
     /** What every pooled connection is told first: nobody waits for ever, and nobody makes others wait for ever. */
-    String session() {
-        return "set lock_timeout = " + limits.lockTimeout().toMillis() + "; set statement_timeout = " + limits.statementTimeout().toMillis()
+    String session(Duration lockTimeout) {
+        return "set lock_timeout = " + lockTimeout.toMillis() + "; set statement_timeout = " + limits.statementTimeout().toMillis()
                 + "; set idle_in_transaction_session_timeout = " + limits.idleInTransactionTimeout().toMillis();
     }
 

@@ -5,7 +5,9 @@ import java.sql.SQLException;
 
 import javax.sql.DataSource;
 
+import com.zaxxer.hikari.HikariDataSource;
 import org.springframework.beans.factory.ObjectProvider;
+import org.springframework.beans.factory.annotation.Qualifier;
 import org.springframework.boot.autoconfigure.condition.ConditionalOnWebApplication;
 import org.springframework.boot.flyway.autoconfigure.FlywayDataSource;
 import org.springframework.boot.jdbc.autoconfigure.DataSourceProperties;
@@ -37,7 +39,15 @@ class DatabaseConfiguration {
     @Bean
     Pools dataSource(DatabaseAddress address, Environment environment) {
         boolean worker = environment.getRequiredProperty("espalier.worker.enabled", boolean.class);
-        return new Pools(address, environment.getRequiredProperty("espalier.api.enabled", boolean.class), worker ? "worker" : "housekeeping");
+        return new Pools(address, environment.getRequiredProperty("espalier.api.enabled", boolean.class),
+                worker ? "worker" : "housekeeping");
+    }
+
+    /** For the end of the queue where jobs come out. */
+    @Bean(defaultCandidate = false)
+    @Qualifier("queue")
+    HikariDataSource queueConnections(DatabaseAddress address) {
+        return Pools.queue(address);
     }
 
     /** Connections for Flyway alone: a migration may take its time. */

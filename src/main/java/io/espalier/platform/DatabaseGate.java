@@ -75,7 +75,8 @@ final class DatabaseGate {
         } catch (SQLException e) {
             if (e.getSQLState() != null && FINAL.contains(e.getSQLState())) {
                 throw new StartRefused("The database " + address.words() + " refuses " + address.user() + ": "
-                        + DatabaseAddress.reason(e), "Correct spring.datasource.url, spring.datasource.username or spring.datasource.password "
+                        + DatabaseAddress.reason(e),
+                        "Correct spring.datasource.url, spring.datasource.username or spring.datasource.password "
                                 + "(environment SPRING_DATASOURCE_URL and so on), or create the database and the user.");
             }
             return DatabaseAddress.reason(e);

@@ -3,6 +3,7 @@ package io.espalier.platform;
 import java.io.IOException;
 import java.sql.Connection;
 import java.sql.SQLException;
+import java.time.Duration;
 
 import jakarta.servlet.Filter;
 import jakarta.servlet.FilterChain;
@@ -20,6 +21,9 @@ import org.springframework.jdbc.datasource.AbstractDataSource;
  */
 final class Pools extends AbstractDataSource implements AutoCloseable {
 
+    /** Polling, heartbeats, the look for dead workers, and one that has come to its end. */
+    private static final int QUEUE = 4;
+    private static final Duration BRIEF = Duration.ofMillis(500);
     private static final ThreadLocal<Boolean> REQUEST = ThreadLocal.withInitial(() -> false);
 
     private final HikariDataSource requests;
@@ -34,16 +38,29 @@ final class Pools extends AbstractDataSource implements AutoCloseable {
         this.others = pool(address, others, address.limits().worker());
     }
 
+    /**
+     * Connections of the queue's own machinery, opened when it is used. It tells of one live worker after the other, so somebody who holds the row of one must
+     * not keep it from the next until that one counts as dead.
+     */
+    static HikariDataSource queue(DatabaseAddress address) {
+        Duration brief = address.limits().lockTimeout().compareTo(BRIEF) < 0 ? address.limits().lockTimeout() : BRIEF;
+        return pool(address, "queue", QUEUE, 0, brief);
+    }
+
     private static HikariDataSource pool(DatabaseAddress address, String purpose, int size) {
+        return pool(address, purpose, size, 1, address.limits().lockTimeout());
+    }
+
+    private static HikariDataSource pool(DatabaseAddress address, String purpose, int size, int idle, Duration lockTimeout) {
         HikariConfig config = new HikariConfig();
         config.setPoolName(purpose + " connections");
         config.setJdbcUrl(address.url());
         config.setUsername(address.user());
         config.setPassword(address.password());
         config.setDataSourceProperties(address.pooled(purpose));
-        config.setConnectionInitSql(address.session());
+        config.setConnectionInitSql(address.session(lockTimeout));
         config.setMaximumPoolSize(size);
-        config.setMinimumIdle(1);
+        config.setMinimumIdle(idle);
         config.setConnectionTimeout(address.limits().acquireTimeout().toMillis());
         config.setValidationTimeout(Math.min(address.limits().acquireTimeout().toMillis(), 2_000));
         // why: the start has waited for the database already; what is lost again by now comes back in its own time

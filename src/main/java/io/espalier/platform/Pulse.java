@@ -61,7 +61,8 @@ final class Pulse implements SmartLifecycle, HealthIndicator {
             } catch (InterruptedException e) {
                 break;
             } catch (SQLException e) {
-                if (away == null) {
+                // why: a process that stops may have stopped its own database before
+                if (away == null && isRunning()) {
                     log.warn("the database {} does not answer: {}", address.words(), DatabaseAddress.reason(e));
                 }
                 away = "the database does not answer: " + DatabaseAddress.reason(e);

@@ -72,8 +72,9 @@ final class Schema implements FlywayMigrationStrategy {
                                 + ", that of the file in this program)"))
                 .toList();
         if (!changed.isEmpty()) {
-            throw new StartRefused("The tables of the database " + address.words() + " were made by other migrations than this program's:\n  "
-                    + String.join("\n  ", changed),
+            throw new StartRefused(
+                    "The tables of the database " + address.words() + " were made by other migrations than this program's:\n  "
+                            + String.join("\n  ", changed),
                     "Use the program that made these tables, or another database. A migration that was run once is never edited; what is to "
                             + "change goes into a new one.");
         }
@@ -85,8 +86,10 @@ final class Schema implements FlywayMigrationStrategy {
             log.info("schema version {}, {} migrations run", known, run);
         } catch (FlywayException e) {
             log.debug("migration", e);
-            throw new StartRefused("The tables of the database " + address.words() + " could not be brought to schema version " + known + ": "
-                    + e.getMessage().strip(), "Each migration is made whole or not at all, so nothing is half-done. Correct what the message "
+            throw new StartRefused(
+                    "The tables of the database " + address.words() + " could not be brought to schema version " + known + ": "
+                            + e.getMessage().strip(),
+                    "Each migration is made whole or not at all, so nothing is half-done. Correct what the message "
                             + "names, then start again.");
         }
     }

@@ -49,7 +49,8 @@ class Dispatcher implements SmartLifecycle {
      * @param clock of all heartbeats and due times: the same for every worker on the database
      * @param devices asked once, on the thread that starts this: the native library is loaded by it
      */
-    Dispatcher(String name, DataSource database, Clock clock, Supplier<List<ComputeDevice>> devices, Worker worker, WorkerSettings.Worker settings) {
+    Dispatcher(String name, DataSource database, Clock clock, Supplier<List<ComputeDevice>> devices, Worker worker,
+            WorkerSettings.Worker settings) {
         this.name = name;
         this.database = database;
         this.clock = clock;

@@ -11,6 +11,7 @@ import io.espalier.job.PruningJobs;
 import io.espalier.job.SliceShelf;
 import io.espalier.pruning.ComputeDevice;
 import io.espalier.recipe.ScoreShelf;
+import org.springframework.beans.factory.annotation.Qualifier;
 import org.springframework.boot.autoconfigure.condition.ConditionalOnBooleanProperty;
 import org.springframework.context.annotation.Bean;
 import org.springframework.context.annotation.Configuration;
@@ -40,7 +41,7 @@ class WorkerConfiguration {
     }
 
     @Bean
-    Dispatcher dispatcher(DataSource database, Clock clock, Worker worker, WorkerSettings settings) {
+    Dispatcher dispatcher(@Qualifier("queue") DataSource database, Clock clock, Worker worker, WorkerSettings settings) {
         return new Dispatcher(name, database, clock,
                 () -> ComputeDevice.find(settings.worker().devices(), settings.worker().memoryBudget().toBytes()), worker,
                 settings.worker());

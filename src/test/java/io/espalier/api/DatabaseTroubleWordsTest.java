@@ -29,7 +29,8 @@ class DatabaseTroubleWordsTest {
     void aPoolThatHasNothingToGiveIsTroubleToo() {
         assertThat(DatabaseTrouble.of(new CannotCreateTransactionException("x", new SQLException("request timed out after 700ms"))))
                 .isPresent();
-        assertThat(DatabaseTrouble.of(new JpaSystemException(new IllegalStateException(new SQLException("Connection is closed"))))).isPresent();
+        assertThat(DatabaseTrouble.of(new JpaSystemException(new IllegalStateException(new SQLException("Connection is closed")))))
+                .isPresent();
     }
 
     @Test

@@ -69,7 +69,8 @@ class DatabaseStartTest {
                 .supplyAsync(() -> start("jdbc:postgresql://127.0.0.1:" + port + "/postgres"));
         Thread.sleep(Duration.ofSeconds(4));
         assertThat(starting).isNotDone();
-        try (EmbeddedPostgres server = EmbeddedDatabase.start(Databases.settings(DatabaseSettings.Mode.EMBEDDED, temp.resolve("later"), port));
+        try (EmbeddedPostgres server = EmbeddedDatabase
+                .start(Databases.settings(DatabaseSettings.Mode.EMBEDDED, temp.resolve("later"), port));
                 ConfigurableApplicationContext context = starting.get()) {
             assertThat(server.getPort()).isEqualTo(port);
             assertThat(context.isRunning()).isTrue();
@@ -78,7 +79,8 @@ class DatabaseStartTest {
 
     @Test
     void aWrongPasswordAndADatabaseThatDoesNotExistAreToldAtOnce() throws Exception {
-        try (EmbeddedPostgres server = EmbeddedDatabase.start(Databases.settings(DatabaseSettings.Mode.EMBEDDED, temp.resolve("strict"), 0))) {
+        try (EmbeddedPostgres server = EmbeddedDatabase
+                .start(Databases.settings(DatabaseSettings.Mode.EMBEDDED, temp.resolve("strict"), 0))) {
             String url = "jdbc:postgresql://127.0.0.1:" + server.getPort() + "/postgres";
             assertThatThrownBy(() -> start(url + "x")).rootCause().isInstanceOf(StartRefused.class)
                     .hasMessageContaining("refuses postgres: ").hasMessageContaining("database \"postgresx\" does not exist");
@@ -133,7 +135,8 @@ class DatabaseStartTest {
             assertThat(get(base + "/readyz").statusCode()).isEqualTo(200);
             Databases.newer(url);
             await().atMost(Duration.ofSeconds(10)).until(() -> get(base + "/v1/methods").statusCode() == 503);
-            assertThat(get(base + "/v1/pruning-jobs").body()).contains("\"code\":\"unavailable\"", "this process is closed: schema version 99",
+            assertThat(get(base + "/v1/pruning-jobs").body()).contains("\"code\":\"unavailable\"",
+                    "this process is closed: schema version 99",
                     "use the newer program");
             assertThat(get(base + "/readyz").statusCode()).isEqualTo(503);
             assertThat(get(base + "/livez").statusCode()).isEqualTo(200);

@@ -51,6 +51,7 @@ import org.springframework.util.unit.DataSize;
 class DatabaseTroubleTest {
 
     private static final HttpClient CLIENT = HttpClient.newHttpClient();
+    private static final Duration HEARTBEAT = Duration.ofSeconds(1);
     private static final Set<Integer> SERVED_OR_TOLD = Set.of(200, 202, 409, 503);
 
     @TempDir
@@ -110,7 +111,8 @@ class DatabaseTroubleTest {
             held.countDown();
             HttpResponse<String> cancel = send("POST", "/v1/pruning-jobs/" + stuck + "/cancel");
             assertThat(cancel.statusCode()).isEqualTo(503);
-            assertThat(cancel.body()).contains("\"code\":\"unavailable\"", "another client of the database holds what this request has to change");
+            assertThat(cancel.body()).contains("\"code\":\"unavailable\"",
+                    "another client of the database holds what this request has to change");
             assertThat(send("GET", "/v1/pruning-jobs/" + stuck).statusCode()).as("looking is free").isEqualTo(200);
             String other = submit();
             await().atMost(Duration.ofSeconds(30)).until(() -> state(other) == JobState.SUCCEEDED);
@@ -119,6 +121,25 @@ class DatabaseTroubleTest {
         }
         await().atMost(Duration.ofSeconds(30)).until(() -> state(stuck) == JobState.SUCCEEDED);
         assertThat(jobs.find(stuck).orElseThrow().attempt()).as("its worker wrote until it got through").isEqualTo(2);
+    }
+
+    @Test
+    void aForeignClientThatHoldsAnEntryOfTheQueueKeepsNoOtherHeartFromBeating() throws Exception {
+        CountDownLatch working = new CountDownLatch(2);
+        List<String> both = List.of(submit(), submit());
+        worker("one", (inputs, device, progress) -> FakeRun.endless(inputs, progress, working::countDown), "cpu:0", "cpu:1");
+        reached(working);
+        try (Connection foreign = DriverManager.getConnection(url(), "postgres", "postgres")) {
+            foreign.setAutoCommit(false);
+            foreign.createStatement()
+                    .execute("select * from scheduled_tasks where task_instance like '" + both.getFirst() + "/%' for update");
+            worker("other", FakeRun.QUICK, "cpu:0");
+            // why: several leases long
+            await().during(Duration.ofSeconds(9)).atMost(Duration.ofSeconds(15)).until(
+                    () -> "one".equals(jobs.pieces(both.getLast()).getLast().worker()));
+            foreign.rollback();
+        }
+        assertThat(jobs.pieces(both.getLast()).getLast().lostWorkers()).isZero();
     }
 
     @Test
@@ -133,8 +154,8 @@ class DatabaseTroubleTest {
             foreign.setAutoCommit(false);
             foreign.createStatement().execute("select * from pruning_job where id = '" + wanted + "' for update");
             try (Load load = new Load(12, () -> statuses.add(send("POST", "/v1/pruning-jobs/" + wanted + "/cancel").statusCode()))) {
-                // why: several leases of 800 ms
-                await().during(Duration.ofSeconds(5)).atMost(Duration.ofSeconds(10)).until(
+                // why: several leases long
+                await().during(Duration.ofSeconds(9)).atMost(Duration.ofSeconds(15)).until(
                         () -> load.goesOn() && jobs.pieces(job).getLast().attempt() == 2);
                 assertThat(send("GET", "/readyz").statusCode()).as("the database is there").isEqualTo(200);
             }
@@ -153,8 +174,9 @@ class DatabaseTroubleTest {
         try (Load load = new Load(3, () -> statuses.add(send("GET", "/v1/pruning-jobs?limit=5").statusCode()));
                 Connection admin = DriverManager.getConnection(url(), "postgres", "postgres")) {
             for (int i = 0; i < 60; i++) {
-                admin.createStatement().execute("select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'espalier%'"
-                        + " order by random() limit 1");
+                admin.createStatement()
+                        .execute("select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'espalier%'"
+                                + " order by random() limit 1");
                 Thread.sleep(50);
             }
             assertThat(load.goesOn()).isTrue();
@@ -223,7 +245,8 @@ class DatabaseTroubleTest {
     }
 
     /** A run of some tenths of a second, so that there is something to disturb. */
-    private static io.espalier.pruning.PruningRun.Outcome aWhile(FakeRun.At inputs, ComputeDevice device, io.espalier.recipe.Progress progress) {
+    private static io.espalier.pruning.PruningRun.Outcome aWhile(FakeRun.At inputs, ComputeDevice device,
+            io.espalier.recipe.Progress progress) {
         try {
             Thread.sleep(200);
         } catch (InterruptedException e) {
@@ -242,9 +265,9 @@ class DatabaseTroubleTest {
         Worker worker = new Worker(name, service.getBean(WorkerSettings.class).directory(), new Worker.Products(
                 service.getBean(Artifacts.class), service.getBean(ScoreShelf.class), service.getBean(SliceShelf.class),
                 service.getBean(TransactionTemplate.class)), jobs, FakeRun.workshop(workshop), new Worker.Manner(0, Duration.ZERO));
-        Dispatcher dispatcher = new Dispatcher(name, service.getBean(DataSource.class), service.getBean(Clock.class),
+        Dispatcher dispatcher = new Dispatcher(name, service.getBean("queueConnections", DataSource.class), service.getBean(Clock.class),
                 () -> Stream.of(devices).map(device -> new ComputeDevice(device, 0)).toList(), worker,
-                new WorkerSettings.Worker(true, "auto", DataSize.ofBytes(0), 0, Duration.ofMillis(200), 4, Duration.ofMillis(100),
+                new WorkerSettings.Worker(true, "auto", DataSize.ofBytes(0), 0, HEARTBEAT, 4, Duration.ofMillis(100),
                         Duration.ZERO, Duration.ofSeconds(5)));
         dispatcher.start();
         workers.add(dispatcher);

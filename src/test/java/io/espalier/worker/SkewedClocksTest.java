@@ -86,7 +86,8 @@ class SkewedClocksTest {
     void aDeadWorkersPieceIsTakenWithinItsLeaseByAMachineThatIsBehind() throws Exception {
         String id = jobs.submit(Orders.recipe(), Orders.inputs()).id();
         jobs.claim(id + "/0/1", "dead", "cpu");
-        jdbc.update("update scheduled_tasks set picked = true, picked_by = 'dead', last_heartbeat = clock_timestamp(), version = version + 1");
+        jdbc.update(
+                "update scheduled_tasks set picked = true, picked_by = 'dead', last_heartbeat = clock_timestamp(), version = version + 1");
         start("other", FakeRun.QUICK, Clocks.onAMachineAheadBy(HOUR.negated(), database));
         await().atMost(Duration.ofSeconds(20)).until(() -> jobs.find(id).orElseThrow().state() == JobState.SUCCEEDED);
         assertThat(jobs.pieces(id).getFirst().worker()).isEqualTo("other");
