@@ -7,6 +7,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Clock;
+import java.time.Instant;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -85,6 +87,14 @@ class HouseTest {
     void theOfficeThePlanAndTheCheckpointKnowNoTensor() {
         noClasses().that().resideInAnyPackage(packages(WITHOUT_TENSORS)).should().dependOnClassesThat().resideInAnyPackage("ai.djl..")
                 .check(HOUSE);
+    }
+
+    /** Two machines' clocks may be an hour apart: what is stored, due or alive goes by the database's, which is handed in. */
+    @Test
+    void theOfficeNeverAsksTheMachineForTheTime() {
+        noClasses().that().resideInAnyPackage(packages(List.of("worker", "api", "job", "catalog", "artifact", "platform")))
+                .should().callMethod(Instant.class, "now").orShould().callMethod(System.class, "currentTimeMillis")
+                .orShould().callMethod(Clock.class, "systemUTC").orShould().callMethod(Clock.class, "systemDefaultZone").check(HOUSE);
     }
 
     @Test

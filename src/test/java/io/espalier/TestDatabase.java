@@ -70,7 +70,7 @@ public final class TestDatabase implements ApplicationContextInitializer<Configu
             context.getEnvironment().getPropertySources().addFirst(new MapPropertySource("test database", Map.of(
                     "espalier.database.mode", "external", "espalier.data-dir", data.toString(), "spring.datasource.url", url,
                     "spring.datasource.username", server.user, "spring.datasource.password", server.password,
-                    "spring.datasource.hikari.maximum-pool-size", "12")));
+                    "espalier.database.connections.api", "12")));
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }

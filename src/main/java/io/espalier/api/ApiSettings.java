@@ -1,11 +1,15 @@
 package io.espalier.api;
 
+import jakarta.validation.constraints.NotNull;
+
 import org.springframework.boot.context.properties.ConfigurationProperties;
-import org.springframework.boot.context.properties.bind.DefaultValue;
 import org.springframework.util.unit.DataSize;
+import org.springframework.validation.annotation.Validated;
 
 /**
- * @param maxBody the longest request body that is read, 8 MiB unless set; a calibration text given inline has to fit ({@code ESPALIER_API_MAX_BODY})
+ * @param enabled whether this process answers requests to the API
+ * @param maxBody the longest request body that is read; a calibration text given inline has to fit
  */
+@Validated
 @ConfigurationProperties("espalier.api")
-record ApiSettings(@DefaultValue("8MB") DataSize maxBody) {}
+record ApiSettings(boolean enabled, @NotNull DataSize maxBody) {}

@@ -13,13 +13,11 @@ import io.espalier.recipe.Violation;
 import org.apache.coyote.BadRequestException;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
-import org.springframework.dao.DataAccessResourceFailureException;
 import org.springframework.http.HttpHeaders;
 import org.springframework.http.HttpMethod;
 import org.springframework.http.HttpStatusCode;
 import org.springframework.http.InvalidMediaTypeException;
 import org.springframework.http.MediaType;
-import org.springframework.transaction.CannotCreateTransactionException;
 import org.springframework.web.ErrorResponse;
 import org.springframework.web.HttpMediaTypeNotAcceptableException;
 import org.springframework.web.HttpMediaTypeNotSupportedException;
@@ -70,10 +68,8 @@ final class Problems {
                 ProblemException.violated(ProblemCode.INVALID_REQUEST, violations(arguments));
             case BadRequestException broken -> new ProblemException(ProblemCode.INVALID_REQUEST,
                     "the body cannot be read: " + Given.printable(String.valueOf(broken.getMessage())));
-            case DataAccessResourceFailureException down -> unavailable(down, request);
-            case CannotCreateTransactionException down -> unavailable(down, request);
             case ErrorResponse other -> byStatus(other.getStatusCode(), e, request);
-            default -> ours(e, request);
+            default -> DatabaseTrouble.of(e).map(words -> unavailable(words, e, request)).orElseGet(() -> ours(e, request));
         };
     }
 
@@ -83,7 +79,7 @@ final class Problems {
             case 404 -> unknown(request);
             case 405 -> new ProblemException(ProblemCode.METHOD_NOT_ALLOWED, request.getMethod() + " is not known here");
             case 413 -> new ProblemException(ProblemCode.BODY_TOO_LARGE, "the request is larger than is read");
-            case 503 -> unavailable(e, request);
+            case 503 -> unavailable("the service cannot answer; try again in a moment", e, request);
             // why: 501 and 505 are Tomcat's words for a Transfer-Encoding or an HTTP version that nobody speaks
             default -> status.is4xxClientError() || status.value() == 501 || status.value() == 505
                     ? new ProblemException(ProblemCode.INVALID_REQUEST, "the request line, a header or a parameter cannot be read")
@@ -92,7 +88,8 @@ final class Problems {
     }
 
     private static ProblemException unknown(HttpServletRequest request) {
-        return new ProblemException(ProblemCode.NOT_FOUND, "there is nothing at this address; GET /openapi.yaml lists all that there are");
+        return new ProblemException(ProblemCode.NOT_FOUND,
+                "there is nothing at this address; GET /openapi.yaml lists all that there are, where a process serves the API");
     }
 
     private static ProblemException notAllowed(HttpRequestMethodNotSupportedException e, HttpServletResponse response) {
@@ -110,9 +107,10 @@ final class Problems {
         return new ProblemException(ProblemCode.UNSUPPORTED_MEDIA_TYPE, given + " (expected: " + read + ")");
     }
 
-    private static ProblemException unavailable(Exception e, HttpServletRequest request) {
-        log.warn("{} {}: answered 503", request.getMethod(), request.getRequestURI(), e);
-        return new ProblemException(ProblemCode.UNAVAILABLE, "the database does not answer; try again in a moment");
+    private static ProblemException unavailable(String words, Exception e, HttpServletRequest request) {
+        // why no trace: it comes with every request for as long as the database is away
+        log.warn("{} {}: answered 503: {}", request.getMethod(), request.getRequestURI(), String.valueOf(e));
+        return new ProblemException(ProblemCode.UNAVAILABLE, words);
     }
 
     private static ProblemException ours(Exception e, HttpServletRequest request) {

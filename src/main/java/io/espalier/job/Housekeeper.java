@@ -2,6 +2,8 @@ package io.espalier.job;
 
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import org.springframework.boot.availability.ApplicationAvailability;
+import org.springframework.boot.availability.ReadinessState;
 import org.springframework.scheduling.annotation.Scheduled;
 import org.springframework.stereotype.Component;
 
@@ -12,13 +14,19 @@ class Housekeeper {
     private static final Logger log = LoggerFactory.getLogger(Housekeeper.class);
 
     private final PruningJobs jobs;
+    private final ApplicationAvailability availability;
 
-    Housekeeper(PruningJobs jobs) {
+    Housekeeper(PruningJobs jobs, ApplicationAvailability availability) {
         this.jobs = jobs;
+        this.availability = availability;
     }
 
     @Scheduled(initialDelayString = "${espalier.jobs.housekeeping}", fixedDelayString = "${espalier.jobs.housekeeping}")
     void keepHouse() {
+        // why: a process that refuses traffic may be too old for the tables
+        if (availability.getReadinessState() == ReadinessState.REFUSING_TRAFFIC) {
+            return;
+        }
         try {
             jobs.keepHouse();
             for (String id : jobs.contradictory()) {

@@ -1,6 +1,5 @@
 package io.espalier.job;
 
-import java.time.Clock;
 import java.util.List;
 
 import javax.sql.DataSource;
@@ -20,10 +19,5 @@ class JobQueue {
     SchedulerClient jobQueueClient(DataSource database) {
         // why: through the proxy the queue's row is inserted in the caller's transaction
         return SchedulerClient.Builder.create(new TransactionAwareDataSourceProxy(database), List.of()).enablePriority().build();
-    }
-
-    @Bean
-    Clock clock() {
-        return Clock.systemUTC();
     }
 }

@@ -73,10 +73,22 @@ class EmbeddedDatabase {
         if (settings.port() != 0) {
             builder.setPort(settings.port());
         }
-        EmbeddedPostgres server = builder.start();
+        EmbeddedPostgres server = started(builder, settings);
         log.info("embedded PostgreSQL answers on port {} after {} ms, data in {}", server.getPort(),
                 (System.nanoTime() - begin) / 1_000_000, data);
         return server;
+    }
+
+    private static EmbeddedPostgres started(EmbeddedPostgres.Builder builder, DatabaseSettings settings) throws IOException {
+        try {
+            return builder.start();
+        } catch (IOException | IllegalStateException e) {
+            log.debug("embedded PostgreSQL", e);
+            throw new StartRefused("The embedded PostgreSQL under " + settings.root() + " did not come up within "
+                    + settings.startupWait().toSeconds() + " s (espalier.database.startup-wait): " + e.getMessage(),
+                    "Look into " + settings.root().resolve("data") + " and the lines above; a machine that is busy gets more time by "
+                            + "espalier.database.startup-wait.");
+        }
     }
 
     /** A server outlives a process that was killed. Left alone it would be attached to unseen, or keep the new one from starting. */

@@ -42,9 +42,15 @@ class SettingsCheck implements BeanFactoryPostProcessor {
                 }
             }
         }
-        if ("external".equalsIgnoreCase(environment.getProperty("espalier.database.mode"))
-                && environment.getProperty("spring.datasource.url", "").isBlank()) {
-            problems.add("spring.datasource.url: missing (expected: a JDBC address, because espalier.database.mode is external)");
+        String url = environment.getProperty("spring.datasource.url", "");
+        if ("external".equalsIgnoreCase(environment.getProperty("espalier.database.mode")) && !url.startsWith("jdbc:postgresql:")) {
+            problems.add("spring.datasource.url: " + (url.isBlank() ? "missing" : url.replaceFirst("\\?.*", ""))
+                    + " (expected: an address such as jdbc:postgresql://host:5432/espalier, because espalier.database.mode is external)");
+        }
+        if ("false".equalsIgnoreCase(environment.getProperty("espalier.api.enabled"))
+                && "false".equalsIgnoreCase(environment.getProperty("espalier.worker.enabled"))) {
+            problems.add("espalier.api.enabled, espalier.worker.enabled: false, false (expected: at least one of them true; a process with "
+                    + "neither has nothing to do)");
         }
         if (!problems.isEmpty()) {
             throw new StartRefused("These settings are wrong:\n  " + String.join("\n  ", problems),

@@ -1,2 +1,2 @@
-/** Wiring that belongs to no room: the embedded database, the check of settings. */
+/** Wiring that belongs to no room: the way to the database and its clock, the check of settings. */
 package io.espalier.platform;

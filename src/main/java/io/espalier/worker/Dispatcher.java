@@ -1,5 +1,6 @@
 package io.espalier.worker;
 
+import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
@@ -12,13 +13,18 @@ import javax.sql.DataSource;
 import com.github.kagkarlsson.scheduler.Scheduler;
 import com.github.kagkarlsson.scheduler.SchedulerName;
 import com.github.kagkarlsson.scheduler.task.CompletionHandler;
+import com.github.kagkarlsson.scheduler.task.ExecutionComplete;
+import com.github.kagkarlsson.scheduler.task.ExecutionOperations;
 import com.github.kagkarlsson.scheduler.task.Task;
 import com.github.kagkarlsson.scheduler.task.helper.Tasks;
 import io.espalier.job.PruningJobs;
 import io.espalier.pruning.ComputeDevice;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import org.springframework.boot.availability.AvailabilityChangeEvent;
+import org.springframework.boot.availability.ReadinessState;
 import org.springframework.context.SmartLifecycle;
+import org.springframework.context.event.EventListener;
 
 /** The end of the queue where jobs come out: one thread for each device, started last and stopped first. */
 class Dispatcher implements SmartLifecycle {
@@ -32,16 +38,22 @@ class Dispatcher implements SmartLifecycle {
 
     private final String name;
     private final DataSource database;
+    private final Clock clock;
     private final Supplier<List<ComputeDevice>> devices;
     private final Worker worker;
     private final WorkerSettings.Worker settings;
     private final BlockingQueue<ComputeDevice> idle = new ArrayBlockingQueue<>(1024);
-    private Scheduler scheduler;
+    private volatile Scheduler scheduler;
 
-    /** @param devices asked once, on the thread that starts this: the native library is loaded by it */
-    Dispatcher(String name, DataSource database, Supplier<List<ComputeDevice>> devices, Worker worker, WorkerSettings.Worker settings) {
+    /**
+     * @param clock of all heartbeats and due times: the same for every worker on the database
+     * @param devices asked once, on the thread that starts this: the native library is loaded by it
+     */
+    Dispatcher(String name, DataSource database, Clock clock, Supplier<List<ComputeDevice>> devices, Worker worker,
+            WorkerSettings.Worker settings) {
         this.name = name;
         this.database = database;
+        this.clock = clock;
         this.devices = devices;
         this.worker = worker;
         this.settings = settings;
@@ -53,7 +65,7 @@ class Dispatcher implements SmartLifecycle {
         idle.addAll(found);
         worker.sweep();
         scheduler = Scheduler.create(database, List.of(task()))
-                .schedulerName(new SchedulerName.Fixed(name)).threads(found.size())
+                .schedulerName(new SchedulerName.Fixed(name)).threads(found.size()).clock(clock::instant)
                 .heartbeatInterval(settings.heartbeat()).missedHeartbeatsLimit(settings.missedHeartbeats())
                 .pollingInterval(settings.poll()).pollUsingLockAndFetch(FETCH_WHEN_IDLE, FETCH_UP_TO).enablePriority()
                 .shutdownMaxWait(settings.drain().plus(settings.shutdownWait()))
@@ -64,9 +76,16 @@ class Dispatcher implements SmartLifecycle {
 
     private Task<Void> task() {
         return Tasks.custom(PruningJobs.TASK.getTaskName(), Void.class)
-                .onDeadExecutionRevive()
-                .onFailure((complete, queue) -> queue.reschedule(complete, Instant.now().plus(RETRY)))
+                .onDeadExecution(this::revive)
+                .onFailure((complete, queue) -> queue.reschedule(complete, clock.instant().plus(RETRY)))
                 .execute((instance, context) -> carryOut(instance.getId()));
+    }
+
+    /** Due at once. The library's own way of saying so asks the machine's clock. */
+    private void revive(ExecutionComplete dead, ExecutionOperations<Void> queue) {
+        log.warn("{} was held by {}, whose heart has stopped: it is handed out again", dead.getExecution().taskInstance.getId(),
+                dead.getExecution().pickedBy);
+        queue.reschedule(dead, clock.instant());
     }
 
     private CompletionHandler<Void> carryOut(String entry) {
@@ -75,7 +94,7 @@ class Dispatcher implements SmartLifecycle {
             Worker.Ending ending = worker.carryOut(entry, device);
             return switch (ending.fate()) {
                 case DONE -> (complete, queue) -> queue.remove();
-                case WAITS -> (complete, queue) -> queue.reschedule(complete, ending.due());
+                case WAITS -> (complete, queue) -> queue.reschedule(complete, due(ending));
                 case LOST -> (complete, queue) -> {};
             };
         } finally {
@@ -83,8 +102,24 @@ class Dispatcher implements SmartLifecycle {
         }
     }
 
+    private Instant due(Worker.Ending ending) {
+        return ending.due() == null ? clock.instant() : ending.due();
+    }
+
+    /** A process that was closed while it runs, because the database is of a newer version: what is at work is handed back, nothing more is taken. */
+    @EventListener
+    void closed(AvailabilityChangeEvent<ReadinessState> event) {
+        if (event.getState() == ReadinessState.REFUSING_TRAFFIC && event.getSource() instanceof String why) {
+            log.warn("worker {} takes no more jobs: {}", name, why);
+            Thread.ofVirtual().name("stop of " + name).start(this::stop);
+        }
+    }
+
     @Override
-    public void stop() {
+    public synchronized void stop() {
+        if (scheduler == null) {
+            return;
+        }
         worker.drain();
         scheduler.stop();
         worker.close();

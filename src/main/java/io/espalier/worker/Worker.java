@@ -39,11 +39,12 @@ class Worker {
      * What becomes of the queue's entry.
      *
      * @param fate what
-     * @param due when it is to come up again; {@code null} unless {@link Fate#WAITS}
+     * @param due when it is to come up again; {@code null}: at once, and unless {@link Fate#WAITS}
      */
     record Ending(Fate fate, Instant due) {
         static final Ending DONE = new Ending(Fate.DONE, null);
         static final Ending LOST = new Ending(Fate.LOST, null);
+        static final Ending WAITS = new Ending(Fate.WAITS, null);
 
         static Ending waits(Instant due) {
             return new Ending(Fate.WAITS, due);
@@ -123,7 +124,7 @@ class Worker {
         MDC.put("job_id", entry.substring(0, entry.indexOf('/')));
         try {
             if (draining) {
-                return Ending.waits(Instant.now());
+                return Ending.WAITS;
             }
             Optional<Lease> claimed = jobs.claim(entry, name, device.name());
             if (claimed.isEmpty()) {
@@ -289,7 +290,7 @@ class Worker {
             Thread.interrupted();
             return settle(lease, () -> {
                 jobs.release(lease);
-                return Ending.waits(Instant.now());
+                return Ending.WAITS;
             });
         }
         if (thrown instanceof Progress.StoppedException || thrown instanceof JobStateException) {

@@ -2,6 +2,7 @@ package io.espalier.worker;
 
 import java.net.InetAddress;
 import java.net.UnknownHostException;
+import java.time.Clock;
 
 import javax.sql.DataSource;
 
@@ -10,6 +11,7 @@ import io.espalier.job.PruningJobs;
 import io.espalier.job.SliceShelf;
 import io.espalier.pruning.ComputeDevice;
 import io.espalier.recipe.ScoreShelf;
+import org.springframework.beans.factory.annotation.Qualifier;
 import org.springframework.boot.autoconfigure.condition.ConditionalOnBooleanProperty;
 import org.springframework.context.annotation.Bean;
 import org.springframework.context.annotation.Configuration;
@@ -39,8 +41,8 @@ class WorkerConfiguration {
     }
 
     @Bean
-    Dispatcher dispatcher(DataSource database, Worker worker, WorkerSettings settings) {
-        return new Dispatcher(name, database,
+    Dispatcher dispatcher(@Qualifier("queue") DataSource database, Clock clock, Worker worker, WorkerSettings settings) {
+        return new Dispatcher(name, database, clock,
                 () -> ComputeDevice.find(settings.worker().devices(), settings.worker().memoryBudget().toBytes()), worker,
                 settings.worker());
     }

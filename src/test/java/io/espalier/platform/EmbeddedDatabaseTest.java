@@ -10,7 +10,6 @@ import java.nio.file.Path;
 import java.sql.Connection;
 import java.sql.ResultSet;
 import java.sql.SQLException;
-import java.time.Duration;
 
 import io.zonky.test.db.postgres.embedded.EmbeddedPostgres;
 import org.junit.jupiter.api.Test;
@@ -79,7 +78,7 @@ class EmbeddedDatabaseTest {
     }
 
     private static DatabaseSettings settings(Path directory) {
-        return new DatabaseSettings(DatabaseSettings.Mode.EMBEDDED, directory, 0, Duration.ofSeconds(60));
+        return Databases.settings(DatabaseSettings.Mode.EMBEDDED, directory, 0);
     }
 
     private static void run(EmbeddedPostgres server, String sql) throws SQLException {

@@ -3,6 +3,7 @@ package io.espalier.worker;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
+import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
@@ -50,6 +51,8 @@ class DispatcherTest {
     private PlatformTransactionManager transactions;
     @Autowired
     private DataSource database;
+    @Autowired
+    private Clock clock;
     @Autowired
     private JdbcTemplate jdbc;
     private final Queue<Dispatcher> started = new ConcurrentLinkedQueue<>();
@@ -139,7 +142,7 @@ class DispatcherTest {
         Worker worker = new Worker(name, settings.directory(),
                 new Worker.Products(artifacts, shelf, slices, new TransactionTemplate(transactions)),
                 jobs, FakeRun.workshop(workshop), new Worker.Manner(0, Duration.ZERO, Duration.ZERO));
-        Dispatcher dispatcher = new Dispatcher(name, database,
+        Dispatcher dispatcher = new Dispatcher(name, database, clock,
                 () -> Stream.of(devices).map(device -> new ComputeDevice(device, 0)).toList(), worker,
                 new WorkerSettings.Worker(true, "auto", DataSize.ofBytes(0), 0, Duration.ofSeconds(2), 4, Duration.ofMillis(100),
                         Duration.ZERO, Duration.ZERO,

@@ -6,6 +6,7 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.FileSystemException;
 import java.nio.file.NoSuchFileException;
+import java.sql.SQLException;
 import java.util.List;
 import java.util.stream.Stream;
 
@@ -18,6 +19,7 @@ import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.springframework.dao.DataAccessResourceFailureException;
 import org.springframework.dao.DataIntegrityViolationException;
+import org.springframework.orm.jpa.JpaSystemException;
 import org.springframework.transaction.CannotCreateTransactionException;
 
 class FailureTest {
@@ -57,6 +59,10 @@ class FailureTest {
     void onlyADatabaseThatDidNotAnswerMakesTheJobComeBack() {
         assertThat(Failure.ofDatabase(new DataAccessResourceFailureException("connection refused"))).isTrue();
         assertThat(Failure.ofDatabase(new CannotCreateTransactionException("no connection"))).isTrue();
+        assertThat(Failure.ofDatabase(new JpaSystemException(new IllegalStateException(new SQLException("Connection is closed")))))
+                .as("the pool's word for a connection that broke under a transaction").isTrue();
+        assertThat(Failure.ofDatabase(new JpaSystemException(new IllegalStateException(new SQLException("idle", "25P03"))))).isTrue();
+        assertThat(Failure.ofDatabase(new JpaSystemException(new IllegalStateException(new SQLException("no column", "42703"))))).isFalse();
         assertThat(Failure.ofDatabase(new DataIntegrityViolationException("our mistake"))).isFalse();
         assertThat(Failure.ofDatabase(new DataAccessResourceFailureException("could not extend file", FULL))).isFalse();
     }

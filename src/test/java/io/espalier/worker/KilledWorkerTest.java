@@ -5,6 +5,7 @@ import static org.awaitility.Awaitility.await;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
@@ -90,7 +91,8 @@ class KilledWorkerTest {
                 context.getBean(ScoreShelf.class), context.getBean(io.espalier.job.SliceShelf.class),
                 new TransactionTemplate(context.getBean(PlatformTransactionManager.class))),
                 context.getBean(PruningJobs.class), FakeRun.workshop(workshop), settings.manner());
-        return new Dispatcher(name, context.getBean(DataSource.class), () -> List.of(new ComputeDevice("cpu", 0)), worker,
+        return new Dispatcher(name, context.getBean(DataSource.class), context.getBean(Clock.class),
+                () -> List.of(new ComputeDevice("cpu", 0)), worker,
                 settings.worker());
     }
 
