@@ -82,7 +82,8 @@ final class Fleet implements AutoCloseable {
 
     private ServiceProcess start(String name, String... own) throws IOException {
         List<String> all = new ArrayList<>(List.of("--espalier.data-dir=" + data, "--espalier.database.mode=external",
-                "--spring.datasource.url=" + postgres.url(DATABASE), "--spring.datasource.username=postgres",
+                // why the name: the database can say whose transaction it is that waits
+                "--spring.datasource.url=" + postgres.url(DATABASE) + "?ApplicationName=" + name, "--spring.datasource.username=postgres",
                 "--spring.datasource.password=postgres"));
         all.addAll(Arrays.asList(own));
         all.addAll(settings);
@@ -118,6 +119,14 @@ final class Fleet implements AutoCloseable {
     /** The living worker with this process id, as a piece's {@code worker} ends with it; {@code null} when there is none. */
     ServiceProcess worker(String called) {
         return Arrays.stream(workers).filter(worker -> called.endsWith("/" + worker.pid()) && worker.isAlive()).findFirst().orElse(null);
+    }
+
+    /** The living worker that waits for a table's lock; {@code null} when none does. */
+    ServiceProcess waiter(String table) {
+        return sql().queryForList("select a.application_name from pg_locks l join pg_stat_activity a on a.pid = l.pid"
+                + " where l.relation = ?::regclass and not l.granted", String.class, table).stream()
+                .flatMap(name -> Arrays.stream(workers).filter(worker -> worker.name().equals(name) && worker.isAlive()))
+                .findFirst().orElse(null);
     }
 
     int indexOf(ServiceProcess worker) {

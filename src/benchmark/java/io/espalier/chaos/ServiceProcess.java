@@ -63,8 +63,11 @@ final class ServiceProcess implements AutoCloseable {
         while (!hasStarted()) {
             if (!process.isAlive() || Instant.now().isAfter(end)) {
                 List<String> words = words();
-                throw new IllegalStateException(name + (process.isAlive() ? " did not start within " + atMost : " ended with status "
-                        + process.exitValue()) + "; its last words:\n" + String.join("\n", words.subList(Math.max(0, words.size() - 30), words
+                throw new IllegalStateException(name + (process.isAlive()
+                        ? " did not start within " + atMost
+                        : " ended with status "
+                                + process.exitValue())
+                        + "; its last words:\n" + String.join("\n", words.subList(Math.max(0, words.size() - 30), words
                                 .size())));
             }
             Thread.sleep(100);
