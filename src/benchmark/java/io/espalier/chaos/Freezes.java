@@ -114,7 +114,7 @@ public final class Freezes {
     private Fleet.Piece reach(Where where, Watch watch, Holder holder) throws Exception {
         return switch (where) {
             case SLICE, SLICE_UNTIL_THE_END, BOTH -> {
-                Fleet.Piece piece = watch.slice(4);
+                Fleet.Piece piece = watch.slice(2);
                 Thread.sleep(700);
                 yield piece;
             }
@@ -126,7 +126,7 @@ public final class Freezes {
             }
             case AMID_CLAIM -> watch.amidFirstClaim(holder);
             case AMID_SLICE_END -> {
-                watch.slice(4);
+                watch.slice(2);
                 holder.closes("job_event");
                 yield watch.storedAndWaiting();
             }

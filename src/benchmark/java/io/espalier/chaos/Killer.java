@@ -22,12 +22,12 @@ final class Killer {
 
     private final Fleet fleet;
     private final Random random;
-    private final Duration usual;
+    private final Audit.Reference usual;
     private final List<Kill> kills = new ArrayList<>();
     private Watch watch;
 
-    /** @param usual how long a job takes alone */
-    Killer(Fleet fleet, Random random, Duration usual) {
+    /** @param usual what a job is like that nobody disturbs */
+    Killer(Fleet fleet, Random random, Audit.Reference usual) {
         this.fleet = fleet;
         this.random = random;
         this.usual = usual;
@@ -46,7 +46,7 @@ final class Killer {
         switch (moment) {
             case ANY -> any(1);
             case ANY_BOTH -> any(2);
-            case CLAIMED -> killHolder(watch.claimed(random.nextInt(1, 9)));
+            case CLAIMED -> killHolder(watch.claimed(random.nextInt(1, usual.slices() + 1)));
             case SLICE_STORED -> stored();
             case PUBLISH -> killHolder(watch.inPhase("publish"));
             case MOVED -> moved();
@@ -73,11 +73,11 @@ final class Killer {
 
     /** Some time of the job's life goes by. */
     private void pass() throws InterruptedException {
-        watch.pass(Duration.ofMillis((long) (usual.toMillis() * random.nextDouble(0.02, 0.98))));
+        watch.pass(Duration.ofMillis((long) (usual.took().toMillis() * random.nextDouble(0.02, 0.98))));
     }
 
     private void stored() throws Exception {
-        watch.claimed(random.nextInt(2, 7));
+        watch.claimed(random.nextInt(1, usual.slices()));
         // why this table: a slice is told with an event, and its statistics are stored before
         try (Holder _ = fleet.holder().closes("job_event")) {
             killHolder(watch.storedAndWaiting());

@@ -93,7 +93,7 @@ public final class Kills {
             Audit.Reference reference = Audit.reference(fleet, order(slices), LONGEST);
             report.fact("undisturbed_s", Figures.seconds(reference.took()));
             report.fact("artifact", reference.artifact());
-            Killer killer = new Killer(fleet, random, reference.took());
+            Killer killer = new Killer(fleet, random, reference);
             List<Moment> moments = only.isEmpty()
                     ? moments(count, random)
                     : java.util.Collections.nCopies(count, Moment.valueOf(only));
