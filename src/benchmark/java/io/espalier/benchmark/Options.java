@@ -49,6 +49,10 @@ public final class Options {
         return value;
     }
 
+    public String text(String name, String absent) {
+        return given.getOrDefault(name, absent);
+    }
+
     public int number(String name, int absent) {
         return given.containsKey(name) ? Integer.parseInt(given.get(name)) : absent;
     }

@@ -18,7 +18,7 @@ import io.espalier.benchmark.Report;
  */
 public final class Freezes {
 
-    private static final Duration TAKEN_OVER = Duration.ofSeconds(60);
+    private static final Duration TAKEN_OVER = Duration.ofSeconds(90);
     private static final Duration FOUND_OUT = Duration.ofSeconds(30);
 
     /** Where a worker is stopped. */
@@ -151,7 +151,7 @@ public final class Freezes {
     }
 
     public static void main(String[] arguments) throws Exception {
-        Options options = Options.only(arguments, "where", "slices", "directory");
+        Options options = Options.only(arguments, "where", "slices", "directory", "setting");
         String only = options.word("where", "", Stream.concat(Stream.of(""), Arrays.stream(Where.values()).map(Where::name))
                 .toArray(String[]::new));
         int slices = options.number("slices", 4);
@@ -159,7 +159,7 @@ public final class Freezes {
                 .toAbsolutePath()), "freezes-");
         Report report = Report.withoutEngine("Freezes", options);
         List<Round> rounds = new ArrayList<>();
-        try (Fleet fleet = new Fleet(directory, 2, Kills.SLICE)) {
+        try (Fleet fleet = new Fleet(directory, 2, Kills.SLICE, "--" + options.text("setting", "espalier.chaos=true"))) {
             Audit.Reference reference = Audit.reference(fleet, Kills.order(slices), Kills.LONGEST);
             Freezes freezes = new Freezes(fleet, reference, Kills.order(slices));
             for (Where where : Where.values()) {

@@ -7,7 +7,10 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.concurrent.TimeUnit;
 
+import ch.qos.logback.classic.Level;
+import ch.qos.logback.classic.Logger;
 import io.zonky.test.db.postgres.embedded.EmbeddedPostgres;
+import org.slf4j.LoggerFactory;
 import org.springframework.jdbc.core.JdbcTemplate;
 import org.springframework.jdbc.datasource.DriverManagerDataSource;
 
@@ -67,6 +70,11 @@ final class PostgresServer implements AutoCloseable {
         }
         postmaster.onExit().completeOnTimeout(postmaster, 10, TimeUnit.SECONDS).join();
         Files.deleteIfExists(pidFile);
+        // why: the library lets go of its lock on the directory only when it is told to stop the server, and then says loudly that there is none
+        Logger loud = (Logger) LoggerFactory.getLogger(EmbeddedPostgres.class);
+        loud.setLevel(Level.OFF);
+        server.close();
+        loud.setLevel(null);
     }
 
     /** Makes an empty database. */

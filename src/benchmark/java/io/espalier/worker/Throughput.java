@@ -44,6 +44,7 @@ public final class Throughput {
         Report report = Report.withoutEngine("Throughput", options);
         try (ConfigurableApplicationContext context = new SpringApplicationBuilder(EspalierApplication.class).web(WebApplicationType.NONE)
                 .initializers(new TestDatabase()).run("--espalier.worker.enabled=false", "--spring.main.banner-mode=off",
+                        "--logging.level.root=error",
                         "--spring.datasource.hikari.maximum-pool-size=" + (4 * workers + 4))) {
             run(report, context, jobs, workers);
         }
