@@ -40,8 +40,14 @@ final class Machine {
         facts.put("system", System.getProperty("os.name") + " " + System.getProperty("os.version"));
         facts.put("jdk", Runtime.version().toString());
         facts.put("heap_gib", Runtime.getRuntime().maxMemory() / Report.GIB);
-        facts.put("torch", Torch.start().getVersion());
         facts.put("allocator", allocator());
+        return facts;
+    }
+
+    /** The same with the tensor engine, which is loaded by this. */
+    static Map<String, Object> factsWithEngine() {
+        Map<String, Object> facts = facts();
+        facts.put("torch", Torch.start().getVersion());
         return facts;
     }
 

@@ -1,6 +1,7 @@
 package io.espalier.benchmark;
 
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -9,15 +10,22 @@ import ai.djl.Device;
 import io.espalier.transformer.Compute;
 
 /** What stands on a benchmark's command line: {@code --name=value}, or {@code --name} for {@code true}. A name that nobody asked about is refused. */
-final class Options {
+public final class Options {
 
     private final Map<String, String> given = new LinkedHashMap<>();
 
     /** @throws IllegalArgumentException when an argument is no option of the benchmark */
     static Options of(String[] arguments, String... known) {
+        List<String> names = new ArrayList<>(List.of(known));
+        names.addAll(List.of("cache", "precision", "lanes"));
+        return only(arguments, names.toArray(String[]::new));
+    }
+
+    /** The same for a benchmark that computes nothing itself: besides its own options there is {@code --json}. */
+    public static Options only(String[] arguments, String... known) {
         Options options = new Options();
-        List<String> names = new java.util.ArrayList<>(List.of(known));
-        names.addAll(List.of("json", "cache", "precision", "lanes"));
+        List<String> names = new ArrayList<>(List.of(known));
+        names.add("json");
         for (String argument : arguments) {
             String[] parts = argument.split("=", 2);
             String name = parts[0].startsWith("--") ? parts[0].substring(2) : "";
@@ -29,11 +37,11 @@ final class Options {
         return options;
     }
 
-    boolean flag(String name) {
+    public boolean flag(String name) {
         return Boolean.parseBoolean(given.get(name));
     }
 
-    String word(String name, String absent, String... allowed) {
+    public String word(String name, String absent, String... allowed) {
         String value = given.getOrDefault(name, absent);
         if (!List.of(allowed).contains(value)) {
             throw new IllegalArgumentException("--" + name + "=" + value + " (expected: one of " + String.join(", ", allowed) + ")");
@@ -41,7 +49,11 @@ final class Options {
         return value;
     }
 
-    int number(String name, int absent) {
+    public String text(String name, String absent) {
+        return given.getOrDefault(name, absent);
+    }
+
+    public int number(String name, int absent) {
         return given.containsKey(name) ? Integer.parseInt(given.get(name)) : absent;
     }
 
@@ -50,7 +62,7 @@ final class Options {
         return (long) ((given.containsKey(name) ? Double.parseDouble(given.get(name)) : absent) * (1L << 30));
     }
 
-    Path path(String name, Path absent) {
+    public Path path(String name, Path absent) {
         return given.containsKey(name) ? Path.of(given.get(name)) : absent;
     }
 

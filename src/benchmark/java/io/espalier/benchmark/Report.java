@@ -15,7 +15,7 @@ import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
 /** What a benchmark found: tables and sentences for a person, the same as JSON for a program, with the machine and its load around them. */
-final class Report {
+public final class Report {
 
     static final double GIB = 1L << 30;
 
@@ -26,12 +26,21 @@ final class Report {
     private final ObjectNode json = JSON.createObjectNode();
 
     Report(String benchmark, Options options) {
+        this(benchmark, options, Machine.factsWithEngine());
+    }
+
+    /** For a benchmark whose own process computes nothing. */
+    public static Report withoutEngine(String benchmark, Options options) {
+        return new Report(benchmark, options, Machine.facts());
+    }
+
+    private Report(String benchmark, Options options, Map<String, Object> facts) {
         this.benchmark = benchmark;
         this.file = options.path("json", Path.of("target", "benchmark", benchmark + ".json"));
         json.put("benchmark", benchmark).put("options", options.toString());
         System.out.println(benchmark + " " + options);
         ObjectNode machine = json.putObject("machine");
-        Machine.facts().forEach((name, value) -> {
+        facts.forEach((name, value) -> {
             machine.putPOJO(name, value);
             System.out.println("  " + name + ": " + shown(value));
         });
@@ -44,13 +53,13 @@ final class Report {
     }
 
     /** One figure or fact. */
-    void fact(String name, Object value) {
+    public void fact(String name, Object value) {
         json.putPOJO(name, value);
         System.out.println("  " + name + ": " + shown(value));
     }
 
     /** Whether a bar is reached, with both numbers. */
-    void bar(String name, double measured, String relation, double bar) {
+    public void bar(String name, double measured, String relation, double bar) {
         boolean met = relation.equals("<=") ? measured <= bar : measured >= bar;
         ObjectNode entry = json.withArray("bars").addObject().put("name", name).put("measured", measured);
         entry.put("relation", relation).put("bar", bar).put("met", met);
@@ -59,7 +68,7 @@ final class Report {
     }
 
     /** Prints rows, each cell right-aligned under its column; keeps them under the title. */
-    void table(String title, List<String> columns, List<List<Object>> rows) {
+    public void table(String title, List<String> columns, List<List<Object>> rows) {
         ArrayNode kept = json.putArray(title);
         List<List<String>> shown = new ArrayList<>(List.of(columns));
         for (List<Object> row : rows) {
@@ -96,7 +105,7 @@ final class Report {
     }
 
     /** Writes the JSON file. */
-    void finish() {
+    public void finish() {
         load("load_at_end");
         try {
             Files.createDirectories(file.toAbsolutePath().getParent());

@@ -12,6 +12,7 @@ import javax.sql.DataSource;
 
 import com.github.kagkarlsson.scheduler.Scheduler;
 import com.github.kagkarlsson.scheduler.SchedulerName;
+import com.github.kagkarlsson.scheduler.jdbc.PostgreSqlJdbcCustomization;
 import com.github.kagkarlsson.scheduler.task.CompletionHandler;
 import com.github.kagkarlsson.scheduler.task.ExecutionComplete;
 import com.github.kagkarlsson.scheduler.task.ExecutionOperations;
@@ -35,6 +36,12 @@ class Dispatcher implements SmartLifecycle {
     /** Jobs are long: none is locked before a device is free for it. */
     private static final double FETCH_WHEN_IDLE = 0.5;
     private static final double FETCH_UP_TO = 1;
+
+    /**
+     * Locks with one statement and updates with another. why: the library's single statement has its limit in a subquery, which PostgreSQL, by some
+     * statistics, carries out once for each row; then one worker locks the whole queue, and what it cannot begin at once counts as dead after a while.
+     */
+    private static final PostgreSqlJdbcCustomization LOCK_BY_ROW = new PostgreSqlJdbcCustomization(true, false);
 
     private final String name;
     private final DataSource database;
@@ -68,6 +75,7 @@ class Dispatcher implements SmartLifecycle {
                 .schedulerName(new SchedulerName.Fixed(name)).threads(found.size()).clock(clock::instant)
                 .heartbeatInterval(settings.heartbeat()).missedHeartbeatsLimit(settings.missedHeartbeats())
                 .pollingInterval(settings.poll()).pollUsingLockAndFetch(FETCH_WHEN_IDLE, FETCH_UP_TO).enablePriority()
+                .jdbcCustomization(LOCK_BY_ROW)
                 .shutdownMaxWait(settings.drain().plus(settings.shutdownWait()))
                 .build();
         scheduler.start();

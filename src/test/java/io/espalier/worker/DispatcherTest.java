@@ -17,6 +17,7 @@ import java.util.stream.Stream;
 
 import javax.sql.DataSource;
 
+import com.zaxxer.hikari.HikariDataSource;
 import io.espalier.OfficeTest;
 import io.espalier.Orders;
 import io.espalier.artifact.Artifacts;
@@ -94,6 +95,40 @@ class DispatcherTest {
         await().untilAsserted(() -> assertThat(queued()).isZero());
     }
 
+    /** The plan by which PostgreSQL counts a limit anew for each row comes and goes with the statistics; here it is the only one that is left. */
+    @Test
+    void aWorkerLocksNoMoreThanItHasDevicesWhateverTheDatabasePlans() throws Exception {
+        List.of("enable_hashjoin", "enable_mergejoin", "enable_hashagg", "enable_sort", "enable_material")
+                .forEach(setting -> jdbc.execute("alter role current_user set " + setting + " = off"));
+        try (HikariDataSource planned = new HikariDataSource()) {
+            HikariDataSource pool = (HikariDataSource) database;
+            planned.setJdbcUrl(pool.getJdbcUrl());
+            planned.setUsername(pool.getUsername());
+            planned.setPassword(pool.getPassword());
+            List<String> ids = IntStream.range(0, 5).mapToObj(i -> submit()).toList();
+            jdbc.execute("analyze scheduled_tasks");
+            CountDownLatch running = new CountDownLatch(1);
+            CountDownLatch looked = new CountDownLatch(1);
+            Dispatcher one = start("one", planned, (inputs, device, progress) -> {
+                running.countDown();
+                try {
+                    looked.await();
+                } catch (InterruptedException e) {
+                    throw new IllegalStateException(e);
+                }
+                return FakeRun.QUICK.execute(inputs, device, progress);
+            }, "cpu");
+            assertThat(running.await(20, TimeUnit.SECONDS)).isTrue();
+            Long locked = jdbc.queryForObject("select count(*) from scheduled_tasks where picked", Long.class);
+            looked.countDown();
+            await().atMost(Duration.ofSeconds(20)).until(() -> ids.stream().allMatch(id -> state(id) == JobState.SUCCEEDED));
+            one.stop();
+            assertThat(locked).isEqualTo(1);
+        } finally {
+            jdbc.execute("alter role current_user reset all");
+        }
+    }
+
     @Test
     void theJobOfADeadWorkerRunsAgainWithinTenSeconds() {
         String id = submit();
@@ -139,6 +174,10 @@ class DispatcherTest {
     }
 
     private Dispatcher start(String name, FakeRun.Whole workshop, String... devices) {
+        return start(name, database, workshop, devices);
+    }
+
+    private Dispatcher start(String name, DataSource database, FakeRun.Whole workshop, String... devices) {
         Worker worker = new Worker(name, settings.directory(),
                 new Worker.Products(artifacts, shelf, slices, new TransactionTemplate(transactions)),
                 jobs, FakeRun.workshop(workshop), new Worker.Manner(0, Duration.ZERO, Duration.ZERO));
