@@ -109,10 +109,10 @@ class SkewedClocksTest {
 
     private void start(String name, FakeRun.Whole workshop, Clock clock) {
         Worker worker = new Worker(name, settings.directory(), new Worker.Products(artifacts, shelf, slices, transaction), jobs,
-                FakeRun.workshop(workshop), new Worker.Manner(0, Duration.ZERO));
+                FakeRun.workshop(workshop), new Worker.Manner(0, Duration.ZERO, Duration.ZERO));
         Dispatcher dispatcher = new Dispatcher(name, database, clock, () -> List.of(new ComputeDevice("cpu", 0)), worker,
                 new WorkerSettings.Worker(true, "auto", DataSize.ofBytes(0), 0, Duration.ofMillis(200), 4, Duration.ofMillis(100),
-                        Duration.ZERO, Duration.ofSeconds(5)));
+                        Duration.ZERO, Duration.ZERO, Duration.ofSeconds(5)));
         dispatcher.start();
         started.add(dispatcher);
     }
