@@ -10,6 +10,7 @@ final class Catalogue {
                 -Dbenchmark=ReferenceProcedure   our sweep against the published procedure
                 -Dbenchmark=Roofline             the share of the machine's peak that each part of the sweep reaches
                 -Dbenchmark=LargerThanMemory     a checkpoint pruned in a process that could not hold it
+                -Dbenchmark=SmallExperts         several small experts in one call of the engine against one by one
                 -Dbenchmark=Scaling              cost against tokens, layers, experts, lanes and workers
                 Options: -Dbenchmark.args="..."; src/benchmark/README.md lists them.""");
     }
