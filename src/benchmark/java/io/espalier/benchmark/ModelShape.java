@@ -15,34 +15,38 @@ import tools.jackson.databind.node.ObjectNode;
  * @param width atoms of a routed expert
  * @param sharedWidth of the shared expert; 0 for {@code qwen3_moe}
  * @param dtype F32 or BF16
+ * @param fused whether the experts of a layer lie in two tensors, as transformers 5 writes them
  */
 record ModelShape(String architecture, int hidden, int layers, int experts, int topK, int width, int sharedWidth, int heads, int kvHeads,
-        int headDim, int vocabulary, DType dtype) {
+        int headDim, int vocabulary, DType dtype, boolean fused) {
 
     /** Qwen1.5-MoE-A2.7B's layers, two of them, under a small vocabulary: what the official implementation was measured on. */
-    static final ModelShape REFERENCE = new ModelShape("qwen2_moe", 2048, 2, 60, 4, 1408, 5632, 16, 16, 128, 8192, DType.BF16);
+    static final ModelShape REFERENCE = new ModelShape("qwen2_moe", 2048, 2, 60, 4, 1408, 5632, 16, 16, 128, 8192, DType.BF16, false);
 
     /** Qwen3-30B-A3B: 48 layers. */
-    static final ModelShape QWEN3_30B = new ModelShape("qwen3_moe", 2048, 48, 128, 8, 768, 0, 32, 4, 128, 151_936, DType.BF16);
+    static final ModelShape QWEN3_30B = new ModelShape("qwen3_moe", 2048, 48, 128, 8, 768, 0, 32, 4, 128, 151_936, DType.BF16, false);
 
-    static final ModelShape TINY_QWEN2 = new ModelShape("qwen2_moe", 64, 2, 12, 4, 44, 176, 4, 4, 16, 256, DType.BF16);
+    /** Every large tensor above 2 GiB but for the down projections: embedding, head, and the fused experts' gate and up. */
+    static final ModelShape LARGE_TENSORS = new ModelShape("qwen3_moe", 2048, 2, 384, 8, 768, 0, 32, 4, 128, 530_000, DType.BF16, true);
 
-    static final ModelShape TINY_QWEN3 = new ModelShape("qwen3_moe", 64, 4, 16, 4, 24, 0, 4, 2, 16, 512, DType.BF16);
+    static final ModelShape TINY_QWEN2 = new ModelShape("qwen2_moe", 64, 2, 12, 4, 44, 176, 4, 4, 16, 256, DType.BF16, false);
+
+    static final ModelShape TINY_QWEN3 = new ModelShape("qwen3_moe", 64, 4, 16, 4, 24, 0, 4, 2, 16, 512, DType.BF16, false);
 
     ModelShape withLayers(int count) {
-        return new ModelShape(architecture, hidden, count, experts, topK, width, sharedWidth, heads, kvHeads, headDim, vocabulary, dtype);
+        return new ModelShape(architecture, hidden, count, experts, topK, width, sharedWidth, heads, kvHeads, headDim, vocabulary, dtype, fused);
     }
 
     ModelShape withExperts(int count) {
-        return new ModelShape(architecture, hidden, layers, count, topK, width, sharedWidth, heads, kvHeads, headDim, vocabulary, dtype);
+        return new ModelShape(architecture, hidden, layers, count, topK, width, sharedWidth, heads, kvHeads, headDim, vocabulary, dtype, fused);
     }
 
     ModelShape withVocabulary(int count) {
-        return new ModelShape(architecture, hidden, layers, experts, topK, width, sharedWidth, heads, kvHeads, headDim, count, dtype);
+        return new ModelShape(architecture, hidden, layers, experts, topK, width, sharedWidth, heads, kvHeads, headDim, count, dtype, fused);
     }
 
     ModelShape withDtype(DType other) {
-        return new ModelShape(architecture, hidden, layers, experts, topK, width, sharedWidth, heads, kvHeads, headDim, vocabulary, other);
+        return new ModelShape(architecture, hidden, layers, experts, topK, width, sharedWidth, heads, kvHeads, headDim, vocabulary, other, fused);
     }
 
     private boolean qwen2() {
@@ -95,7 +99,11 @@ record ModelShape(String architecture, int hidden, int layers, int experts, int 
         }
         all.put(at + ".post_attention_layernorm.weight", new long[]{hidden});
         all.put(at + ".mlp.gate.weight", new long[]{experts, hidden});
-        for (int e = 0; e < experts; e++) {
+        if (fused) {
+            all.put(at + ".mlp.experts.gate_up_proj", new long[]{experts, 2L * width, hidden});
+            all.put(at + ".mlp.experts.down_proj", new long[]{experts, hidden, width});
+        }
+        for (int e = 0; e < (fused ? 0 : experts); e++) {
             mlp(at + ".mlp.experts." + e, width, all);
         }
         if (qwen2()) {
@@ -131,13 +139,14 @@ record ModelShape(String architecture, int hidden, int layers, int experts, int 
     /** One word that tells shapes apart. */
     String slug() {
         return architecture + "-h" + hidden + "-l" + layers + "-e" + experts + "k" + topK + "-w" + width + "-s" + sharedWidth + "-a" + heads
-                + "kv" + kvHeads + "x" + headDim + "-v" + vocabulary + "-" + dtype.name().toLowerCase(java.util.Locale.ROOT);
+                + "kv" + kvHeads + "x" + headDim + "-v" + vocabulary + (fused ? "-fused-" : "-") + dtype.name().toLowerCase(java.util.Locale.ROOT);
     }
 
     @Override
     public String toString() {
         return architecture + ", hidden " + hidden + ", " + layers + " layers, " + experts + " experts top-" + topK + " of width " + width
                 + (sharedWidth > 0 ? ", shared " + sharedWidth : "") + ", " + heads + "/" + kvHeads + " heads of " + headDim
-                + ", vocabulary " + vocabulary + ", " + dtype;
+                + ", vocabulary " + vocabulary + ", " + dtype
+                + (fused ? ", experts fused" : "");
     }
 }

@@ -20,7 +20,7 @@ import io.espalier.transformer.Compute;
 final class Scaling {
 
     /** Large enough that products count more than calls do, small enough for a minute. */
-    private static final ModelShape SMALL = new ModelShape("qwen2_moe", 512, 2, 16, 4, 352, 1408, 8, 8, 64, 2048, DType.BF16);
+    private static final ModelShape SMALL = new ModelShape("qwen2_moe", 512, 2, 16, 4, 352, 1408, 8, 8, 64, 2048, DType.BF16, false);
 
     /** So that there is a micro-batch for every lane. */
     private static final int SEQUENCES_A_CORE = 8;

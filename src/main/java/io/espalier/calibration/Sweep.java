@@ -21,6 +21,7 @@ import io.espalier.recipe.Slice;
 import io.espalier.transformer.Decoder;
 import io.espalier.transformer.DecoderLayer;
 import io.espalier.transformer.ExpertObserver;
+import io.espalier.transformer.ExpertRows;
 import io.espalier.transformer.ForwardPass;
 import io.espalier.transformer.HiddenStates;
 import io.espalier.transformer.LossPass;
@@ -224,22 +225,30 @@ public final class Sweep {
         }
 
         @Override
-        public void forward(int layer, int expert, NDArray a) {
-            int ordinal = ordinals.get(key(layer, expert));
-            statistics.addTokens(ordinal, a.getShape().get(0));
+        public void forward(ExpertRows a) {
+            for (int i = 0; i < a.experts().length; i++) {
+                statistics.addTokens(ordinal(a, i), a.counts()[i]);
+            }
             if (moments.contains(Moment.ACTIVATION_SQUARED)) {
-                statistics.add(Moment.ACTIVATION_SQUARED, ordinal, sumOfSquares(a));
+                add(Moment.ACTIVATION_SQUARED, a);
             }
         }
 
         @Override
-        public void backward(int layer, int expert, NDArray a, NDArray da) {
-            forward(layer, expert, a);
-            statistics.add(Moment.GRADIENT_SQUARED, ordinals.get(key(layer, expert)), sumOfSquares(da));
+        public void backward(ExpertRows a, ExpertRows da) {
+            forward(a);
+            add(Moment.GRADIENT_SQUARED, da);
         }
 
-        private static double[] sumOfSquares(NDArray x) {
-            return x.toType(DataType.FLOAT64, false).square().sum(new int[]{0}).toDoubleArray();
+        private void add(Moment moment, ExpertRows rows) {
+            double[][] sums = rows.sumsOfSquares();
+            for (int i = 0; i < sums.length; i++) {
+                statistics.add(moment, ordinal(rows, i), sums[i]);
+            }
+        }
+
+        private int ordinal(ExpertRows rows, int i) {
+            return ordinals.get(key(rows.layer(), rows.experts()[i]));
         }
 
         private static long key(int layer, int expert) {

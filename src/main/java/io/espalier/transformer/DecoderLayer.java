@@ -44,7 +44,7 @@ public final class DecoderLayer {
                 this.dense = null;
                 this.moe = new MoeBlock(weights.vector(many.router()), many, weights.experts(many.experts()),
                         many.shared() == null ? null : weights.mlp(many.shared()),
-                        many.sharedGate() == null ? null : weights.vector(many.sharedGate()), spec.index());
+                        many.sharedGate() == null ? null : weights.vector(many.sharedGate()), spec.index(), ExpertGroup.WEIGHTS_AT_ONCE);
             }
         }
     }

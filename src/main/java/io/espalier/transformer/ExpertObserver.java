@@ -1,9 +1,7 @@
 package io.espalier.transformer;
 
-import ai.djl.ndarray.NDArray;
-
 /**
- * Watches the routed experts at work. It must not keep the arrays: they are freed after the call.
+ * Watches the routed experts at work, some at a time. It must not keep the arrays: they are freed after the call.
  */
 public interface ExpertObserver {
 
@@ -12,21 +10,17 @@ public interface ExpertObserver {
     };
 
     /**
-     * An expert ran forward on the tokens routed to it in one micro-batch.
+     * Experts ran forward on the tokens routed to them in one micro-batch.
      *
-     * @param layer decoder layer
-     * @param expert index in that layer
-     * @param a input of the down projection, [routed tokens, width]
+     * @param a input of the down projection
      */
-    default void forward(int layer, int expert, NDArray a) {}
+    default void forward(ExpertRows a) {}
 
     /**
-     * An expert ran backward on the tokens routed to it in one micro-batch.
+     * Experts ran backward on the tokens routed to them in one micro-batch.
      *
-     * @param layer decoder layer
-     * @param expert index in that layer
-     * @param a input of the down projection, [routed tokens, width]
-     * @param da gradient of the sum-reduced loss with respect to {@code a}, router weight included, same shape
+     * @param a input of the down projection
+     * @param da gradient of the sum-reduced loss with respect to {@code a}, router weight included, of the same experts and rows
      */
-    default void backward(int layer, int expert, NDArray a, NDArray da) {}
+    default void backward(ExpertRows a, ExpertRows da) {}
 }

@@ -5,6 +5,8 @@ import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
+import java.util.List;
+import java.util.function.Function;
 import java.util.zip.CRC32;
 import java.util.zip.ZipEntry;
 import java.util.zip.ZipOutputStream;
@@ -12,8 +14,10 @@ import java.util.zip.ZipOutputStream;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
+import ai.djl.pytorch.engine.PtNDArray;
 import ai.djl.pytorch.engine.PtNDManager;
 import ai.djl.pytorch.engine.PtSymbolBlock;
+import ai.djl.pytorch.jni.IValue;
 import ai.djl.pytorch.jni.IValueUtils;
 import ai.djl.pytorch.jni.JniUtils;
 
@@ -46,24 +50,62 @@ final class Kernels {
               return [torch.mul_(torch.silu(g), u), g, u]
             def project(self: __torch__.Ops, a: Tensor, wd: Tensor, like: Tensor) -> Tensor:
               return torch.type_as(torch.linear(a, wd), like)
-            def project_rows(self: __torch__.Ops, o: Tensor, rows: Tensor, a: Tensor, wd: Tensor, r: Tensor) -> Tensor:
-              e = torch.type_as(torch.linear(a, wd), o)
-              return torch.index_add_(o, 0, rows, torch.mul_(e, r))
-            def add_rows(self: __torch__.Ops, o: Tensor, rows: Tensor, v: Tensor) -> Tensor:
-              return torch.index_add_(o, 0, rows, v)
-            def rows(self: __torch__.Ops, x: Tensor, rows: Tensor) -> Tensor:
-              return torch.index_select(x, 0, rows)
+            def gated(self: __torch__.Ops, x: Tensor, rows: Tensor, counts: List[int], wg: List[Tensor], wu: List[Tensor]) -> List[Tensor]:
+              xs = torch.split_with_sizes(torch.type_as(torch.index_select(x, 0, rows), wg[0]), counts)
+              g = torch.new_empty(wg[0], [torch.size(rows, 0), torch.size(wg[0], 0)])
+              u = torch.new_empty(wg[0], [torch.size(rows, 0), torch.size(wg[0], 0)])
+              gs = torch.split_with_sizes(g, counts)
+              us = torch.split_with_sizes(u, counts)
+              for i in range(torch.len(counts)):
+                _0 = torch.mm(xs[i], torch.t(wg[i]), out=gs[i])
+                _1 = torch.mm(xs[i], torch.t(wu[i]), out=us[i])
+              return [g, u]
+            def gate(self: __torch__.Ops, g: Tensor, u: Tensor) -> Tensor:
+              return torch.mul_(torch.silu(g), u)
+            def gate_in_place(self: __torch__.Ops, g: Tensor, u: Tensor) -> Tensor:
+              return torch.mul_(torch.silu_(g), u)
+            def project_rows(self: __torch__.Ops, o: Tensor, a: Tensor, rows: Tensor, slots: Tensor, counts: List[int], wd: List[Tensor], r: Tensor) -> Tensor:
+              e = torch.new_empty(a, [torch.size(rows, 0), torch.size(o, 1)])
+              es = torch.split_with_sizes(e, counts)
+              _as = torch.split_with_sizes(a, counts)
+              for i in range(torch.len(counts)):
+                _0 = torch.mm(_as[i], torch.t(wd[i]), out=es[i])
+              return torch.index_add_(o, 0, rows, torch.mul_(torch.type_as(e, o), torch.index_select(r, 0, slots)))
+            def reverse_rows(self: __torch__.Ops, dx: Tensor, dr: Tensor, g: Tensor, u: Tensor, dy: Tensor, rows: Tensor, slots: Tensor, counts: List[int], wg: List[Tensor], wu: List[Tensor], wd: List[Tensor], r: Tensor) -> List[Tensor]:
+              s = torch.silu(g)
+              a = torch.mul(s, u)
+              dys = torch.split_with_sizes(torch.type_as(torch.index_select(dy, 0, rows), g), counts)
+              da = torch.empty_like(a)
+              das = torch.split_with_sizes(da, counts)
+              for i in range(torch.len(counts)):
+                _0 = torch.mm(dys[i], wd[i], out=das[i])
+              _1 = torch.index_add_(dr, 0, slots, torch.sum(torch.type_as(torch.mul(a, da), dy), [1], True))
+              _2 = torch.mul_(da, torch.type_as(torch.index_select(r, 0, slots), da))
+              dgs = torch.split_with_sizes(torch.silu_backward(torch.mul(u, da), g), counts)
+              dus = torch.split_with_sizes(torch.mul_(s, da), counts)
+              e = torch.new_empty(a, [torch.size(rows, 0), torch.size(dy, 1)])
+              es = torch.split_with_sizes(e, counts)
+              for i in range(torch.len(counts)):
+                _3 = torch.mm(dgs[i], wg[i], out=es[i])
+                _4 = torch.addmm_(es[i], dus[i], wu[i])
+              _5 = torch.index_add_(dx, 0, rows, torch.type_as(e, dx))
+              return [a, da]
+            def sums_of_squares(self: __torch__.Ops, x: Tensor, counts: List[int]) -> Tensor:
+              squares = torch.split_with_sizes(torch.square(torch.to(x, 7)), counts)
+              sums = annotate(List[Tensor], [])
+              for i in range(torch.len(counts)):
+                _0 = torch.append(sums, torch.sum(squares[i], [0]))
+              return torch.stack(sums)
             def reverse(self: __torch__.Ops, g: Tensor, u: Tensor, dy: Tensor, r: Tensor, wg: Tensor, wu: Tensor, wd: Tensor) -> List[Tensor]:
               s = torch.silu(g)
               a = torch.mul(s, u)
               da = torch.matmul(torch.type_as(dy, wd), wd)
               dr = torch.sum(torch.type_as(torch.mul(a, da), dy), [1], True)
               da0 = torch.mul_(da, torch.type_as(r, da))
-              du = torch.mul_(s, da0)
               dg = torch.silu_backward(torch.mul(u, da0), g)
-              dx = torch.type_as(torch.matmul(dg, wg), dy)
-              dx0 = torch.add_(dx, torch.matmul(du, wu))
-              return [a, da0, dr, dx0]
+              du = torch.mul_(s, da0)
+              dx = torch.addmm_(torch.matmul(dg, wg), du, wu)
+              return [a, da0, dr, torch.type_as(dx, dy)]
             """;
 
     private static final NDManager MANAGER = NDManager.newBaseManager();
@@ -101,19 +143,37 @@ final class Kernels {
         return call("project", a, down, like).get(0);
     }
 
-    /** {@code o[rows] += r * W_d a}. */
-    static void projectRows(NDArray o, NDArray rows, NDArray a, NDArray down, NDArray r) {
-        call("project_rows", o, rows, a, down, r);
+    /** What {@link #taped} computes, of several MLPs at once, each for its own rows of x: g and u, [n, width]. */
+    static NDList gated(NDArray x, Routed routed, List<GatedMlp> experts) {
+        return run(manager(x), "gated", tensor(x), tensor(routed.rows()), counts(routed), tensors(experts, GatedMlp::gate),
+                tensors(experts, GatedMlp::up));
     }
 
-    /** {@code o[rows] += v}. */
-    static void addRows(NDArray o, NDArray rows, NDArray v) {
-        call("add_rows", o, rows, v);
+    /** a = silu(g) * u, [n, width]; without {@code keep}, g becomes a. */
+    static NDArray gate(NDArray g, NDArray u, boolean keep) {
+        return run(manager(g), keep ? "gate" : "gate_in_place", tensor(g), tensor(u)).get(0);
     }
 
-    /** {@code x[rows]}. */
-    static NDArray rows(NDArray x, NDArray rows) {
-        return call("rows", x, rows).get(0);
+    /** {@code o[rows] += r[slots] * W_d a}, for each expert with its own W_d and its own rows. */
+    static void projectRows(NDArray o, NDArray a, Routed routed, List<GatedMlp> experts, NDArray r) {
+        run(manager(o), "project_rows", tensor(o), tensor(a), tensor(routed.rows()), tensor(routed.slots()), counts(routed),
+                tensors(experts, GatedMlp::down), tensor(r));
+    }
+
+    /**
+     * {@link #reverse} of several MLPs at once, each for its own rows; {@code dx[rows]} and {@code dr[slots]} are added to.
+     *
+     * @return a and da, [n, width]
+     */
+    static NDList reverseRows(NDArray dx, NDArray dr, NDList gu, NDArray dy, Routed routed, List<GatedMlp> experts, NDArray r) {
+        return run(manager(dx), "reverse_rows", tensor(dx), tensor(dr), tensor(gu.get(0)), tensor(gu.get(1)), tensor(dy),
+                tensor(routed.rows()), tensor(routed.slots()), counts(routed), tensors(experts, GatedMlp::gate),
+                tensors(experts, GatedMlp::up), tensors(experts, GatedMlp::down), tensor(r));
+    }
+
+    /** Squares summed in float64 over the rows of each, [experts, width]. */
+    static NDArray sumsOfSquares(NDArray x, long[] counts) {
+        return run(manager(x), "sums_of_squares", tensor(x), IValue.listFrom(counts)).get(0);
     }
 
     /** The same and what it was made of: a, g = W_g x and u = W_u x, each [n, width], in the weights' type. */
@@ -130,6 +190,15 @@ final class Kernels {
         return call("reverse", g, u, dy, r, gate, up, down);
     }
 
+    /**
+     * The tokens of a group of experts, expert after expert.
+     *
+     * @param rows where they are in x, [n]
+     * @param slots where their router weights are, [n]
+     * @param counts of each expert
+     */
+    record Routed(NDArray rows, NDArray slots, long[] counts) {}
+
     private static NDList call(String function, NDArray... arguments) {
         NDList inputs = new NDList(arguments);
         // the engine reads the function's name off one of the arrays; a marker array carries it
@@ -138,6 +207,33 @@ final class Kernels {
             inputs.add(marker);
             return IValueUtils.forward(OPS, inputs, true);
         }
+    }
+
+    /** For functions that take lists. The engine runs them in its inference mode: what they return may be read, and changed only by such functions. */
+    private static NDList run(PtNDManager manager, String function, IValue... arguments) {
+        try (IValue result = IValueUtils.runMethod(OPS, function, arguments)) {
+            return result.toNDList(manager);
+        } finally {
+            for (IValue argument : arguments) {
+                argument.close();
+            }
+        }
+    }
+
+    private static PtNDManager manager(NDArray array) {
+        return (PtNDManager) array.getManager();
+    }
+
+    private static IValue tensor(NDArray array) {
+        return IValue.from((PtNDArray) array);
+    }
+
+    private static IValue tensors(List<GatedMlp> experts, Function<GatedMlp, NDArray> which) {
+        return IValue.listFrom(experts.stream().map(which).toArray(PtNDArray[]::new));
+    }
+
+    private static IValue counts(Routed routed) {
+        return IValue.listFrom(routed.counts());
     }
 
     /** The archive that the engine's loader reads: a version, the source, no constants, and one pickled object without state. */

@@ -1,8 +1,10 @@
 package io.espalier.transformer;
 
+import java.util.List;
 import java.util.function.Consumer;
 
 import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 
@@ -12,35 +14,29 @@ import ai.djl.ndarray.types.Shape;
  *
  * @param router W_r, [experts, hidden]
  * @param spec how many are selected and whether their probabilities are normalised
- * @param experts lends them one by one
+ * @param experts lends them, some at a time
  * @param shared the MLP every token passes, or {@code null}
  * @param sharedGate w, [1, hidden], or {@code null}
+ * @param weightsAtOnce how large a group of experts may be, see {@link ExpertGroup}
  */
-record MoeBlock(NDArray router, DecoderSpec.Moe spec, Experts experts, GatedMlp shared, NDArray sharedGate, int layer) {
+record MoeBlock(NDArray router, DecoderSpec.Moe spec, Experts experts, GatedMlp shared, NDArray sharedGate, int layer, long weightsAtOnce) {
 
     private static final int[] LAST = {-1};
 
     /** The routed experts of a layer. Several lanes may borrow at once. */
-    @FunctionalInterface
     interface Experts {
 
-        /** Lends an expert for the length of the call. */
-        void use(int expert, Consumer<GatedMlp> borrower);
+        /** Atoms of an expert. */
+        int width(int expert);
+
+        /** Lends some experts for the length of the call. */
+        void use(int[] experts, Consumer<List<GatedMlp>> borrower);
     }
 
-    /**
-     * The tokens of one expert.
-     *
-     * @param rows where they are in x, [n]
-     * @param slots row * K + rank, where their router weights are, [n]
-     * @param weights those weights, [n, 1]
-     */
-    private record Routed(NDArray rows, NDArray slots, NDArray weights) {}
-
-    /** What happens to one expert and its tokens. */
+    /** What happens to some experts and their tokens. */
     @FunctionalInterface
     private interface Visit {
-        void of(int index, Routed routed, GatedMlp expert);
+        void of(ExpertGroup group, Kernels.Routed routed, List<GatedMlp> experts);
     }
 
     /**
@@ -54,10 +50,14 @@ record MoeBlock(NDArray router, DecoderSpec.Moe spec, Experts experts, GatedMlp 
         int[] selected = select(p, batch);
         NDArray r = weights(p, selected).reshape(-1, 1);
         NDArray y = x.zerosLike();
-        eachExpert(selected, r, (index, routed, expert) -> {
-            NDArray a = expert.activations(Kernels.rows(x, routed.rows()), tapes, index);
-            observer.forward(layer, index, a);
-            Kernels.projectRows(y, routed.rows(), a, expert.down(), routed.weights());
+        eachGroup(selected, x, (group, routed, some) -> {
+            NDList gu = Kernels.gated(x, routed, some);
+            NDArray a = Kernels.gate(gu.get(0), gu.get(1), tapes != null);
+            observer.forward(seen(group, a));
+            Kernels.projectRows(y, a, routed, some, r);
+            if (tapes != null) {
+                tapes.put(group.first(), new Tapes.Tape(gu.get(0), gu.get(1)));
+            }
         });
         if (shared != null) {
             try (Scratch _ = new Scratch()) {
@@ -80,13 +80,10 @@ record MoeBlock(NDArray router, DecoderSpec.Moe spec, Experts experts, GatedMlp 
         NDArray r = weights(p, selected).reshape(-1, 1);
         NDArray dx = x.zerosLike();
         NDArray dr = r.zerosLike();
-        eachExpert(selected, r, (index, routed, expert) -> {
-            GatedMlp.Reverse reverse = expert.reverse(tapes == null ? Kernels.rows(x, routed.rows()) : null,
-                    Kernels.rows(dy, routed.rows()),
-                    routed.weights(), tapes, index);
-            observer.backward(layer, index, reverse.a(), reverse.da());
-            Kernels.addRows(dr, routed.slots(), reverse.dr());
-            Kernels.addRows(dx, routed.rows(), reverse.dx());
+        eachGroup(selected, x, (group, routed, some) -> {
+            NDList gu = tapes == null ? Kernels.gated(x, routed, some) : tapes.take(group.first()).both();
+            NDList reverse = Kernels.reverseRows(dx, dr, gu, dy, routed, some, r);
+            observer.backward(seen(group, reverse.get(0)), seen(group, reverse.get(1)));
         });
         dx.addi(Kernels.times(routerGradient(p, selected, dr), router));
         if (shared != null) {
@@ -156,33 +153,18 @@ record MoeBlock(NDArray router, DecoderSpec.Moe spec, Experts experts, GatedMlp 
         return manager.create(index, new Shape(index.length / spec.topK(), spec.topK()));
     }
 
-    /** Visits every expert that some token selected, its tokens gathered. */
-    private void eachExpert(int[] selected, NDArray r, Visit visit) {
-        int[] count = new int[spec.experts().size()];
-        for (int e : selected) {
-            if (e >= 0) {
-                count[e]++;
-            }
-        }
-        long[][] slots = new long[count.length][];
-        for (int e = 0; e < count.length; e++) {
-            slots[e] = new long[count[e]];
-        }
-        for (int slot = selected.length - 1; slot >= 0; slot--) {
-            if (selected[slot] >= 0) {
-                slots[selected[slot]][--count[selected[slot]]] = slot;
-            }
-        }
-        for (int e = 0; e < slots.length; e++) {
-            if (slots[e].length == 0) {
-                continue;
-            }
+    private ExpertRows seen(ExpertGroup group, NDArray values) {
+        return new ExpertRows(layer, group.experts(), group.counts(), values);
+    }
+
+    /** Visits every expert that some token selected, some at a time. */
+    private void eachGroup(int[] selected, NDArray x, Visit visit) {
+        NDManager manager = x.getManager();
+        int hidden = (int) x.getShape().get(1);
+        for (ExpertGroup group : ExpertGroup.of(selected, spec.topK(), spec.experts().size(), experts::width, hidden, weightsAtOnce)) {
             try (Scratch _ = new Scratch()) {
-                int index = e;
-                long[] rows = java.util.Arrays.stream(slots[e]).map(slot -> slot / spec.topK()).toArray();
-                NDArray at = r.getManager().create(slots[e]);
-                Routed routed = new Routed(r.getManager().create(rows), at, Kernels.rows(r, at));
-                experts.use(e, expert -> visit.of(index, routed, expert));
+                Kernels.Routed routed = new Kernels.Routed(manager.create(group.rows()), manager.create(group.slots()), group.counts());
+                experts.use(group.experts(), some -> visit.of(group, routed, some));
             }
         }
     }

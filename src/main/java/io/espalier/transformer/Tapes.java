@@ -4,6 +4,7 @@ import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 
 import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDScope;
 
 /**
@@ -22,7 +23,12 @@ final class Tapes implements AutoCloseable {
      * @param g W_g x, [n, width]
      * @param u W_u x, [n, width]
      */
-    record Tape(NDArray g, NDArray u) {}
+    record Tape(NDArray g, NDArray u) {
+
+        NDList both() {
+            return new NDList(g, u);
+        }
+    }
 
     /** @param firstLayer the first of the layers whose tapes are kept; all after it are, too */
     Tapes(int firstLayer) {

@@ -1,9 +1,11 @@
 package io.espalier.transformer;
 
 import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.BlockingQueue;
+import java.util.function.Consumer;
 
 import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
@@ -107,22 +109,38 @@ final class Weights implements AutoCloseable {
 
     /** The routed experts of a layer: all loaded now, or each when it is borrowed. */
     MoeBlock.Experts experts(List<ExpertTensors> experts) {
-        if (compute.wholeLayers()) {
-            GatedMlp[] loaded = new GatedMlp[experts.size()];
-            NDManager owner = manager;
+        GatedMlp[] loaded = compute.wholeLayers() ? new GatedMlp[experts.size()] : null;
+        NDManager owner = manager;
+        if (loaded != null) {
             converters.forEach(loaded.length, index -> loaded[index] = expert(experts.get(index), buffer, owner), _ -> {});
-            return (index, borrower) -> borrower.accept(loaded[index]);
         }
-        return (index, borrower) -> {
-            ExpertTensors expert = experts.get(index);
-            WeightBuffer own = take();
-            try (Scratch _ = new Scratch()) {
-                own.reset(bytesOf(expert));
-                borrower.accept(expert(expert, own, manager));
-            } finally {
-                spare.add(own);
+        return new MoeBlock.Experts() {
+
+            @Override
+            public int width(int expert) {
+                int[] atoms = kept.of(experts.get(expert).layer(), experts.get(expert).expert());
+                return atoms == null ? experts.get(expert).width() : atoms.length;
+            }
+
+            @Override
+            public void use(int[] some, Consumer<List<GatedMlp>> borrower) {
+                if (loaded != null) {
+                    borrower.accept(Arrays.stream(some).mapToObj(index -> loaded[index]).toList());
+                } else {
+                    lend(Arrays.stream(some).mapToObj(experts::get).toList(), owner, borrower);
+                }
             }
         };
+    }
+
+    private void lend(List<ExpertTensors> experts, NDManager owner, Consumer<List<GatedMlp>> borrower) {
+        WeightBuffer own = take();
+        try (Scratch _ = new Scratch()) {
+            own.reset(experts.stream().mapToLong(this::bytesOf).sum());
+            borrower.accept(experts.stream().map(expert -> expert(expert, own, owner)).toList());
+        } finally {
+            spare.add(own);
+        }
     }
 
     private WeightBuffer take() {

@@ -3,8 +3,13 @@ package io.espalier.plan;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.RandomAccessFile;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.nio.channels.FileChannel;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
@@ -12,6 +17,7 @@ import java.util.stream.IntStream;
 
 import io.espalier.checkpoint.DType;
 import io.espalier.checkpoint.StoredMatrix;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
@@ -50,5 +56,32 @@ class GatherTest {
         long row = gather.columns() * size;
         assertThat(pieces).allMatch(piece -> piece <= Math.max(row, MEGABYTE));
         assertThat(pieces.size()).isGreaterThanOrEqualTo((int) (gather.length() / Math.max(row, MEGABYTE)));
+    }
+
+    /** More elements than an int counts, in a file of holes: tall for rows, wide for columns. */
+    @ParameterizedTest
+    @CsvSource({"3000000, 1024, 0", "5, 600000000, 1"})
+    void rowsAndColumnsFarBehindTwoGibibytesAreFound(int rows, int columns, int axis, @TempDir Path directory) throws IOException {
+        int[] kept = {3, (axis == 0 ? rows : columns) - 1};
+        Path file = directory.resolve("holes");
+        long bytes = 2L * rows * columns;
+        try (RandomAccessFile sparse = new RandomAccessFile(file.toFile(), "rw"); Arena arena = Arena.ofConfined()) {
+            sparse.setLength(bytes);
+            MemorySegment mapped = sparse.getChannel().map(FileChannel.MapMode.READ_WRITE, 0, bytes, arena);
+            ByteArrayOutputStream expected = new ByteArrayOutputStream();
+            for (int i = 0; i < (axis == 0 ? kept.length : rows); i++) {
+                for (int j = 0; j < (axis == 1 ? kept.length : columns); j++) {
+                    long element = (axis == 0 ? kept[i] : i) * (long) columns + (axis == 1 ? kept[j] : j);
+                    byte value = (byte) (1 + (i * 31 + j) % 100);
+                    mapped.set(ValueLayout.JAVA_BYTE, 2 * element, value);
+                    expected.write(value);
+                    expected.write(0);
+                }
+            }
+            Gather gather = new Gather(new StoredMatrix("t", DType.BF16, rows, columns, mapped, null), axis, kept);
+            ByteArrayOutputStream joined = new ByteArrayOutputStream();
+            gather.into(piece -> joined.writeBytes(piece.toArray(ValueLayout.JAVA_BYTE)));
+            assertThat(joined.toByteArray()).isEqualTo(expected.toByteArray());
+        }
     }
 }
