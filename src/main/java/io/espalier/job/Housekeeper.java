@@ -29,11 +29,17 @@ class Housekeeper {
         }
         try {
             jobs.keepHouse();
-            for (String id : jobs.contradictory()) {
-                jobs.mend(id);
-            }
+            jobs.contradictory().forEach(this::mend);
         } catch (RuntimeException e) {
             log.warn("housekeeping was not done, the next round tries again: {}", e.toString());
+        }
+    }
+
+    private void mend(String id) {
+        try {
+            jobs.mend(id);
+        } catch (RuntimeException e) {
+            log.warn("{} contradicts itself and was not put right, the next round tries again: {}", id, e.toString());
         }
     }
 }

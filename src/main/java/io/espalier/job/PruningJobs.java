@@ -466,6 +466,13 @@ public class PruningJobs {
     public void mend(String id) {
         PruningJob job = locked(id).orElse(null);
         if (job != null) {
+            if (pieces(id).isEmpty()) {
+                // why without a word: with nothing that waits the job is opened anew, and that is said
+                Piece opening = new Piece(id, 0, Piece.Kind.OPEN);
+                opening.blocked();
+                entities.persist(opening);
+                entities.flush();
+            }
             Pieces pieces = piecesOf(id);
             List<String> found = Mending.mend(job, pieces, admission.withoutEntry(id).stream().map(pieces::at).toList());
             if (!found.isEmpty()) {

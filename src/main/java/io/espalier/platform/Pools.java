@@ -23,7 +23,7 @@ final class Pools extends AbstractDataSource implements AutoCloseable {
 
     /** Polling, heartbeats, the look for dead workers, and one that has come to its end. */
     private static final int QUEUE = 4;
-    private static final Duration BRIEF = Duration.ofMillis(500);
+    private static final Duration BRIEF = Duration.ofMillis(200);
     private static final ThreadLocal<Boolean> REQUEST = ThreadLocal.withInitial(() -> false);
 
     private final HikariDataSource requests;

@@ -72,6 +72,16 @@ class MendingTest {
     }
 
     @Test
+    void aJobWhosePiecesWereDeletedIsOpenedAnew() {
+        jobs.opened(jobs.claim(id + "/0/1", "w", "cpu").orElseThrow(), Orders.slicing(2));
+        jdbc.update("delete from job_piece");
+        housekeeper.keepHouse();
+        Lease lease = jobs.claim(id + "/0/1", "w", "cpu").orElseThrow();
+        jobs.opened(lease, Orders.slicing(2));
+        assertThat(jobs.pieces(id)).hasSize(4);
+    }
+
+    @Test
     void aWorkerWhosePieceWasPutBackIntoTheQueueIsFencedOut() {
         Lease lease = jobs.claim(id + "/0/1", "w", "cpu").orElseThrow();
         jdbc.update("delete from scheduled_tasks");
