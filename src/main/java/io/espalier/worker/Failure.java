@@ -53,9 +53,12 @@ final class Failure {
                         || is(thrown, t -> t instanceof SQLException sql && ofServer(sql.getSQLState())));
     }
 
-    /** SQLSTATE classes of a server that is gone, stops, is full, or made one wait too long: connection, resources, operator, deadlock, lock. */
+    /**
+     * SQLSTATE classes of a server that is gone, stops, is full, or made one wait too long: connection, resources, operator, deadlock, lock, and our own
+     * transaction ended for idling. Without a state it is the pool that speaks: the connection broke under a transaction, or none came free.
+     */
     private static boolean ofServer(String state) {
-        return state != null && Stream.of("08", "53", "57", "40", "55").anyMatch(state::startsWith);
+        return state == null || Stream.of("08", "53", "57", "40", "55", "25P03").anyMatch(state::startsWith);
     }
 
     private static String sentence(Throwable thrown) {

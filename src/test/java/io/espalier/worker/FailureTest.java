@@ -6,18 +6,21 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.FileSystemException;
 import java.nio.file.NoSuchFileException;
+import java.sql.SQLException;
 import java.util.List;
 import java.util.stream.Stream;
 
 import io.espalier.recipe.ErrorCode;
 import io.espalier.recipe.PruningException;
 import io.espalier.recipe.Violation;
+import org.hibernate.TransactionException;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.springframework.dao.DataAccessResourceFailureException;
 import org.springframework.dao.DataIntegrityViolationException;
+import org.springframework.orm.jpa.JpaSystemException;
 import org.springframework.transaction.CannotCreateTransactionException;
 
 class FailureTest {
@@ -57,6 +60,9 @@ class FailureTest {
     void onlyADatabaseThatDidNotAnswerMakesTheJobComeBack() {
         assertThat(Failure.ofDatabase(new DataAccessResourceFailureException("connection refused"))).isTrue();
         assertThat(Failure.ofDatabase(new CannotCreateTransactionException("no connection"))).isTrue();
+        // as it comes when the connection broke in a transaction: the rollback's exception hides the first one
+        assertThat(Failure.ofDatabase(new JpaSystemException(new TransactionException("Unable to rollback against JDBC Connection",
+                new SQLException("Connection is closed"))))).isTrue();
         assertThat(Failure.ofDatabase(new DataIntegrityViolationException("our mistake"))).isFalse();
         assertThat(Failure.ofDatabase(new DataAccessResourceFailureException("could not extend file", FULL))).isFalse();
     }
