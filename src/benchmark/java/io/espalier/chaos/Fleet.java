@@ -12,7 +12,6 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Map;
 
 import org.springframework.jdbc.core.JdbcTemplate;
 import tools.jackson.databind.JsonNode;
@@ -264,15 +263,22 @@ final class Fleet implements AutoCloseable {
     /** Warnings and errors in the logs since the instant, one line for each that differs, without stack traces. */
     List<String> complaints(Instant since) {
         return everyone.stream().flatMap(process -> process.words().stream().filter(line -> line.matches("\\d{4}-.* (WARN|ERROR) .*") && !line.contains("CudaUtils"))
-                .filter(line -> !java.time.OffsetDateTime.parse(line.substring(0, line.indexOf(' '))).toInstant().isBefore(since))
+                .filter(line -> !instant(line).isBefore(since))
                 .map(line -> process.name().replaceAll("-\\d+", "") + ": " + line.replaceFirst("^\\S+\\s+", "")
                         .replaceAll("@[0-9a-f]+|\\d+ --- |\\[[^\\]]*\\]|job_\\w+|\\bc?\\.?io\\.espalier\\.", "").replaceAll("\\s+", " ")))
                 .distinct().toList();
     }
 
-    Map<String, Object> counts() {
-        return sql().queryForMap("select (select count(*) from pruning_job) jobs, (select count(*) from artifact) artifacts,"
-                + " (select count(*) from scheduled_tasks) entries");
+    /** When a worker found out that the one that held a piece was dead; {@code null} when none did. */
+    Instant detected(Piece piece, Instant after) {
+        String entry = piece.jobId() + "/" + piece.number() + "/";
+        return everyone.stream().flatMap(process -> process.words().stream())
+                .filter(line -> line.contains(entry) && (line.contains("Reviving dead") || line.contains("is handed out again")))
+                .map(Fleet::instant).filter(at -> at.isAfter(after)).min(java.util.Comparator.naturalOrder()).orElse(null);
+    }
+
+    private static Instant instant(String line) {
+        return java.time.OffsetDateTime.parse(line.substring(0, line.indexOf(' '))).toInstant();
     }
 
     @Override

@@ -64,13 +64,11 @@ final class FullDisk implements AutoCloseable {
                     see(watch, began, problems, event -> event.is("retrying") && code(event).equals("disk_full"));
                 }
                 case STAGING -> {
-                    watch.finishing();
-                    service.fill(1 << 20);
+                    fillBeforeTheCut(watch);
                     see(watch, began, problems, event -> event.is("retrying") && code(event).equals("disk_full"));
                 }
                 case STAGING_TOO_LONG -> {
-                    watch.finishing();
-                    service.fill(1 << 20);
+                    fillBeforeTheCut(watch);
                     see(watch, began, problems, event -> event.is("failed") && code(event).equals("disk_full"));
                     service.empty();
                     int status = fleet.post("/" + job + "/retry", "").statusCode();
@@ -111,6 +109,14 @@ final class FullDisk implements AutoCloseable {
         said.addAll(fleet.complaints(began));
         return new Outages.Round(where.name().startsWith("DATABASE") ? where.name() + "_FULL" : "DISK_FULL_" + where,
                 Figures.seconds(Duration.between(began, Instant.now())), Audit.sliceClaims(fleet.events(job)), problems, said);
+    }
+
+    /** Room for the merged statistics and the scores, and not for the model. */
+    private void fillBeforeTheCut(Watch watch) throws Exception {
+        try (Holder events = fleet.holder()) {
+            watch.lastSliceStored(events);
+            service.fill(3 << 20);
+        }
     }
 
     private void fullDatabase() throws Exception {

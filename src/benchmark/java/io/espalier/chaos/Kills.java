@@ -3,9 +3,13 @@ package io.espalier.chaos;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Locale;
+import java.util.Map;
 import java.util.Random;
 import java.util.stream.Stream;
 
@@ -33,14 +37,18 @@ public final class Kills {
     static final String SLICE = "--espalier.worker.slice-tokens=8192";
 
     /** One job with somebody killed in it. */
-    record Round(Moment moment, String job, List<Killer.Kill> kills, List<String> problems, List<Fleet.Event> events) {
+    record Round(Moment moment, String job, List<Killer.Kill> kills, List<String> problems, List<Fleet.Event> events,
+            Map<Fleet.Piece, Instant> detected) {
 
-        /** Adds how long it took until a lost piece was taken up again, and until it was done. */
-        void times(Figures detection, Figures recovery) {
+        /** Adds how long it took until the loss of a piece was noticed, until it was taken up again, and until it was done. */
+        void times(Figures detection, Figures claim, Figures recovery) {
             for (Killer.Kill kill : kills) {
                 for (Fleet.Piece piece : kill.lost().stream().filter(piece -> piece.jobId().equals(job)).toList()) {
+                    if (detected.containsKey(piece)) {
+                        detection.add(kill.at(), detected.get(piece));
+                    }
                     events.stream().filter(event -> event.at().isAfter(kill.at()) && event.starts(piece)).findFirst()
-                            .ifPresent(event -> detection.add(kill.at(), event.at()));
+                            .ifPresent(event -> claim.add(kill.at(), event.at()));
                     events.stream().filter(event -> event.at().isAfter(kill.at()) && event.finishes(piece)).findFirst()
                             .ifPresent(event -> recovery.add(kill.at(), event.at()));
                 }
@@ -64,7 +72,14 @@ public final class Kills {
             fleet.awaitEnd(id, LONGEST);
             problems.addAll(Audit.of(fleet, id, reference, redone));
         }
-        return new Round(moment, job, kills, problems, fleet.events(job));
+        Map<Fleet.Piece, Instant> detected = new HashMap<>();
+        kills.forEach(kill -> kill.lost().forEach(piece -> {
+            Instant at = fleet.detected(piece, kill.at());
+            if (at != null) {
+                detected.put(piece, at);
+            }
+        }));
+        return new Round(moment, job, kills, problems, fleet.events(job), detected);
     }
 
     /** Any instant for most, each of the others at least once while there are enough; in an order that the seed decides. */
@@ -111,35 +126,39 @@ public final class Kills {
 
     private static void say(int number, Round round, int slices) {
         Figures detection = new Figures();
+        Figures claim = new Figures();
         Figures recovery = new Figures();
-        round.times(detection, recovery);
-        System.out.printf(java.util.Locale.ROOT, "  %2d %-13s %-22s lost %-14s redone %d detected %.1f s recovered %.1f s %s%n", number,
+        round.times(detection, claim, recovery);
+        System.out.printf(Locale.ROOT, "  %2d %-13s %-18s lost %-15s redone %d noticed %.1f s claimed %.1f s done %.1f s %s%n", number,
                 round.moment(), String.join(",", round.kills().stream().map(Killer.Kill::who).toList()),
                 String.join(",", round.kills().stream().flatMap(kill -> kill.lost().stream())
                         .map(piece -> piece.kind().equals("slice") ? "slice " + piece.number() : piece.kind()).toList()),
-                round.redone(slices), detection.max(), recovery.max(), round.problems().isEmpty() ? "" : "PROBLEMS " + round.problems());
+                round.redone(slices), detection.max(), claim.max(), recovery.max(), round.problems().isEmpty() ? "" : "PROBLEMS " + round.problems());
     }
 
     private static void report(Report report, List<Round> rounds, Audit.Reference reference) {
         Figures detection = new Figures();
+        Figures claim = new Figures();
         Figures recovery = new Figures();
-        rounds.forEach(round -> round.times(detection, recovery));
+        rounds.forEach(round -> round.times(detection, claim, recovery));
         List<Killer.Kill> kills = rounds.stream().flatMap(round -> round.kills().stream()).toList();
-        report.table("rounds", List.of("moment", "killed", "lost", "slices_redone", "lost_to_claimed_s", "lost_to_done_s", "problems"),
+        report.table("rounds", List.of("moment", "killed", "lost", "slices_redone", "noticed_s", "claimed_s", "done_s", "problems"),
                 rounds.stream().map(round -> {
-                    Figures detected = new Figures();
-                    Figures recovered = new Figures();
-                    round.times(detected, recovered);
+                    Figures noticed = new Figures();
+                    Figures claimed = new Figures();
+                    Figures done = new Figures();
+                    round.times(noticed, claimed, done);
                     return Arrays.<Object>asList(round.moment().name(), round.kills().size(),
                             round.kills().stream().mapToInt(kill -> kill.lost().size()).sum(), round.redone(reference.slices()),
-                            detected.max(), recovered.max(), round.problems().size());
+                            noticed.max(), claimed.max(), done.max(), round.problems().size());
                 }).toList());
         report.fact("jobs", rounds.size());
         report.fact("processes_killed", kills.size());
-        report.fact("pieces_lost", detection.count());
+        report.fact("pieces_lost", claim.count());
         report.fact("slices_redone", rounds.stream().mapToLong(round -> round.redone(reference.slices())).sum());
         report.table("seconds", List.of("from the kill", "p50", "max"),
-                List.of(List.of("until the lost piece is claimed again", detection.quantile(0.5), detection.max()),
+                List.of(List.of("until the loss is noticed", detection.quantile(0.5), detection.max()),
+                        List.of("until the lost piece is claimed again", claim.quantile(0.5), claim.max()),
                         List.of("until the lost piece is done", recovery.quantile(0.5), recovery.max())));
         report.bar("seconds until a dead worker is detected", detection.max(), "<=", 60);
         report.bar("jobs with a problem", rounds.stream().filter(round -> !round.problems().isEmpty()).count(), "<=", 0);

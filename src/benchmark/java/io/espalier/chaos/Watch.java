@@ -69,6 +69,17 @@ final class Watch {
                 piece.number(), piece.attempt()) && waits("job_event"));
     }
 
+    /**
+     * The last slice's statistics are stored, and its worker stands before the table of events: what comes next finishes the job.
+     *
+     * @param events holds that table afterwards
+     */
+    Fleet.Piece lastSliceStored(Holder events) throws InterruptedException {
+        running(piece -> fleet.sql().queryForObject("select slices_done = slices - 1 from pruning_job where id = ?", Boolean.class, job));
+        events.closes("job_event");
+        return storedAndWaiting();
+    }
+
     /** The artifact lies in its place, and its worker stands before a table that somebody else holds. */
     Fleet.Piece movedAndWaiting(String table) throws InterruptedException {
         return running(piece -> piece.kind().equals("finish") && moved() && waits(table));

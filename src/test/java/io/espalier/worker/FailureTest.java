@@ -13,6 +13,7 @@ import java.util.stream.Stream;
 import io.espalier.recipe.ErrorCode;
 import io.espalier.recipe.PruningException;
 import io.espalier.recipe.Violation;
+import org.hibernate.TransactionException;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
@@ -63,6 +64,9 @@ class FailureTest {
                 .as("the pool's word for a connection that broke under a transaction").isTrue();
         assertThat(Failure.ofDatabase(new JpaSystemException(new IllegalStateException(new SQLException("idle", "25P03"))))).isTrue();
         assertThat(Failure.ofDatabase(new JpaSystemException(new IllegalStateException(new SQLException("no column", "42703"))))).isFalse();
+        // as it comes when the connection broke in a transaction: the rollback's exception hides the first one
+        assertThat(Failure.ofDatabase(new JpaSystemException(new TransactionException("Unable to rollback against JDBC Connection",
+                new SQLException("Connection is closed"))))).isTrue();
         assertThat(Failure.ofDatabase(new DataIntegrityViolationException("our mistake"))).isFalse();
         assertThat(Failure.ofDatabase(new DataAccessResourceFailureException("could not extend file", FULL))).isFalse();
     }
