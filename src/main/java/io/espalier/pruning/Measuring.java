@@ -33,6 +33,8 @@ record Measuring(OpenedRun opened, ComputeDevice device, String modelDigest, Pro
     /** Tokens of a slice where nobody said how many: a slice is read from the disk twice, so that a fast device needs longer ones. */
     private static final long SLICE_TOKENS_CPU = 16_384;
     private static final long SLICE_TOKENS_GPU = 131_072;
+    /** Every claim reads the rows of all pieces of its job: a set of millions of windows gets longer slices, not more of them. */
+    private static final int MOST_SLICES = 1000;
 
     Slicing slicing(long tokensPerSlice) {
         if (opened.calibration() == null) {
@@ -41,7 +43,7 @@ record Measuring(OpenedRun opened, ComputeDevice device, String modelDigest, Pro
         int length = opened.calibration().length();
         int windows = opened.calibration().windows();
         long tokens = tokensPerSlice > 0 ? tokensPerSlice : device.isGpu() ? SLICE_TOKENS_GPU : SLICE_TOKENS_CPU;
-        int most = Math.clamp(tokens / length, 1, windows);
+        int most = Math.clamp(Math.max(tokens / length, Math.ceilDiv(windows, MOST_SLICES)), 1, windows);
         MemoryPlan plan = plan(most);
         notes().memoryPlanned(plan);
         int batch = plan.sequencesPerBatch();

@@ -30,6 +30,7 @@ import io.espalier.recipe.Slicing;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.slf4j.MDC;
+import org.springframework.scheduling.annotation.Scheduled;
 import org.springframework.transaction.support.TransactionOperations;
 
 /** Carries out one piece of a job after the other: claims it, does it in a directory of its own, hands in what came out, all or nothing. */
@@ -325,7 +326,7 @@ class Worker {
     }
 
     private Ending stopped(Lease lease) {
-        return jobs.stopped(lease) ? Ending.DONE : Ending.waits(Instant.now());
+        return jobs.stopped(lease) ? Ending.DONE : Ending.WAITS;
     }
 
     private void rejected(Lease lease) {
@@ -336,7 +337,8 @@ class Worker {
         }
     }
 
-    /** Deletes what attempts left behind that are over. */
+    /** Deletes what attempts and deleted jobs left behind. */
+    @Scheduled(initialDelayString = "${espalier.jobs.housekeeping}", fixedDelayString = "${espalier.jobs.housekeeping}")
     void sweep() {
         workplace.sweep();
     }
