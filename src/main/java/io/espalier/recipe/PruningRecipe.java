@@ -17,7 +17,9 @@ import tools.jackson.databind.annotation.JsonNaming;
  * @param calibration the tokens that the scores are measured on; unused by methods that look at weights only
  * @param budget how much has to go
  * @param layout which shapes the result may have; {@code ragged} when absent
- * @param alignment every kept expert width is a multiple of this (atoms); 1 when absent
+ * @param alignment what every kept expert width is a multiple of; 1 when absent
+ * @param tensorParallel over how many devices an engine is to split each expert, or the experts where whole ones go: widths a device are aligned, or
+ *     the number of experts divides; 1 when absent
  * @param allowEmptyExperts whether an expert may lose all its atoms; false when absent
  * @param evaluation held-out text to measure perplexity on, before and after; {@code null}: sizes only
  * @param precision of the matrix products of calibration and evaluation; {@code f32} when absent
@@ -25,11 +27,15 @@ import tools.jackson.databind.annotation.JsonNaming;
  * @param priority -10 to 10, higher first; 0 when absent
  */
 @JsonNaming(SnakeCaseStrategy.class)
-public record PruningRecipe(String model, MethodChoice method, Calibration calibration, Budget budget, Layout layout, Integer alignment,
-        Boolean allowEmptyExperts, Evaluation evaluation, Precision precision, String project, Integer priority) {
+public record PruningRecipe(String model, MethodChoice method, Calibration calibration, Budget budget, Layout layout,
+        Alignment alignment, Integer tensorParallel, Boolean allowEmptyExperts, Evaluation evaluation, Precision precision, String project,
+        Integer priority) {
 
     /** Widest alignment any known kernel asks for, in atoms. */
     public static final int MAX_ALIGNMENT = 256;
+
+    /** More devices than any engine splits one expert over. */
+    public static final int MAX_TENSOR_PARALLEL = 64;
 
     /** The highest priority; its negative is the lowest. */
     public static final int MAX_PRIORITY = 10;
@@ -41,7 +47,8 @@ public record PruningRecipe(String model, MethodChoice method, Calibration calib
         method = method == null ? MethodChoice.of(MethodName.HEAPR) : method;
         calibration = calibration == null && !method.name().needsTokens() ? Calibration.NONE : calibration;
         layout = layout == null ? Layout.RAGGED : layout;
-        alignment = alignment == null ? 1 : alignment;
+        alignment = alignment == null ? Alignment.NONE : alignment;
+        tensorParallel = tensorParallel == null ? 1 : tensorParallel;
         allowEmptyExperts = allowEmptyExperts != null && allowEmptyExperts;
         precision = precision == null ? Precision.F32 : precision;
         project = project == null ? DEFAULT_PROJECT : project;
@@ -51,7 +58,8 @@ public record PruningRecipe(String model, MethodChoice method, Calibration calib
     /** An order of the default project that does not hurry. */
     public PruningRecipe(String model, MethodChoice method, Calibration calibration, Budget budget, Layout layout, Integer alignment,
             Boolean allowEmptyExperts, Evaluation evaluation, Precision precision) {
-        this(model, method, calibration, budget, layout, alignment, allowEmptyExperts, evaluation, precision, null, null);
+        this(model, method, calibration, budget, layout, alignment == null ? null : new Alignment(alignment), null, allowEmptyExperts,
+                evaluation, precision, null, null);
     }
 
     /** The same order with other words for its inline texts: a manifest or a list is no place for a corpus. */
@@ -60,7 +68,7 @@ public record PruningRecipe(String model, MethodChoice method, Calibration calib
                 ? null
                 : new Calibration(worded(calibration.corpus(), words), calibration.sequences(), calibration.sequenceLength(),
                         calibration.seed()),
-                budget, layout, alignment, allowEmptyExperts, evaluation == null
+                budget, layout, alignment, tensorParallel, allowEmptyExperts, evaluation == null
                         ? null
                         : new Evaluation(worded(evaluation.corpus(), words), evaluation.windows(), evaluation.sequenceLength(),
                                 evaluation.randomControl()),
@@ -88,9 +96,13 @@ public record PruningRecipe(String model, MethodChoice method, Calibration calib
         } else {
             budget.violations("budget", found);
         }
-        if (alignment < 1 || alignment > MAX_ALIGNMENT || Integer.bitCount(alignment) != 1) {
-            found.add(new Violation("alignment", String.valueOf(alignment), "a power of two from 1 to " + MAX_ALIGNMENT));
+        if (!alignment.isAllowed()) {
+            found.add(new Violation("alignment", String.valueOf(alignment.json()), "auto, or a power of two from 1 to " + MAX_ALIGNMENT));
         }
+        if (tensorParallel < 1 || tensorParallel > MAX_TENSOR_PARALLEL) {
+            found.add(new Violation("tensor_parallel", String.valueOf(tensorParallel), "an integer from 1 to " + MAX_TENSOR_PARALLEL));
+        }
+        layoutViolations(found);
         if (!PROJECT.matcher(project).matches()) {
             found.add(new Violation("project", project, "1 to 63 of a-z, 0-9 and -, not beginning with -"));
         }
@@ -101,5 +113,32 @@ public record PruningRecipe(String model, MethodChoice method, Calibration calib
             evaluation.violations("evaluation", found);
         }
         return found;
+    }
+
+    /** What cannot go together with the layout. */
+    private void layoutViolations(List<Violation> found) {
+        boolean wholeExperts = method.name() == MethodName.FREQUENCY;
+        switch (layout) {
+            case RAGGED -> {}
+            case UNIFORM, PER_LAYER -> {
+                if (wholeExperts) {
+                    found.add(new Violation("layout", layout.json(), "ragged or experts, because " + method.name().json()
+                            + " ranks whole experts and " + layout.json() + " keeps every expert"));
+                }
+            }
+            case EXPERTS -> {
+                if (alignment.atoms() > 1 && alignment.isAllowed()) {
+                    found.add(new Violation("alignment", String.valueOf(alignment.json()),
+                            "1 or auto, because layout experts leaves the widths as they are"));
+                }
+                if (allowEmptyExperts) {
+                    found.add(new Violation("allow_empty_experts", "true",
+                            "false, because layout experts removes whole experts, router rows and all"));
+                }
+                if (method.scope() == MethodChoice.Scope.EXPERT) {
+                    found.add(new Violation("method.scope", "expert", "global or layer, because layout experts ranks whole experts"));
+                }
+            }
+        }
     }
 }

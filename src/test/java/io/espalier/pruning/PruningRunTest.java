@@ -106,7 +106,7 @@ class PruningRunTest {
         PruningRun.Outcome outcome = run(fixture, recipe);
         KeepPlan plan = KeepPlan.fromJson(Files.readString(outcome.artifact().resolve("pruning-plan.json")));
         try (Checkpoint original = Checkpoint.open(fixture.model());
-                Decoder masked = Decoder.open(original, Architecture.specOf(original), PruningRun.keeping(plan), Compute.cpu())) {
+                Decoder masked = Decoder.open(original, Architecture.specOf(original), Finishing.keeping(plan), Compute.cpu())) {
             TokenWindows windows = Corpus.windows(CorpusRef.at(fixture.reference("test_ids.safetensors").toAbsolutePath().toString()), null,
                     new Windowing.Strided(16, 256), masked.spec().vocabSize());
             double expected = Perplexity
