@@ -78,6 +78,18 @@ class PruningJobsTest {
     }
 
     @Test
+    void every_layout_may_be_ordered_and_alignment_left_to_the_service() {
+        for (String layout : List.of("ragged", "per_layer", "uniform", "experts")) {
+            JsonNode recipe = api.order(Posted.SHORTEST.replaceFirst("\\{",
+                    "{\"layout\": \"" + layout + "\", \"alignment\": \"auto\", \"tensor_parallel\": 4, ")).json().path("recipe");
+            assertThat(recipe.path("layout").stringValue()).isEqualTo(layout);
+            assertThat(recipe.path("alignment").stringValue()).isEqualTo("auto");
+            assertThat(recipe.path("tensor_parallel").intValue()).isEqualTo(4);
+            assertThat(api.order(recipe.toString()).json().path("recipe")).isEqualTo(recipe);
+        }
+    }
+
+    @Test
     void a_method_and_a_corpus_may_be_given_by_name_alone() {
         JsonNode recipe = api.order("{\"model\": \"tiny-qwen2moe\", \"method\": \"magnitude\", \"budget\": {\"ratio\": 0.5}}").json()
                 .path("recipe");
