@@ -100,10 +100,13 @@ final class Shape {
             path = path.getParent();
         }
         for (int i = 0; i < path.getNameCount(); i++) {
-            holder = holder.path(path.getName(i));
+            holder = holder.isArray() ? holder.path(Integer.parseInt(path.getName(i))) : holder.path(path.getName(i));
         }
         if (holder instanceof ObjectNode object) {
             object.remove(name);
+        } else if (holder instanceof ArrayNode array) {
+            // why not removed: those after it would no longer be where the other departures say
+            array.setNull(Integer.parseInt(name));
         }
     }
 

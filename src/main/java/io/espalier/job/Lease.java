@@ -33,6 +33,11 @@ public record Lease(String jobId, int piece, Piece.Kind kind, int attempt, Pruni
         return productId("art_", jobId, attempt);
     }
 
+    /** Id of what a further output is published as, from the id of the first: the place, from 1, is told apart by a sign that no id has inside. */
+    public static String furtherArtifactId(String artifactId, int place) {
+        return artifactId + "_" + place;
+    }
+
     /** Id of the score set that this attempt will store, if it gets there. */
     public String scoreSetId() {
         return productId("scr_", jobId, attempt);
@@ -51,7 +56,9 @@ public record Lease(String jobId, int piece, Piece.Kind kind, int attempt, Pruni
     }
 
     static int attemptOf(String productId) {
-        return Integer.parseInt(productId.substring(PREFIX + Ulids.LENGTH), ATTEMPT_RADIX);
+        String attempt = productId.substring(PREFIX + Ulids.LENGTH);
+        int further = attempt.indexOf('_');
+        return Integer.parseInt(further < 0 ? attempt : attempt.substring(0, further), ATTEMPT_RADIX);
     }
 
     private static String productId(String prefix, String jobId, int attempt) {

@@ -135,7 +135,7 @@ record Finishing(OpenedRun opened, ComputeDevice device, Path workDirectory, Pro
                     plan.removedExperts(), ChosenAlignment.of(order, opened.spec(), opened.checkpoint()).atoms());
             result = new PruningResult(before, after, achieved, coverage(), perplexity, predictedLossChange(plan),
                     new Digests(digests.model(), digests.tokenizer(), digests.calibration(), digests.scores(), plan.digest(), null),
-                    WrittenShape.engines(written, writtenSpec, artifact));
+                    WrittenShape.engines(written, writtenSpec, artifact), List.of());
             notes(order).measured(result);
         }
         ModelCard.write(artifact, order, baseModel, plan, result, ChosenAlignment.of(order, opened.spec(), opened.checkpoint()));

@@ -76,7 +76,7 @@ record OpenedRun(PruningRecipe recipe, Checkpoint checkpoint, DecoderSpec spec, 
                     new Violation("model", "a " + spec.modelType() + " model without routed experts",
                             "a model with Mixture-of-Experts layers"))));
         } else {
-            gather(refused, () -> allocate(recipe, spec, checkpoint, zeros(spec), granularity(recipe)));
+            recipe.outputs().forEach(order -> gather(refused, () -> allocate(order, spec, checkpoint, zeros(spec), granularity(order))));
         }
         TokenWindows calibration = null;
         if (recipe.method().name().needsTokens()) {

@@ -5,6 +5,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.stream.IntStream;
 
 import ai.djl.engine.EngineException;
 import io.espalier.calibration.ExpertStatistics;
@@ -58,8 +59,15 @@ public final class PruningRun implements AutoCloseable {
      * @param artifact directory with every file of the pruned model, finished and summed in {@code SHA256SUMS}
      * @param scores safetensors file of the scores and the statistics behind them
      * @param summary the scores by layer and expert
+     * @param furtherArtifacts the same of each further output, as {@link PruningResult#further()} has them
      */
-    public record Outcome(PruningResult result, Path artifact, Path scores, ScoreSummary summary) {}
+    public record Outcome(PruningResult result, Path artifact, Path scores, ScoreSummary summary, List<Path> furtherArtifacts) {
+
+        /** One output. */
+        public Outcome(PruningResult result, Path artifact, Path scores, ScoreSummary summary) {
+            this(result, artifact, scores, summary, List.of());
+        }
+    }
 
     private final Inputs inputs;
     private final PruningRecipe recipe;
@@ -184,10 +192,13 @@ public final class PruningRun implements AutoCloseable {
 
         Digests digests = new Digests(modelDigest, opened.tokenizer() == null ? null : opened.tokenizer().digest(),
                 opened.calibration() == null ? null : opened.calibration().digest(), Sha256.of(scoreFile), null, null);
-        Finishing.Made made = new Finishing(opened, device, workDirectory, progress, inputs.model().getFileName().toString(), scores,
-                statistics, digests).make(List.of(recipe)).getFirst();
-        ScoreSummary summary = ScoreTable.of(recipe.method().name(), scores, opened.spec().experts(), made.plan(), statistics);
-        return new Outcome(made.result(), made.artifact(), scoreFile, summary);
+        List<Finishing.Made> made = new Finishing(opened, device, workDirectory, progress, inputs.model().getFileName().toString(), scores,
+                statistics, digests).make(recipe.outputs());
+        ScoreSummary summary = ScoreTable.of(recipe.method().name(), scores, opened.spec().experts(), made.getFirst().plan(), statistics);
+        List<PruningResult.Further> further = IntStream.range(1, made.size())
+                .mapToObj(i -> made.get(i).result().as(recipe.furtherOutputs().get(i - 1))).toList();
+        return new Outcome(made.getFirst().result().with(further), made.getFirst().artifact(), scoreFile, summary,
+                made.stream().skip(1).map(Finishing.Made::artifact).toList());
     }
 
     /** In the order of the slicing, two at a time in memory; {@code null} when the method sees no tokens. */

@@ -2,6 +2,7 @@ package io.espalier.recipe;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import java.util.function.UnaryOperator;
 import java.util.regex.Pattern;
 
@@ -23,19 +24,23 @@ import tools.jackson.databind.annotation.JsonNaming;
  * @param allowEmptyExperts whether an expert may lose all its atoms; false when absent
  * @param evaluation held-out text to measure perplexity on, before and after; {@code null}: sizes only
  * @param precision of the matrix products of calibration and evaluation; {@code f32} when absent
+ * @param furtherOutputs more models to make of the same scores, at most {@link #MAX_FURTHER_OUTPUTS}; none when absent
  * @param project whose order it is: jobs of one project share its place in the queue; {@code default} when absent
  * @param priority -10 to 10, higher first; 0 when absent
  */
 @JsonNaming(SnakeCaseStrategy.class)
 public record PruningRecipe(String model, MethodChoice method, Calibration calibration, Budget budget, Layout layout,
-        Alignment alignment, Integer tensorParallel, Boolean allowEmptyExperts, Evaluation evaluation, Precision precision, String project,
-        Integer priority) {
+        Alignment alignment, Integer tensorParallel, Boolean allowEmptyExperts, Evaluation evaluation, Precision precision,
+        List<Output> furtherOutputs, String project, Integer priority) {
 
     /** Widest alignment any known kernel asks for, in atoms. */
     public static final int MAX_ALIGNMENT = 256;
 
     /** More devices than any engine splits one expert over. */
     public static final int MAX_TENSOR_PARALLEL = 64;
+
+    /** More shapes of one model than anybody compares. */
+    public static final int MAX_FURTHER_OUTPUTS = 8;
 
     /** The highest priority; its negative is the lowest. */
     public static final int MAX_PRIORITY = 10;
@@ -51,6 +56,7 @@ public record PruningRecipe(String model, MethodChoice method, Calibration calib
         tensorParallel = tensorParallel == null ? 1 : tensorParallel;
         allowEmptyExperts = allowEmptyExperts != null && allowEmptyExperts;
         precision = precision == null ? Precision.F32 : precision;
+        furtherOutputs = furtherOutputs == null ? List.of() : furtherOutputs.stream().filter(Objects::nonNull).toList();
         project = project == null ? DEFAULT_PROJECT : project;
         priority = priority == null ? 0 : priority;
     }
@@ -59,7 +65,7 @@ public record PruningRecipe(String model, MethodChoice method, Calibration calib
     public PruningRecipe(String model, MethodChoice method, Calibration calibration, Budget budget, Layout layout, Integer alignment,
             Boolean allowEmptyExperts, Evaluation evaluation, Precision precision) {
         this(model, method, calibration, budget, layout, alignment == null ? null : new Alignment(alignment), null, allowEmptyExperts,
-                evaluation, precision, null, null);
+                evaluation, precision, null, null, null);
     }
 
     /** The same order with other words for its inline texts: a manifest or a list is no place for a corpus. */
@@ -72,7 +78,19 @@ public record PruningRecipe(String model, MethodChoice method, Calibration calib
                         ? null
                         : new Evaluation(worded(evaluation.corpus(), words), evaluation.windows(), evaluation.sequenceLength(),
                                 evaluation.randomControl()),
-                precision, project, priority);
+                precision, furtherOutputs, project, priority);
+    }
+
+    /** This order, and one for each further output, as if it alone had been ordered. */
+    public List<PruningRecipe> outputs() {
+        List<PruningRecipe> orders = new ArrayList<>(List.of(this));
+        furtherOutputs.forEach(output -> orders.add(with(output)));
+        return orders;
+    }
+
+    private PruningRecipe with(Output output) {
+        return new PruningRecipe(model, method, calibration, output.budget() == null ? budget : output.budget(), output.layout(),
+                output.alignment(), output.tensorParallel(), output.allowEmptyExperts(), evaluation, precision, null, project, priority);
     }
 
     private static CorpusRef worded(CorpusRef corpus, UnaryOperator<String> words) {
@@ -96,13 +114,20 @@ public record PruningRecipe(String model, MethodChoice method, Calibration calib
         } else {
             budget.violations("budget", found);
         }
-        if (!alignment.isAllowed()) {
-            found.add(new Violation("alignment", String.valueOf(alignment.json()), "auto, or a power of two from 1 to " + MAX_ALIGNMENT));
+        shapeViolations("", found);
+        if (furtherOutputs.size() > MAX_FURTHER_OUTPUTS) {
+            found.add(new Violation("further_outputs", furtherOutputs.size() + " of them", "at most " + MAX_FURTHER_OUTPUTS));
         }
-        if (tensorParallel < 1 || tensorParallel > MAX_TENSOR_PARALLEL) {
-            found.add(new Violation("tensor_parallel", String.valueOf(tensorParallel), "an integer from 1 to " + MAX_TENSOR_PARALLEL));
+        for (int i = 0; i < furtherOutputs.size(); i++) {
+            String at = "further_outputs." + i + ".";
+            if (furtherOutputs.get(i).layout() == null) {
+                found.add(Violation.missing(at + "layout", "which shapes the model may have"));
+            }
+            if (furtherOutputs.get(i).budget() != null) {
+                furtherOutputs.get(i).budget().violations(at + "budget", found);
+            }
+            with(furtherOutputs.get(i)).shapeViolations(at, found);
         }
-        layoutViolations(found);
         if (!PROJECT.matcher(project).matches()) {
             found.add(new Violation("project", project, "1 to 63 of a-z, 0-9 and -, not beginning with -"));
         }
@@ -115,24 +140,30 @@ public record PruningRecipe(String model, MethodChoice method, Calibration calib
         return found;
     }
 
-    /** What cannot go together with the layout. */
-    private void layoutViolations(List<Violation> found) {
+    /** What is wrong with layout, alignment and devices, or cannot go together with them. */
+    private void shapeViolations(String at, List<Violation> found) {
+        if (!alignment.isAllowed()) {
+            found.add(new Violation(at + "alignment", String.valueOf(alignment.json()), "auto, or a power of two from 1 to " + MAX_ALIGNMENT));
+        }
+        if (tensorParallel < 1 || tensorParallel > MAX_TENSOR_PARALLEL) {
+            found.add(new Violation(at + "tensor_parallel", String.valueOf(tensorParallel), "an integer from 1 to " + MAX_TENSOR_PARALLEL));
+        }
         boolean wholeExperts = method.name() == MethodName.FREQUENCY;
         switch (layout) {
             case RAGGED -> {}
             case UNIFORM, PER_LAYER -> {
                 if (wholeExperts) {
-                    found.add(new Violation("layout", layout.json(), "ragged or experts, because " + method.name().json()
+                    found.add(new Violation(at + "layout", layout.json(), "ragged or experts, because " + method.name().json()
                             + " ranks whole experts and " + layout.json() + " keeps every expert"));
                 }
             }
             case EXPERTS -> {
                 if (alignment.atoms() > 1 && alignment.isAllowed()) {
-                    found.add(new Violation("alignment", String.valueOf(alignment.json()),
+                    found.add(new Violation(at + "alignment", String.valueOf(alignment.json()),
                             "1 or auto, because layout experts leaves the widths as they are"));
                 }
                 if (allowEmptyExperts) {
-                    found.add(new Violation("allow_empty_experts", "true",
+                    found.add(new Violation(at + "allow_empty_experts", "true",
                             "false, because layout experts removes whole experts, router rows and all"));
                 }
                 if (method.scope() == MethodChoice.Scope.EXPERT) {

@@ -18,14 +18,35 @@ import tools.jackson.databind.annotation.JsonNaming;
  *     criterion is not in units of loss
  * @param digests what the result is a function of
  * @param compatibility which engines open the written model, one entry an engine; derived from sources and documentation, no engine was run
+ * @param further what came of the further outputs, in the order's order
  */
 @JsonNaming(SnakeCaseStrategy.class)
 public record PruningResult(Size before, Size after, Achieved achieved, Coverage coverage, Perplexity perplexity,
         Double predictedLossChange,
-        Digests digests, List<Loadability> compatibility) {
+        Digests digests, List<Loadability> compatibility, List<Further> further) {
 
     public PruningResult {
         compatibility = compatibility == null ? List.of() : List.copyOf(compatibility);
+        further = further == null ? List.of() : List.copyOf(further);
+    }
+
+    /**
+     * What came of a further output; what is not here is the same as for the first.
+     *
+     * @param output as ordered
+     */
+    @JsonNaming(SnakeCaseStrategy.class)
+    public record Further(Output output, Size after, Achieved achieved, Perplexity perplexity, Double predictedLossChange, Digests digests,
+            List<Loadability> compatibility) {}
+
+    /** The first output's figures, with those of the others. */
+    public PruningResult with(List<Further> others) {
+        return new PruningResult(before, after, achieved, coverage, perplexity, predictedLossChange, digests, compatibility, others);
+    }
+
+    /** The figures that a further output has of its own. */
+    public Further as(Output output) {
+        return new Further(output, after, achieved, perplexity, predictedLossChange, digests, compatibility);
     }
 
     /**
@@ -99,6 +120,6 @@ public record PruningResult(Size before, Size after, Achieved achieved, Coverage
     /** The same with the digest of the written files, which is known last: the manifest inside them cannot hold it. */
     public PruningResult summed(String artifact) {
         return new PruningResult(before, after, achieved, coverage, perplexity, predictedLossChange,
-                new Digests(digests.model, digests.tokenizer, digests.calibration, digests.scores, digests.plan, artifact), compatibility);
+                new Digests(digests.model, digests.tokenizer, digests.calibration, digests.scores, digests.plan, artifact), compatibility, further);
     }
 }

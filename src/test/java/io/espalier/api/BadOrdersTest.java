@@ -122,6 +122,18 @@ class BadOrdersTest {
                 .containsExactly(Map.entry("budget.ratio", "null -> a number more than 0 and less than 1"));
     }
 
+    @Test
+    void every_further_output_is_judged_by_its_place() {
+        assertThat(refused(Posted.SHORTEST.replaceFirst("\\{", """
+                {"further_outputs": [{"layout": "uniform"}, {"layout": "experts", "alignment": 8, "tensor_parallel": 99}, {"alignment": 4},
+                 {"layout": "square"}, 7, {"layout": "ragged", "width": 3, "budget": {"ratio": 2}}], """)).violations()).containsOnlyKeys(
+                "further_outputs.1.alignment", "further_outputs.1.tensor_parallel", "further_outputs.2.layout", "further_outputs.3.layout",
+                "further_outputs.4", "further_outputs.5.width", "further_outputs.5.budget.ratio");
+        assertThat(refused(Posted.SHORTEST.replaceFirst("\\{",
+                "{\"further_outputs\": [" + "{\"layout\": \"uniform\"}, ".repeat(8) + "{\"layout\": \"uniform\"}], ")).violations())
+                .containsOnlyKeys("further_outputs");
+    }
+
     @ParameterizedTest
     @CsvSource(delimiter = '|', value = {"\"layout\": \"experts\", \"alignment\": 8|alignment|8 -> 1 or auto, because layout experts leaves the widths as they are",
             "\"layout\": \"experts\", \"allow_empty_experts\": true|allow_empty_experts|true -> false, because layout experts removes whole experts, router rows and all",

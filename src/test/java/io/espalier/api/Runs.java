@@ -83,7 +83,8 @@ record Runs(PruningJobs jobs, Artifacts artifacts, ScoreSets scores, Transaction
                 new PruningResult.Achieved(new BigDecimal("0.125"), Budget.RatioOf.ROUTED_ATOMS, 16, 0.125, 0.1, 0.1, 48, 64, 0, 0, 8),
                 new PruningResult.Coverage(2048, 0, 50.5, List.of("3:17")), new PruningResult.Perplexity(6.5, 6.75, null, 2032), 0.0125,
                 new PruningResult.Digests("1".repeat(64), "2".repeat(64), null, "4".repeat(64), "5".repeat(64), "6".repeat(64)),
-                List.of(Loadability.stock("transformers 4", "one width"), Loadability.needs("transformers 5", "patience", "two widths")));
+                List.of(Loadability.stock("transformers 4", "one width"), Loadability.needs("transformers 5", "patience", "two widths")),
+                List.of());
     }
 
     /** Longer than two pieces of the database's. */

@@ -29,6 +29,7 @@ import io.espalier.recipe.Layout;
 import io.espalier.recipe.Loadability.Loads;
 import io.espalier.recipe.MethodChoice;
 import io.espalier.recipe.MethodName;
+import io.espalier.recipe.Output;
 import io.espalier.recipe.Phase;
 import io.espalier.recipe.PhaseProgress;
 import io.espalier.recipe.Progress;
@@ -151,7 +152,7 @@ class PruningRunTest {
         PruningRecipe order = recipe(Fixture.QWEN2_MOE, MethodChoice.of(MethodName.MAGNITUDE), new BigDecimal("0.3"), Layout.UNIFORM, false,
                 false);
         PruningRecipe recipe = new PruningRecipe(order.model(), order.method(), order.calibration(), order.budget(), Layout.UNIFORM,
-                Alignment.AUTO, 2, false, null, null, null, null);
+                Alignment.AUTO, 2, false, null, null, null, null, null);
         List<String> notes = new ArrayList<>();
         PruningRun.Outcome outcome = run(Fixture.QWEN2_MOE, recipe, noting(notes));
         // 96 atoms, 48 a device, an eighth of it is 6: 4 on each of 2 devices
@@ -180,6 +181,30 @@ class PruningRunTest {
             assertThat(config.at("/auto_map/AutoModelForCausalLM").stringValue(""))
                     .isEqualTo(own ? "modeling_espalier_qwen2_moe.EspalierQwen2MoeForCausalLM" : "");
             assertThat(outcome.result().compatibility().get(2).loads()).isEqualTo(own ? Loads.NO : Loads.STOCK);
+        }
+    }
+
+    @Test
+    void oneSetOfScoresMakesSeveralModelsEachAsIfItAloneHadBeenOrdered() {
+        PruningRecipe first = recipe(Fixture.QWEN2_MOE, MethodChoice.of(MethodName.HEAPR), new BigDecimal("0.25"), Layout.RAGGED, false, true);
+        Budget half = new Budget(new BigDecimal("0.5"), RatioOf.ROUTED_ATOMS);
+        List<Output> further = List.of(new Output(Layout.UNIFORM, Alignment.AUTO, 2, null, null),
+                new Output(Layout.EXPERTS, null, null, null, half));
+        PruningRecipe several = new PruningRecipe(first.model(), first.method(), first.calibration(), first.budget(), first.layout(), null, null,
+                null, first.evaluation(), null, further, null, null);
+        PruningRun.Outcome outcome = run(Fixture.QWEN2_MOE, several);
+        assertThat(outcome.furtherArtifacts()).hasSize(2).allMatch(artifact -> Files.exists(artifact.resolve("SHA256SUMS")));
+        assertThat(outcome.result().further()).extracting(PruningResult.Further::output).isEqualTo(further);
+        for (int i = 0; i < 3; i++) {
+            PruningResult alone = run(Fixture.QWEN2_MOE, several.outputs().get(i)).result();
+            PruningResult.Further together = i == 0 ? outcome.result().as(null) : outcome.result().further().get(i - 1);
+            assertThat(together.digests().plan()).isEqualTo(alone.digests().plan());
+            assertThat(together.perplexity()).isEqualTo(alone.perplexity());
+            assertThat(together.achieved()).isEqualTo(alone.achieved());
+            assertThat(together.compatibility()).isEqualTo(alone.compatibility());
+            if (i > 0) {
+                assertThat(together.digests().artifact()).isEqualTo(alone.digests().artifact());
+            }
         }
     }
 
