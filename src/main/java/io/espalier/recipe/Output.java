@@ -20,4 +20,9 @@ public record Output(Layout layout, Alignment alignment, Integer tensorParallel,
         tensorParallel = tensorParallel == null ? 1 : tensorParallel;
         allowEmptyExperts = allowEmptyExperts != null && allowEmptyExperts;
     }
+
+    /** With the order's budget where it has none of its own. */
+    Output within(Budget ofOrder) {
+        return budget == null ? new Output(layout, alignment, tensorParallel, allowEmptyExperts, ofOrder) : this;
+    }
 }

@@ -56,7 +56,10 @@ public record PruningRecipe(String model, MethodChoice method, Calibration calib
         tensorParallel = tensorParallel == null ? 1 : tensorParallel;
         allowEmptyExperts = allowEmptyExperts != null && allowEmptyExperts;
         precision = precision == null ? Precision.F32 : precision;
-        furtherOutputs = furtherOutputs == null ? List.of() : furtherOutputs.stream().filter(Objects::nonNull).toList();
+        Budget ofAll = budget;
+        furtherOutputs = furtherOutputs == null
+                ? List.of()
+                : furtherOutputs.stream().filter(Objects::nonNull).map(output -> output.within(ofAll)).toList();
         project = project == null ? DEFAULT_PROJECT : project;
         priority = priority == null ? 0 : priority;
     }
@@ -89,7 +92,7 @@ public record PruningRecipe(String model, MethodChoice method, Calibration calib
     }
 
     private PruningRecipe with(Output output) {
-        return new PruningRecipe(model, method, calibration, output.budget() == null ? budget : output.budget(), output.layout(),
+        return new PruningRecipe(model, method, calibration, output.budget(), output.layout(),
                 output.alignment(), output.tensorParallel(), output.allowEmptyExperts(), evaluation, precision, null, project, priority);
     }
 
@@ -123,10 +126,12 @@ public record PruningRecipe(String model, MethodChoice method, Calibration calib
             if (furtherOutputs.get(i).layout() == null) {
                 found.add(Violation.missing(at + "layout", "which shapes the model may have"));
             }
-            if (furtherOutputs.get(i).budget() != null) {
+            if (furtherOutputs.get(i).budget() != null && furtherOutputs.get(i).budget() != budget) {
                 furtherOutputs.get(i).budget().violations(at + "budget", found);
             }
-            with(furtherOutputs.get(i)).shapeViolations(at, found);
+            if (furtherOutputs.get(i).layout() != null) {
+                with(furtherOutputs.get(i)).shapeViolations(at, found);
+            }
         }
         if (!PROJECT.matcher(project).matches()) {
             found.add(new Violation("project", project, "1 to 63 of a-z, 0-9 and -, not beginning with -"));
