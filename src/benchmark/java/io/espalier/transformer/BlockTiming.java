@@ -35,7 +35,7 @@ public final class BlockTiming implements AutoCloseable {
         batch = TokenBatch.of(new int[][]{new int[tokens]});
         Loaded loaded = new Loaded(manager, precision, experts, width, hidden);
         DecoderSpec.Moe spec = new DecoderSpec.Moe("router", topK, true, 0, Collections.<ExpertTensors>nCopies(experts, null), null, null);
-        blocks = Longs.of(-1, ExpertGroup.WEIGHTS_AT_ONCE).map(most -> new MoeBlock(router, spec, loaded, null, null, 0, most));
+        blocks = Longs.of(-1, ExpertGroup.WEIGHTS_AT_ONCE).map(most -> new MoeBlock(router, null, spec, loaded, null, null, 0, most));
     }
 
     private record Loaded(List<GatedMlp> experts, int width) implements MoeBlock.Experts {

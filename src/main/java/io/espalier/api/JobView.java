@@ -3,10 +3,12 @@ package io.espalier.api;
 import java.time.Instant;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.IntStream;
 
 import io.espalier.job.JobError;
 import io.espalier.job.JobEvent;
 import io.espalier.job.JobState;
+import io.espalier.job.Lease;
 import io.espalier.job.PhaseTimes;
 import io.espalier.job.Piece;
 import io.espalier.job.PruningJob;
@@ -20,12 +22,17 @@ import tools.jackson.databind.annotation.JsonNaming;
 @JsonNaming(SnakeCaseStrategy.class)
 record JobView(String id, JobState state, boolean terminal, PruningRecipe recipe, Instant createdAt, Instant startedAt, Instant finishedAt,
         List<PhaseTimes> phases, double percent, Phase phase, Integer layer, Integer layers, Double tokensPerSecond, Long etaSeconds,
-        Integer slices, int slicesDone, PruningResult result, JobError error, ArtifactLink artifact, Links links) {
+        Integer slices, int slicesDone, PruningResult result, JobError error, ArtifactLink artifact, List<ArtifactLink> artifacts, Links links) {
 
     /** Characters of an inline text that a list shows: a page of jobs must not weigh a page of books. */
     private static final int LISTED_TEXT = 80;
 
-    record ArtifactLink(String id, String href) {}
+    record ArtifactLink(String id, String href) {
+
+        static ArtifactLink of(String id) {
+            return new ArtifactLink(id, ArtifactController.PATH + "/" + id);
+        }
+    }
 
     /** {@code null} where there is nothing yet, or any more. */
     record Links(String self, String events, String pieces, String cancel, String pause, String resume, String retry, String delete,
@@ -72,10 +79,20 @@ record JobView(String id, JobState state, boolean terminal, PruningRecipe recipe
         return new JobView(job.id(), job.state(), job.state().terminal(), recipe, job.createdAt(), job.startedAt(), job.finishedAt(),
                 job.phases(), job.progress().percent(), job.progress().phase(), job.progress().layer(), job.progress().layers(),
                 job.progress().tokensPerSecond(), job.progress().etaSeconds(), job.slices(), job.slicesDone(), job.result(), job.error(),
-                job.artifactId() == null ? null : new ArtifactLink(job.artifactId(), ArtifactController.PATH + "/" + job.artifactId()),
+                job.artifactId() == null ? null : ArtifactLink.of(job.artifactId()), artifacts(job),
                 new Links(self, self + "/events", self + "/pieces", going || paused ? self + "/cancel" : null,
                         going ? self + "/pause" : null, paused ? self + "/resume" : null, retriable ? self + "/retry" : null,
                         job.state().terminal() ? self : null,
                         job.scoreSetId() == null ? null : self + "/scores"));
+    }
+
+    /** The first output's and those of the further ones, in the order's order. */
+    private static List<ArtifactLink> artifacts(PruningJob job) {
+        if (job.artifactId() == null) {
+            return List.of();
+        }
+        int further = job.result() == null ? 0 : job.result().further().size();
+        return IntStream.rangeClosed(0, further)
+                .mapToObj(place -> ArtifactLink.of(place == 0 ? job.artifactId() : Lease.furtherArtifactId(job.artifactId(), place))).toList();
     }
 }

@@ -146,7 +146,7 @@ final class PruningJobController {
 
     @DeleteMapping("/{id}")
     ResponseEntity<Void> delete(@PathVariable String id) {
-        PruningJob job = known(id);
+        List<String> files = artifacts.ofJob(id);
         try {
             jobs.delete(id);
         } catch (NoSuchJobException e) {
@@ -154,9 +154,7 @@ final class PruningJobController {
         } catch (JobStateException e) {
             throw ProblemException.conflict(ProblemCode.JOB_STATE, e.getMessage(), e.state().json());
         }
-        if (job.artifactId() != null) {
-            artifacts.discard(job.artifactId());
-        }
+        files.forEach(artifacts::discard);
         return ResponseEntity.noContent().build();
     }
 

@@ -77,9 +77,14 @@ final class Shape {
             case "additionalProperties" ->
                 new Violation(Given.printable(join(at, e.getProperty())), Given.of(given.path(e.getProperty()), true),
                         "absent; the fields here are " + String.join(", ", schema.path("properties").propertyNames()));
-            default -> new Violation(at, Given.of(given, "type".equals(e.getKeyword())), Expected.of(schema, contract));
+            default -> new Violation(at, Given.of(given, "type".equals(e.getKeyword()) || amongNumbers(schema)), Expected.of(schema, contract));
         };
         found.putIfAbsent(violation.field(), violation);
+    }
+
+    /** Whether a text could be taken for the number that was meant. */
+    private static boolean amongNumbers(JsonNode schema) {
+        return schema.path("enum").valueStream().anyMatch(JsonNode::isNumber);
     }
 
     /** Takes the offending value out of the document. */
@@ -95,10 +100,13 @@ final class Shape {
             path = path.getParent();
         }
         for (int i = 0; i < path.getNameCount(); i++) {
-            holder = holder.path(path.getName(i));
+            holder = holder.isArray() ? holder.path(Integer.parseInt(path.getName(i))) : holder.path(path.getName(i));
         }
         if (holder instanceof ObjectNode object) {
             object.remove(name);
+        } else if (holder instanceof ArrayNode array) {
+            // why not removed: those after it would no longer be where the other departures say
+            array.setNull(Integer.parseInt(name));
         }
     }
 

@@ -81,6 +81,13 @@ public class Artifacts {
         return Optional.ofNullable(entities.find(Artifact.class, id));
     }
 
+    /** Ids of what a job has published, in the order of its outputs. */
+    @Transactional(readOnly = true)
+    public List<String> ofJob(String jobId) {
+        return entities.createQuery("select a.id from Artifact a where a.jobId = :job order by a.id", String.class).setParameter("job", jobId)
+                .getResultList();
+    }
+
     /**
      * The bytes of one file.
      *

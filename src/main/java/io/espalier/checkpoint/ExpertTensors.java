@@ -22,4 +22,12 @@ public record ExpertTensors(int layer, int expert, int width, Slab gate, Slab up
     public boolean fused() {
         return !gate.isWhole();
     }
+
+    /**
+     * The name of a tensor of this expert, once it has another number in its layer: {@code ...experts.5.up_proj.weight} becomes
+     * {@code ...experts.3.up_proj.weight}. Names that hold no number, those of fused tensors, stay.
+     */
+    public String renumbered(String name, int number) {
+        return name.replace(".experts." + expert + ".", ".experts." + number + ".");
+    }
 }

@@ -26,11 +26,21 @@ public record Lease(String jobId, int piece, Piece.Kind kind, int attempt, Pruni
 
     private static final int PREFIX = "art_".length();
     private static final int ATTEMPT_RADIX = 36;
-    private static final Pattern PRODUCT = Pattern.compile("[a-z]{3}_[0-9a-z]{" + Ulids.LENGTH + "}[0-9a-z]{1,6}");
+    private static final int PADDED = 6;
+    private static final Pattern PRODUCT = Pattern.compile("[a-z]{3}_[0-9a-z]{" + Ulids.LENGTH + "}[0-9a-z]{1,7}");
 
     /** Id of the artifact that this attempt will publish, if it gets there. Two attempts can never meet in one directory. */
     public String artifactId() {
         return productId("art_", jobId, attempt);
+    }
+
+    /**
+     * Id of what a further output is published as, from the id of the first: the attempt in {@value #PADDED} digits, and the place, 1 to 9. No attempt
+     * has so many digits, so no first output has such an id.
+     */
+    public static String furtherArtifactId(String artifactId, int place) {
+        String attempt = artifactId.substring(PREFIX + Ulids.LENGTH);
+        return artifactId.substring(0, PREFIX + Ulids.LENGTH) + "0".repeat(PADDED - attempt.length()) + attempt + place;
     }
 
     /** Id of the score set that this attempt will store, if it gets there. */
@@ -51,7 +61,8 @@ public record Lease(String jobId, int piece, Piece.Kind kind, int attempt, Pruni
     }
 
     static int attemptOf(String productId) {
-        return Integer.parseInt(productId.substring(PREFIX + Ulids.LENGTH), ATTEMPT_RADIX);
+        String attempt = productId.substring(PREFIX + Ulids.LENGTH);
+        return Integer.parseInt(attempt.length() > PADDED ? attempt.substring(0, PADDED) : attempt, ATTEMPT_RADIX);
     }
 
     private static String productId(String prefix, String jobId, int attempt) {

@@ -5,6 +5,7 @@ import java.math.RoundingMode;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 
 import io.espalier.checkpoint.Checkpoint;
@@ -35,15 +36,23 @@ import io.espalier.recipe.PruningException;
  * or in none.
  *
  * @param budget how much has to go
- * @param layout ragged: as above; uniform: every expert keeps its best W atoms, W the widest aligned width that reaches the target
- * @param alignment every width after is a multiple of this, at least 1
+ * @param layout ragged: as above; uniform: every expert keeps its best W atoms, W the widest aligned width that reaches the target; per_layer: a W for
+ *     each layer ({@link LayerWidths}); experts: whole experts ({@link WholeExperts})
+ * @param alignment every width after is a multiple of this, at least 1; whole experts keep their widths
  * @param allowEmptyExperts whether an expert may lose all its atoms
  * @param scope within what units compete
  * @param granularity whether atoms or whole experts go
  * @param sourceBlock atoms that share FP8 scales in the source, as {@link #sourceBlock(Checkpoint, List)} finds it; 1 where each goes by itself
+ * @param demands what else engines ask of the shapes
  */
 public record Allocation(Budget budget, Layout layout, int alignment, boolean allowEmptyExperts, Scope scope, Granularity granularity,
-        int sourceBlock) {
+        int sourceBlock, EngineDemands demands) {
+
+    /** One device, and experts enough for every token. */
+    public Allocation(Budget budget, Layout layout, int alignment, boolean allowEmptyExperts, Scope scope, Granularity granularity,
+            int sourceBlock) {
+        this(budget, layout, alignment, allowEmptyExperts, scope, granularity, sourceBlock, EngineDemands.NONE);
+    }
 
     /** Each atom goes by itself. */
     public Allocation(Budget budget, Layout layout, int alignment, boolean allowEmptyExperts, Scope scope, Granularity granularity) {
@@ -82,8 +91,16 @@ public record Allocation(Budget budget, Layout layout, int alignment, boolean al
      */
     public KeepPlan plan(List<ExpertScores> experts, ModelSize model) {
         refuseContradictions();
-        OwnRankings ranked = OwnRankings.of(experts, alignment, sourceBlock);
-        int[][] stay = layout == Layout.UNIFORM ? uniform(ranked, model) : ragged(ranked, model);
+        if (layout == Layout.EXPERTS) {
+            return wholeExperts(OwnRankings.of(experts, 1, 1), model);
+        }
+        OwnRankings ranked = OwnRankings.of(experts, step(), sourceBlock);
+        int[][] stay = switch (layout) {
+            case RAGGED -> ragged(ranked, model);
+            case UNIFORM -> uniform(ranked, model);
+            case PER_LAYER -> perLayer(ranked, model);
+            case EXPERTS -> throw new IllegalStateException("planned above");
+        };
         List<KeepPlan.Expert> kept = new ArrayList<>(experts.size());
         for (int e = 0; e < experts.size(); e++) {
             ExpertScores expert = experts.get(e);
@@ -93,18 +110,48 @@ public record Allocation(Budget budget, Layout layout, int alignment, boolean al
     }
 
     private void refuseContradictions() {
-        if (granularity == Granularity.EXPERT && layout == Layout.UNIFORM) {
-            throw new PruningException(ErrorCode.INVALID_RECIPE,
-                    "layout: uniform (expected: ragged, because frequency removes whole experts and one width for all keeps every expert)");
+        if (granularity == Granularity.EXPERT && (layout == Layout.UNIFORM || layout == Layout.PER_LAYER)) {
+            throw new PruningException(ErrorCode.INVALID_RECIPE, "layout: " + layout.json()
+                    + " (expected: ragged or experts, because frequency removes whole experts and one width for all keeps every expert)");
         }
-        if (granularity == Granularity.EXPERT && scope == Scope.EXPERT) {
+        if ((granularity == Granularity.EXPERT || layout == Layout.EXPERTS) && scope == Scope.EXPERT) {
             throw new PruningException(ErrorCode.INVALID_RECIPE,
                     "method.scope: expert (expected: global or layer, because whole experts compete)");
         }
     }
 
+    /** Every width is a multiple of this: an aligned share for each device. */
+    int step() {
+        return Math.multiplyExact(alignment, demands.tensorParallel());
+    }
+
+    /** The step as an order says it. */
+    String alignmentWords() {
+        return "alignment: " + alignment + (demands.tensorParallel() == 1 ? "" : " on each of tensor_parallel " + demands.tensorParallel())
+                + inBlocks();
+    }
+
+    private KeepPlan wholeExperts(OwnRankings ranked, ModelSize model) {
+        List<ExpertScores> experts = ranked.experts();
+        boolean[] goes = new WholeExperts(this, experts).decide(total(ranked, model), routedCost(ranked));
+        List<KeepPlan.Expert> kept = new ArrayList<>(goes.length);
+        for (int e = 0; e < goes.length; e++) {
+            ExpertScores expert = experts.get(e);
+            int width = expert.scores().length;
+            kept.add(goes[e]
+                    ? KeepPlan.Expert.removed(expert.layer(), expert.expert(), width)
+                    : new KeepPlan.Expert(expert.layer(), expert.expert(), width, IntStream.range(0, width).toArray()));
+        }
+        return KeepPlan.of(kept);
+    }
+
+    private int[][] perLayer(OwnRankings ranked, ModelSize model) {
+        int[] widths = new LayerWidths(this, ranked).decide(total(ranked, model));
+        return IntStream.range(0, widths.length).mapToObj(e -> ranked.ofWidth(e, widths[e])).toArray(int[][]::new);
+    }
+
     /** What so many of an expert's atoms weigh, whole blocks. */
-    private long cost(ExpertScores expert, long atoms) {
+    long cost(ExpertScores expert, long atoms) {
         return switch (budget.ratioOf()) {
             case ROUTED_ATOMS -> atoms;
             case TOTAL_PARAMETERS -> expert.parametersPerAtom() * atoms;
@@ -124,12 +171,12 @@ public record Allocation(Budget budget, Layout layout, int alignment, boolean al
         };
     }
 
-    private long routedCost(OwnRankings ranked) {
+    long routedCost(OwnRankings ranked) {
         return ranked.experts().stream().mapToLong(this::cost).sum();
     }
 
     /** {@code ceil(ratio * total * part / whole)}. */
-    private long target(long total, long part, long whole) {
+    long target(long total, long part, long whole) {
         return budget.ratio().multiply(BigDecimal.valueOf(total)).multiply(BigDecimal.valueOf(part))
                 .divide(BigDecimal.valueOf(whole), 0, RoundingMode.CEILING).longValueExact();
     }
@@ -144,15 +191,15 @@ public record Allocation(Budget budget, Layout layout, int alignment, boolean al
             width--;
         }
         if (width == 0) {
-            throw unreachable(new BigDecimal(whole - column(ranked, alignment)).divide(new BigDecimal(total), 6, RoundingMode.FLOOR),
-                    "one width for all is at least " + alignment);
+            throw unreachable(new BigDecimal(whole - column(ranked, step())).divide(new BigDecimal(total), 6, RoundingMode.FLOOR),
+                    "one width for all is at least " + step());
         }
         int reached = width;
-        while (width > 0 && (width % alignment != 0 || !ranked.inBlocks(width))) {
+        while (width > 0 && (width % step() != 0 || !ranked.inBlocks(width))) {
             width--;
         }
         if (width == 0) {
-            throw new PruningException(ErrorCode.ALIGNMENT_LEAVES_NOTHING, "alignment: " + alignment + inBlocks() + " (expected: at most "
+            throw new PruningException(ErrorCode.ALIGNMENT_LEAVES_NOTHING, alignmentWords() + " (expected: at most "
                     + reached + ", the uniform expert width that ratio " + budget.ratio().toPlainString() + " leaves)");
         }
         int[][] stay = new int[ranked.experts().size()][];
@@ -230,13 +277,13 @@ public record Allocation(Budget budget, Layout layout, int alignment, boolean al
             reachable = reachable == null ? most : reachable.min(most);
         }
         if (!reached) {
-            String least = sourceBlock == 1 ? alignment + " atoms" : "one unit of whole source blocks of " + sourceBlock + " atoms";
+            String least = sourceBlock == 1 ? step() + " atoms" : "one unit of whole source blocks of " + sourceBlock + " atoms";
             throw unreachable(reachable, allowEmptyExperts ? "all that routed experts hold" : "every expert keeps at least " + least);
         }
         return shares;
     }
 
-    private PruningException unreachable(BigDecimal most, String why) {
+    PruningException unreachable(BigDecimal most, String why) {
         String of = budget.ratioOf().name().toLowerCase(Locale.ROOT);
         return new PruningException(ErrorCode.BUDGET_UNREACHABLE, "budget.ratio: " + budget.ratio().toPlainString() + " of " + of
                 + " (expected: at most " + most.max(BigDecimal.ZERO).toPlainString() + ", " + why + ")");

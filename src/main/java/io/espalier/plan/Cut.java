@@ -35,9 +35,15 @@ public final class Cut {
     private final Checkpoint source;
     private final Cuttings cuttings;
 
-    private Cut(Checkpoint source, KeepPlan plan, List<ExpertTensors> experts) {
+    private Cut(Checkpoint source, KeepPlan plan, List<ExpertTensors> experts, Map<Integer, List<String>> perExpert) {
         this.source = source;
-        this.cuttings = new Cuttings(source, plan, experts);
+        this.cuttings = new Cuttings(source, plan, experts, perExpert);
+    }
+
+    /** A cut where every expert stays in number. */
+    static List<Integer> write(Checkpoint source, KeepPlan plan, List<ExpertTensors> experts, ObjectNode config, Path target,
+            LongConsumer written) {
+        return write(source, plan, experts, Map.of(), config, target, written);
     }
 
     /**
@@ -46,6 +52,7 @@ public final class Cut {
      * @param source stays open until this returns
      * @param plan for every routed expert of the model
      * @param experts where they lie, in the plan's order
+     * @param perExpert by layer, the tensors whose first dimension is the layer's experts: where experts go whole, their rows go too
      * @param config what {@code config.json} will say
      * @param target a directory without a checkpoint in it, made when missing
      * @param written told how many bytes were just written, every tensor and every 16 MiB of one; what it throws ends the cut
@@ -54,15 +61,15 @@ public final class Cut {
      *     {@code IO_ERROR}
      * @throws io.espalier.checkpoint.MalformedCheckpointException when the source changes meanwhile
      */
-    public static List<Integer> write(Checkpoint source, KeepPlan plan, List<ExpertTensors> experts, ObjectNode config, Path target,
-            LongConsumer written) {
-        Cut cut = new Cut(source, plan, experts);
+    public static List<Integer> write(Checkpoint source, KeepPlan plan, List<ExpertTensors> experts,
+            Map<Integer, List<String>> perExpert, ObjectNode config, Path target, LongConsumer written) {
+        Cut cut = new Cut(source, plan, experts, perExpert);
         long needed = 0;
         try {
             Files.createDirectories(target);
             needed = cut.needed();
             DiskSpace.require(target, needed);
-            for (SafetensorsFile shard : source.shards()) {
+            for (SafetensorsFile shard : cut.shards()) {
                 cut.writeShard(shard, target.resolve(shard.path().getFileName().toString()), written);
             }
             cut.writeIndex(target);
@@ -83,13 +90,18 @@ public final class Cut {
     /** Bytes of all files to come, index and config aside. */
     private long needed() throws IOException {
         long needed = 0;
-        for (SafetensorsFile shard : source.shards()) {
+        for (SafetensorsFile shard : shards()) {
             needed += SafetensorsWriter.fileLength(declared(shard), shard.metadata());
         }
         for (Path companion : source.companions()) {
             needed += Files.size(companion);
         }
         return needed;
+    }
+
+    /** Those of the source that something is left in. */
+    private List<SafetensorsFile> shards() {
+        return source.shards().stream().filter(shard -> source.index() == null || !declared(shard).isEmpty()).toList();
     }
 
     private List<Declared> declared(SafetensorsFile shard) {

@@ -157,8 +157,13 @@ final class OwnRankings {
 
     /** Atoms of the narrowest expert. */
     int narrowest() {
+        return narrowest(0, experts.size());
+    }
+
+    /** Atoms of the narrowest of some experts. */
+    int narrowest(int from, int to) {
         int narrowest = Integer.MAX_VALUE;
-        for (int e = 0; e < experts.size(); e++) {
+        for (int e = from; e < to; e++) {
             narrowest = Math.min(narrowest, width(e));
         }
         return narrowest;
@@ -192,6 +197,11 @@ final class OwnRankings {
     private int endOf(int unit) {
         int e = expertOfUnit[unit];
         return unit + 1 < firstUnit[e + 1] ? unitStart[unit + 1] : start[e + 1];
+    }
+
+    /** The atoms of expert {@code e}, worst first. */
+    int[] worstFirst(int e) {
+        return Arrays.copyOfRange(ranked, start[e], start[e + 1]);
     }
 
     /** Mean score of every unit, expert after expert, worst first. */
@@ -241,7 +251,12 @@ final class OwnRankings {
 
     /** Whether {@code width} atoms of every expert can be whole blocks. */
     boolean inBlocks(int width) {
-        for (int e = 0; e < experts.size(); e++) {
+        return inBlocks(width, 0, experts.size());
+    }
+
+    /** The same for some experts. */
+    boolean inBlocks(int width, int from, int to) {
+        for (int e = from; e < to; e++) {
             if (width % block != 0 && width % block != width(e) % block) {
                 return false;
             }

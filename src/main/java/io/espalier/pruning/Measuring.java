@@ -15,10 +15,8 @@ import io.espalier.recipe.Phase;
 import io.espalier.recipe.PhaseProgress;
 import io.espalier.recipe.Progress;
 import io.espalier.recipe.PruningException;
-import io.espalier.recipe.PruningRecipe;
 import io.espalier.recipe.Slice;
 import io.espalier.recipe.Slicing;
-import io.espalier.transformer.Compute;
 import io.espalier.transformer.Decoder;
 import io.espalier.transformer.KeptAtoms;
 import io.espalier.transformer.MemoryPlan;
@@ -93,20 +91,13 @@ record Measuring(OpenedRun opened, ComputeDevice device, String modelDigest, Pro
 
     private MemoryPlan plan(int sequences) {
         return device.plan(opened.spec(), new MemoryPlan.Work(sequences, opened.calibration().length(),
-                Criterion.of(opened.recipe().method()).moments().contains(Moment.GRADIENT_SQUARED)), precision(opened.recipe()));
+                Criterion.of(opened.recipe().method()).moments().contains(Moment.GRADIENT_SQUARED)), OpenedRun.precision(opened.recipe()));
     }
 
     private String fingerprint(int sequencesPerBatch) {
         return Sha256.of(String.join("|", "espalier-statistics/1", modelDigest, opened.calibration().digest(),
                 Criterion.of(opened.recipe().method()).moments().toString(), opened.recipe().precision().name(),
                 String.valueOf(sequencesPerBatch)));
-    }
-
-    static Compute.Precision precision(PruningRecipe recipe) {
-        return switch (recipe.precision()) {
-            case F32 -> Compute.Precision.FLOAT32;
-            case BF16 -> Compute.Precision.BFLOAT16;
-        };
     }
 
     private RunNotes notes() {

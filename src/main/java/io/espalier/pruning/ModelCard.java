@@ -18,7 +18,7 @@ import tools.jackson.databind.node.ObjectNode;
 
 /**
  * What a published model says of itself: {@code README.md} for people, {@code pruning-manifest.json} for programs, {@code pruning-plan.json} with every
- * kept atom. No clock, no host, no job id: the same order gives the same bytes.
+ * kept atom, {@code compatibility.json} with the engines that open it. No clock, no host, no job id: the same order gives the same bytes.
  */
 final class ModelCard {
 
@@ -26,31 +26,35 @@ final class ModelCard {
 
     private ModelCard() {}
 
-    static void write(Path directory, PruningRecipe recipe, String baseModel, KeepPlan plan, PruningResult result) {
+    static void write(Path directory, PruningRecipe recipe, String baseModel, KeepPlan plan, PruningResult result,
+            ChosenAlignment alignment) {
         ObjectNode manifest = JSON.createObjectNode();
         manifest.put("format", 1);
         manifest.put("espalier", version());
         manifest.set("recipe", JSON.valueToTree(recipe.withTexts(text -> "sha256:" + Sha256.of(text))));
         manifest.set("result", JSON.valueToTree(result));
+        manifest.putObject("alignment").put("atoms", alignment.atoms()).put("why", alignment.why());
         JsonFile.write(directory.resolve("pruning-manifest.json"), manifest);
+        WrittenShape.write(directory, result.compatibility());
         try {
             Files.writeString(directory.resolve("pruning-plan.json"), plan.toJson() + "\n");
-            Files.writeString(directory.resolve("README.md"), card(recipe, baseModel, result));
+            Files.writeString(directory.resolve("README.md"), card(recipe, baseModel, plan, result));
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
     }
 
-    private static String card(PruningRecipe recipe, String baseModel, PruningResult result) {
+    private static String card(PruningRecipe recipe, String baseModel, KeepPlan plan, PruningResult result) {
         String method = recipe.method().name().json();
         StringBuilder card = new StringBuilder();
         card.append("---\nbase_model: ").append(baseModel).append("\nlibrary_name: transformers\ntags:\n- pruned\n- mixture-of-experts\n- ")
                 .append(method)
                 .append("\n- espalier\n---\n\n");
         card.append("# ").append(baseModel).append(", pruned\n\n");
-        card.append("Routed experts narrowed by [Espalier](pruning-manifest.json) with the criterion `").append(method).append("`: ratio ")
+        card.append("Routed experts ").append(plan.removedExperts() > 0 ? "taken out" : "narrowed").append(" by [Espalier](pruning-manifest.json) with the criterion `").append(method).append("`: ratio ")
                 .append(recipe.budget().ratio().toPlainString()).append(" of ").append(name(recipe.budget().ratioOf())).append(", layout `")
-                .append(name(recipe.layout())).append("`, alignment ").append(recipe.alignment()).append(". Nothing else was changed.\n\n");
+                .append(name(recipe.layout())).append("`, alignment ").append(result.achieved().alignment())
+                .append(recipe.tensorParallel() == 1 ? "" : " on each of " + recipe.tensorParallel() + " devices").append(". Nothing else was changed.\n\n");
         card.append("| | before | after |\n|---|---:|---:|\n");
         line(card, "parameters", result.before().totalParameters(), result.after().totalParameters());
         line(card, "active parameters a token", result.before().activeParameters(), result.after().activeParameters());
@@ -67,11 +71,23 @@ final class ModelCard {
         }
         card.append("\nExpert widths: ").append(result.achieved().minWidth()).append(" to ").append(result.achieved().maxWidth())
                 .append(". ");
-        card.append(recipe.layout() == Layout.UNIFORM
-                ? "All experts have one width, which `config.json` says with the stock key.\n"
-                : "Experts have different widths, which `config.json` lists under `espalier`; stock loaders expect one width and will refuse the shapes.\n");
+        card.append(shapes(recipe.layout(), plan)).append("\n\n| engine | loads | needs |\n|---|---|---|\n");
+        result.compatibility().forEach(engine -> card.append("| ").append(engine.engine()).append(" | ").append(name(engine.loads()))
+                .append(" | ").append(engine.needs() == null ? "" : engine.needs()).append(" |\n"));
+        card.append("\nFrom the engines' sources and documentation; none was run. `compatibility.json` says why.\n");
         card.append("\n`pruning-plan.json` lists every kept atom, `SHA256SUMS` sums every file (`sha256sum -c SHA256SUMS`).\n");
         return card.toString();
+    }
+
+    private static String shapes(Layout layout, KeepPlan plan) {
+        return switch (layout) {
+            case UNIFORM -> "All experts have one width, which `config.json` says with the stock key.";
+            case PER_LAYER -> "The experts of a layer have one width, which `config.json` says under `per_layer_config`.";
+            case RAGGED -> "Experts have different widths, which `config.json` lists under `espalier`; stock loaders expect one width and will"
+                    + " refuse the shapes.";
+            case EXPERTS -> plan.removedExperts() + " of " + plan.experts().size() + " experts are gone, their rows of the router too; those"
+                    + " that stay have moved up in number, and `pruning-plan.json` says which they were.";
+        };
     }
 
     private static void line(StringBuilder card, String what, long before, long after) {

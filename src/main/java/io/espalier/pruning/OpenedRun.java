@@ -15,16 +15,17 @@ import io.espalier.corpus.Tokenizer;
 import io.espalier.corpus.Windowing;
 import io.espalier.method.Criterion;
 import io.espalier.plan.Allocation;
+import io.espalier.plan.EngineDemands;
 import io.espalier.plan.ExpertScores;
 import io.espalier.plan.KeepPlan;
 import io.espalier.recipe.Calibration;
 import io.espalier.recipe.ErrorCode;
 import io.espalier.recipe.Evaluation;
-import io.espalier.recipe.MethodChoice;
 import io.espalier.recipe.PruningException;
 import io.espalier.recipe.PruningRecipe;
 import io.espalier.recipe.Violation;
 import io.espalier.transformer.Architecture;
+import io.espalier.transformer.Compute;
 import io.espalier.transformer.DecoderSpec;
 
 /**
@@ -75,7 +76,7 @@ record OpenedRun(PruningRecipe recipe, Checkpoint checkpoint, DecoderSpec spec, 
                     new Violation("model", "a " + spec.modelType() + " model without routed experts",
                             "a model with Mixture-of-Experts layers"))));
         } else {
-            gather(refused, () -> allocate(recipe, spec, checkpoint, recipe.method().scope(), zeros(spec)));
+            recipe.outputs().forEach(order -> gather(refused, () -> allocate(order, spec, checkpoint, zeros(spec), granularity(order))));
         }
         TokenWindows calibration = null;
         if (recipe.method().name().needsTokens()) {
@@ -131,27 +132,31 @@ record OpenedRun(PruningRecipe recipe, Checkpoint checkpoint, DecoderSpec spec, 
         return spec.experts().stream().map(expert -> new double[expert.width()]).toArray(double[][]::new);
     }
 
-    /** The plan that this run's budget, layout and alignment make of some scores. */
-    KeepPlan allocate(double[][] scores, Allocation.Granularity granularity) {
-        return allocate(recipe, spec, checkpoint, recipe.method().scope(), scores, granularity);
+    /** The plan that an order's budget, layout and alignment make of some scores. */
+    KeepPlan allocate(PruningRecipe order, double[][] scores, Allocation.Granularity granularity) {
+        return allocate(order, spec, checkpoint, scores, granularity);
     }
 
-    private static KeepPlan allocate(PruningRecipe recipe, DecoderSpec spec, Checkpoint checkpoint, MethodChoice.Scope scope,
-            double[][] scores) {
-        return allocate(recipe, spec, checkpoint, scope, scores, granularity(recipe));
-    }
-
-    private static KeepPlan allocate(PruningRecipe recipe, DecoderSpec spec, Checkpoint checkpoint, MethodChoice.Scope scope,
-            double[][] scores,
+    private static KeepPlan allocate(PruningRecipe recipe, DecoderSpec spec, Checkpoint checkpoint, double[][] scores,
             Allocation.Granularity granularity) {
         List<ExpertTensors> experts = spec.experts();
         List<ExpertScores> ranked = new ArrayList<>(experts.size());
         for (int e = 0; e < experts.size(); e++) {
             ranked.add(ExpertScores.of(checkpoint, experts.get(e), scores[e]));
         }
-        return new Allocation(recipe.budget(), recipe.layout(), recipe.alignment(), recipe.allowEmptyExperts(), scope, granularity,
-                Allocation.sourceBlock(checkpoint, experts))
+        int topK = spec.layers().stream().map(DecoderSpec.LayerSpec::mlp).filter(DecoderSpec.Moe.class::isInstance)
+                .mapToInt(mlp -> ((DecoderSpec.Moe) mlp).topK()).max().orElse(1);
+        return new Allocation(recipe.budget(), recipe.layout(), ChosenAlignment.of(recipe, spec, checkpoint).atoms(),
+                recipe.allowEmptyExperts(), recipe.method().scope(), granularity, Allocation.sourceBlock(checkpoint, experts),
+                new EngineDemands(recipe.tensorParallel(), topK))
                 .plan(ranked, new Allocation.ModelSize(checkpoint.parameters(), checkpoint.tensorBytes()));
+    }
+
+    static Compute.Precision precision(PruningRecipe recipe) {
+        return switch (recipe.precision()) {
+            case F32 -> Compute.Precision.FLOAT32;
+            case BF16 -> Compute.Precision.BFLOAT16;
+        };
     }
 
     static Allocation.Granularity granularity(PruningRecipe recipe) {

@@ -11,6 +11,7 @@ import io.espalier.checkpoint.ExpertTensors;
 import io.espalier.evaluation.ModelSize;
 import io.espalier.plan.Allocation;
 import io.espalier.plan.KeepPlan;
+import io.espalier.recipe.Layout;
 import io.espalier.recipe.Progress;
 import io.espalier.recipe.PruningRecipe;
 import io.espalier.recipe.PruningResult;
@@ -45,14 +46,19 @@ record RunNotes(PruningRecipe recipe, Progress progress) {
 
     void planned(OpenedRun opened, KeepPlan plan) {
         int block = Allocation.sourceBlock(opened.checkpoint(), opened.spec().experts());
-        if (block > 1) {
+        if (block > 1 && recipe.layout() != Layout.EXPERTS) {
             progress.note("atoms_in_blocks", "The experts are stored in FP8 with a scale for each block of " + block
                     + ", so atoms stay or go in whole blocks of " + block, Map.of("block", block));
         }
+        if (recipe.alignment().isAuto()) {
+            ChosenAlignment alignment = ChosenAlignment.of(recipe, opened.spec(), opened.checkpoint());
+            progress.note("alignment_chosen", "alignment " + alignment.atoms() + ": " + alignment.why(),
+                    Map.of("alignment", alignment.atoms()));
+        }
         progress.note("planned", plan.keptAtoms() + " of " + plan.atoms() + " atoms stay; expert widths " + plan.minWidth() + " to "
-                + plan.maxWidth(),
-                Map.of("kept_atoms", plan.keptAtoms(), "routed_atoms", plan.atoms(), "min_width", plan.minWidth(), "max_width",
-                        plan.maxWidth()));
+                + plan.maxWidth() + (plan.removedExperts() == 0 ? "" : "; " + plan.removedExperts() + " experts go"),
+                Map.of("layout", recipe.layout().json(), "kept_atoms", plan.keptAtoms(), "routed_atoms", plan.atoms(), "min_width",
+                        plan.minWidth(), "max_width", plan.maxWidth(), "removed_experts", plan.removedExperts()));
     }
 
     void measured(PruningResult result) {

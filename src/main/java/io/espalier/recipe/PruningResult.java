@@ -17,11 +17,37 @@ import tools.jackson.databind.annotation.JsonNaming;
  * @param predictedLossChange mean negative log-likelihood a token that the scores say the removed atoms were worth (nats); {@code null} where the
  *     criterion is not in units of loss
  * @param digests what the result is a function of
+ * @param compatibility which engines open the written model, one entry an engine; derived from sources and documentation, no engine was run
+ * @param further what came of the further outputs, in the order's order
  */
 @JsonNaming(SnakeCaseStrategy.class)
 public record PruningResult(Size before, Size after, Achieved achieved, Coverage coverage, Perplexity perplexity,
         Double predictedLossChange,
-        Digests digests) {
+        Digests digests, List<Loadability> compatibility, List<Further> further) {
+
+    public PruningResult {
+        compatibility = compatibility == null ? List.of() : List.copyOf(compatibility);
+        further = further == null ? List.of() : List.copyOf(further);
+    }
+
+    /**
+     * What came of a further output; what is not here is the same as for the first.
+     *
+     * @param output as ordered
+     */
+    @JsonNaming(SnakeCaseStrategy.class)
+    public record Further(Output output, Size after, Achieved achieved, Perplexity perplexity, Double predictedLossChange, Digests digests,
+            List<Loadability> compatibility) {}
+
+    /** The first output's figures, with those of the others. */
+    public PruningResult with(List<Further> others) {
+        return new PruningResult(before, after, achieved, coverage, perplexity, predictedLossChange, digests, compatibility, others);
+    }
+
+    /** The figures that a further output has of its own. */
+    public Further as(Output output) {
+        return new Further(output, after, achieved, perplexity, predictedLossChange, digests, compatibility);
+    }
 
     /**
      * How big a model is.
@@ -43,12 +69,20 @@ public record PruningResult(Size before, Size after, Achieved achieved, Coverage
      * @param byteRatio share of all tensor bytes that is gone
      * @param minWidth narrowest kept expert (atoms)
      * @param maxWidth widest kept expert (atoms)
-     * @param emptyExperts experts left without an atom
+     * @param emptyExperts experts left without an atom, which the router still knows
+     * @param removedExperts experts that are gone, router rows and all; 0 in results from before there was such a layout
+     * @param alignment what every kept width was made a multiple of (atoms); 1 in results from before it was said
      */
     @JsonNaming(SnakeCaseStrategy.class)
     public record Achieved(BigDecimal requestedRatio, Budget.RatioOf ratioOf, long atomsRemoved, double routedAtomRatio,
             double totalParameterRatio,
-            double byteRatio, int minWidth, int maxWidth, int emptyExperts) {}
+            double byteRatio, int minWidth, int maxWidth, int emptyExperts, Integer removedExperts, Integer alignment) {
+
+        public Achieved {
+            removedExperts = removedExperts == null ? 0 : removedExperts;
+            alignment = alignment == null ? 1 : alignment;
+        }
+    }
 
     /**
      * @param tokens calibration tokens that went through the model
@@ -86,6 +120,6 @@ public record PruningResult(Size before, Size after, Achieved achieved, Coverage
     /** The same with the digest of the written files, which is known last: the manifest inside them cannot hold it. */
     public PruningResult summed(String artifact) {
         return new PruningResult(before, after, achieved, coverage, perplexity, predictedLossChange,
-                new Digests(digests.model, digests.tokenizer, digests.calibration, digests.scores, digests.plan, artifact));
+                new Digests(digests.model, digests.tokenizer, digests.calibration, digests.scores, digests.plan, artifact), compatibility, further);
     }
 }

@@ -1,9 +1,9 @@
 package io.espalier.transformer;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.SequencedMap;
 
 import io.espalier.checkpoint.Checkpoint;
@@ -26,6 +26,9 @@ public sealed interface Architecture permits Llama, Mixtral, Qwen2Moe, Qwen3Moe,
 
     /** The configuration key that holds the width of the routed experts; {@code null} for a dense model. */
     String expertWidthKey();
+
+    /** The configuration key that holds how many routed experts a layer has; {@code null} for a dense model. */
+    String expertCountKey();
 
     /** Sizes and names, or everything about the configuration that is refused. */
     DecoderSpec read(ConfigReader config);
@@ -59,7 +62,9 @@ public sealed interface Architecture permits Llama, Mixtral, Qwen2Moe, Qwen3Moe,
     static DecoderSpec specOf(Checkpoint checkpoint) {
         ConfigReader config = new ConfigReader(checkpoint.config());
         config.onlyFp8();
-        DecoderSpec spec = ExpertDialect.of(of(checkpoint).read(config), config, checkpoint.tensors().keySet());
+        Architecture architecture = of(checkpoint);
+        DecoderSpec spec = ExpertDialect.of(architecture.read(config), config, checkpoint.tensors().keySet());
+        PerLayerConfig.require(config, architecture.expertWidthKey(), spec.layers().size());
         requireSense(spec, config);
         config.throwIfRefused();
         TensorCensus.require(spec, checkpoint);
@@ -67,34 +72,47 @@ public sealed interface Architecture permits Llama, Mixtral, Qwen2Moe, Qwen3Moe,
     }
 
     /**
-     * The configuration of the same model with narrower experts: only what has to change does. One width for all is said with the stock key;
-     * anything else under {@value #WIDTHS_KEY}, which stock loaders ignore.
+     * The configuration of the same model with narrower or fewer experts: only what has to change does. One width for all is said with the stock key;
+     * one width a layer with the stock key, the widest, and {@value PerLayerConfig#KEY}, as transformers 5 does; anything else under
+     * {@value #WIDTHS_KEY}, which stock loaders ignore.
      *
-     * @param widths of every expert, in the order of {@link DecoderSpec#experts()}
+     * @param remaining the widths of the experts that every MoE layer keeps, in order of layers and of experts
      */
-    default ObjectNode resized(ObjectNode config, DecoderSpec spec, int[] widths) {
+    default ObjectNode resized(ObjectNode config, DecoderSpec spec, SequencedMap<Integer, int[]> remaining) {
         ObjectNode changed = config.deepCopy();
         changed.remove(WIDTHS_KEY);
-        int first = widths[0];
-        boolean uniform = java.util.Arrays.stream(widths).allMatch(w -> w == first);
-        if (uniform) {
-            changed.put(expertWidthKey(), first);
+        PerLayerConfig.clear(changed);
+        int[] counts = remaining.values().stream().mapToInt(widths -> widths.length).distinct().toArray();
+        boolean fewer = remaining.entrySet().stream()
+                .anyMatch(layer -> layer.getValue().length < spec.experts(spec.layers().get(layer.getKey())).size());
+        if (fewer && counts.length > 1) {
+            throw new IllegalArgumentException("layers with " + Arrays.toString(counts) + " experts (expected: one number for all)");
+        }
+        if (fewer) {
+            changed.put(expertCountKey(), counts[0]);
+        }
+        int widest = remaining.values().stream().flatMapToInt(Arrays::stream).max().orElse(0);
+        if (remaining.values().stream().allMatch(widths -> Arrays.stream(widths).allMatch(width -> width == widths[0]))) {
+            changed.put(expertWidthKey(), widest);
+            remaining.forEach((layer, widths) -> {
+                if (widths[0] != widest) {
+                    PerLayerConfig.put(changed, layer, expertWidthKey(), widths[0]);
+                }
+            });
             return changed;
         }
-        Map<Integer, ArrayNode> byLayer = new LinkedHashMap<>();
-        ObjectNode ours = changed.putObject(WIDTHS_KEY);
-        ObjectNode layers = ours.putObject("expert_widths");
-        List<ExpertTensors> experts = spec.experts();
-        for (int i = 0; i < widths.length; i++) {
-            byLayer.computeIfAbsent(experts.get(i).layer(), layer -> layers.putArray(String.valueOf(layer))).add(widths[i]);
-        }
+        ObjectNode layers = changed.putObject(WIDTHS_KEY).putObject("expert_widths");
+        remaining.forEach((layer, widths) -> {
+            ArrayNode list = layers.putArray(String.valueOf(layer));
+            Arrays.stream(widths).forEach(list::add);
+        });
         return changed;
     }
 
-    /** The width of each expert of one layer: the stock key's, unless ours says otherwise. */
-    static int[] expertWidths(ConfigReader config, int layer, int experts, int stockWidth) {
+    /** The width of each expert of one layer: the stock key's, unless the layer's own configuration or ours says otherwise. */
+    static int[] expertWidths(ConfigReader config, int layer, int experts, String widthKey) {
         int[] widths = new int[experts];
-        java.util.Arrays.fill(widths, stockWidth);
+        Arrays.fill(widths, PerLayerConfig.width(config, layer, widthKey));
         JsonNode ours = config.node().path(WIDTHS_KEY).path("expert_widths").path(String.valueOf(layer));
         if (ours.isMissingNode()) {
             return widths;

@@ -2,6 +2,7 @@ package io.espalier.transformer;
 
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.SequencedMap;
 
 import io.espalier.checkpoint.ExpertTensors;
@@ -71,7 +72,13 @@ public record DecoderSpec(String modelType, int hiddenSize, int vocabSize, int m
      * @param sharedGate name of the weight [1, hidden] whose sigmoid scales the shared MLP, or {@code null}
      */
     public record Moe(String router, int topK, boolean normTopK, double normEps, List<ExpertTensors> experts, MlpTensors shared,
-            String sharedGate) implements MlpSpec {}
+            String sharedGate) implements MlpSpec {
+
+        /** Names of the tensors whose first dimension is the experts: they are cut with the experts that go whole. */
+        public List<String> perExpert() {
+            return List.of(router);
+        }
+    }
 
     /** Names of a gated MLP: gate and up [width, hidden], down [hidden, width]. */
     public record MlpTensors(int width, String gate, String up, String down) {
@@ -85,6 +92,17 @@ public record DecoderSpec(String modelType, int hiddenSize, int vocabSize, int m
     public List<ExpertTensors> experts() {
         return layers.stream().flatMap(layer -> layer.mlp() instanceof Moe moe ? moe.experts().stream() : java.util.stream.Stream.empty())
                 .toList();
+    }
+
+    /** By MoE layer, the tensors whose first dimension is the layer's experts. */
+    public Map<Integer, List<String>> perExpert() {
+        Map<Integer, List<String>> all = new LinkedHashMap<>();
+        layers.forEach(layer -> {
+            if (layer.mlp() instanceof Moe moe) {
+                all.put(layer.index(), moe.perExpert());
+            }
+        });
+        return all;
     }
 
     /** The routed experts of one layer; empty for a dense one. */

@@ -2,6 +2,7 @@ package io.espalier.transformer;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.SequencedMap;
 
 import io.espalier.transformer.DecoderSpec.AttentionSpec;
 import io.espalier.transformer.DecoderSpec.Dense;
@@ -32,11 +33,17 @@ record DeepseekMoe() implements Architecture {
     }
 
     @Override
+    public String expertCountKey() {
+        return "n_routed_experts";
+    }
+
+    @Override
     public DecoderSpec read(ConfigReader config) {
         int hidden = config.positive("hidden_size");
         int heads = config.positive("num_attention_heads");
         boolean bias = config.flag("attention_bias", false);
         config.silu("hidden_act");
+        config.only("n_group", "1 (no groups of experts)", value -> value.isIntegralNumber() && value.intValue() == 1);
         config.only("scoring_func", "softmax", value -> "softmax".equals(value.stringValue("")));
         AttentionSpec attention = new AttentionSpec(heads, config.positive("num_key_value_heads", heads),
                 config.positive("head_dim", Math.max(1, hidden / heads)), config.ropeTheta(10_000), bias, bias, QkNorm.NONE);
@@ -54,7 +61,7 @@ record DeepseekMoe() implements Architecture {
 
     private static MlpSpec moe(ConfigReader config, int layer, String prefix) {
         int stockWidth = config.positive("moe_intermediate_size");
-        int[] widths = Architecture.expertWidths(config, layer, config.positive("n_routed_experts"), stockWidth);
+        int[] widths = Architecture.expertWidths(config, layer, config.positive("n_routed_experts"), "moe_intermediate_size");
         MlpTensors shared = null;
         if (config.has("n_shared_experts")) {
             JsonNode ours = config.node().path(WIDTHS_KEY).path(SHARED_WIDTH);
@@ -72,10 +79,10 @@ record DeepseekMoe() implements Architecture {
      * product stays. Where no integer does that, ours says the width and stock loaders will refuse the shapes.
      */
     @Override
-    public ObjectNode resized(ObjectNode config, DecoderSpec spec, int[] widths) {
+    public ObjectNode resized(ObjectNode config, DecoderSpec spec, SequencedMap<Integer, int[]> remaining) {
         int shared = spec.layers().stream().map(LayerSpec::mlp).filter(Moe.class::isInstance).map(Moe.class::cast).map(Moe::shared)
                 .filter(java.util.Objects::nonNull).mapToInt(MlpTensors::width).findFirst().orElse(0);
-        ObjectNode changed = Architecture.super.resized(config, spec, widths);
+        ObjectNode changed = Architecture.super.resized(config, spec, remaining);
         int stockWidth = changed.get("moe_intermediate_size").intValue();
         if (shared > 0 && stockWidth > 0 && shared % stockWidth == 0) {
             changed.put("n_shared_experts", shared / stockWidth);

@@ -23,6 +23,11 @@ record Llama() implements Architecture {
     }
 
     @Override
+    public String expertCountKey() {
+        return null;
+    }
+
+    @Override
     public DecoderSpec read(ConfigReader config) {
         int hidden = config.positive("hidden_size");
         int heads = config.positive("num_attention_heads");

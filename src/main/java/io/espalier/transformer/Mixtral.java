@@ -25,6 +25,11 @@ record Mixtral() implements Architecture {
     }
 
     @Override
+    public String expertCountKey() {
+        return "num_local_experts";
+    }
+
+    @Override
     public DecoderSpec read(ConfigReader config) {
         int hidden = config.positive("hidden_size");
         int heads = config.positive("num_attention_heads");
@@ -36,8 +41,7 @@ record Mixtral() implements Architecture {
         List<LayerSpec> layers = new ArrayList<>();
         for (int l = 0; l < config.positive("num_hidden_layers"); l++) {
             String prefix = "model.layers." + l;
-            int[] widths = Architecture.expertWidths(config, l, config.positive("num_local_experts", 8),
-                    config.positive("intermediate_size"));
+            int[] widths = Architecture.expertWidths(config, l, config.positive("num_local_experts", 8), "intermediate_size");
             layers.add(new LayerSpec(l, prefix,
                     new Moe(prefix + ".block_sparse_moe.gate.weight", config.positive("num_experts_per_tok", 2), true, 0,
                             Architecture.experts(l, prefix + ".block_sparse_moe.experts", widths, hidden, "w1", "w3", "w2"), null, null)));

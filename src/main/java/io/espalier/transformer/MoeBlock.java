@@ -13,13 +13,15 @@ import ai.djl.ndarray.types.Shape;
  * {@code p_e / sum of the selected}; plus, where there is one, a shared expert, perhaps scaled by {@code sigmoid(w x)}.
  *
  * @param router W_r, [experts, hidden]
+ * @param removed added to W_r x, [experts]: minus infinity for experts that a plan has removed; {@code null} when it removes none
  * @param spec how many are selected and whether their probabilities are normalised
  * @param experts lends them, some at a time
  * @param shared the MLP every token passes, or {@code null}
  * @param sharedGate w, [1, hidden], or {@code null}
  * @param weightsAtOnce how large a group of experts may be, see {@link ExpertGroup}
  */
-record MoeBlock(NDArray router, DecoderSpec.Moe spec, Experts experts, GatedMlp shared, NDArray sharedGate, int layer, long weightsAtOnce) {
+record MoeBlock(NDArray router, NDArray removed, DecoderSpec.Moe spec, Experts experts, GatedMlp shared, NDArray sharedGate, int layer,
+        long weightsAtOnce) {
 
     private static final int[] LAST = {-1};
 
@@ -46,7 +48,7 @@ record MoeBlock(NDArray router, DecoderSpec.Moe spec, Experts experts, GatedMlp 
      * @return y [T, hidden] and the selected experts, [T * K], -1 for padding
      */
     DecoderLayer.Result forward(NDArray x, TokenBatch batch, ExpertObserver observer, Tapes.Slot tapes) {
-        NDArray p = Kernels.linear(x, router).softmax(-1);
+        NDArray p = probabilities(x);
         int[] selected = select(p, batch);
         NDArray r = weights(p, selected).reshape(-1, 1);
         NDArray y = x.zerosLike();
@@ -76,7 +78,7 @@ record MoeBlock(NDArray router, DecoderSpec.Moe spec, Experts experts, GatedMlp 
      * @return gradient of x, [T, hidden]
      */
     NDArray backward(NDArray x, NDArray dy, int[] selected, ExpertObserver observer, Tapes.Slot tapes) {
-        NDArray p = Kernels.linear(x, router).softmax(-1);
+        NDArray p = probabilities(x);
         NDArray r = weights(p, selected).reshape(-1, 1);
         NDArray dx = x.zerosLike();
         NDArray dr = r.zerosLike();
@@ -106,6 +108,12 @@ record MoeBlock(NDArray router, DecoderSpec.Moe spec, Experts experts, GatedMlp 
         }
         NDArray dp = p.zerosLike().scatter(slots, dSelected, 1);
         return dp.sub(dp.mul(p).sum(LAST, true)).mul(p);
+    }
+
+    /** p, [T, experts]. */
+    private NDArray probabilities(NDArray x) {
+        NDArray logits = Kernels.linear(x, router);
+        return (removed == null ? logits : logits.addi(removed)).softmax(-1);
     }
 
     /** The shared expert's tape comes after the routed ones'. */

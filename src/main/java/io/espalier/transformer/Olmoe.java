@@ -25,6 +25,11 @@ record Olmoe() implements Architecture {
     }
 
     @Override
+    public String expertCountKey() {
+        return "num_experts";
+    }
+
+    @Override
     public DecoderSpec read(ConfigReader config) {
         int hidden = config.positive("hidden_size");
         int heads = config.positive("num_attention_heads");
@@ -36,7 +41,7 @@ record Olmoe() implements Architecture {
         List<LayerSpec> layers = new ArrayList<>();
         for (int l = 0; l < config.positive("num_hidden_layers"); l++) {
             String prefix = "model.layers." + l;
-            int[] widths = Architecture.expertWidths(config, l, config.positive("num_experts", 64), config.positive("intermediate_size"));
+            int[] widths = Architecture.expertWidths(config, l, config.positive("num_experts", 64), "intermediate_size");
             layers.add(new LayerSpec(l, prefix, new Moe(prefix + ".mlp.gate.weight", config.positive("num_experts_per_tok", 8),
                     config.flag("norm_topk_prob", false), 0,
                     Architecture.experts(l, prefix + ".mlp.experts", widths, hidden, "gate_proj", "up_proj", "down_proj"), null, null)));

@@ -28,6 +28,11 @@ record Qwen2Moe() implements Architecture {
     }
 
     @Override
+    public String expertCountKey() {
+        return "num_experts";
+    }
+
+    @Override
     public DecoderSpec read(ConfigReader config) {
         int hidden = config.positive("hidden_size");
         int heads = config.positive("num_attention_heads");
@@ -56,7 +61,7 @@ record Qwen2Moe() implements Architecture {
     }
 
     private static MlpSpec moe(ConfigReader config, int layer, String prefix) {
-        int[] widths = Architecture.expertWidths(config, layer, config.positive("num_experts"), config.positive("moe_intermediate_size"));
+        int[] widths = Architecture.expertWidths(config, layer, config.positive("num_experts"), "moe_intermediate_size");
         MlpTensors shared = MlpTensors.at(prefix + ".mlp.shared_expert", config.positive("shared_expert_intermediate_size"));
         return new Moe(prefix + ".mlp.gate.weight", config.positive("num_experts_per_tok"), config.flag("norm_topk_prob", false), 0,
                 Architecture.experts(layer, prefix + ".mlp.experts", widths, config.positive("hidden_size"), "gate_proj", "up_proj",

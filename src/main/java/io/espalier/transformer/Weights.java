@@ -143,6 +143,18 @@ final class Weights implements AutoCloseable {
         }
     }
 
+    /** What is added to the router's logits, [experts]: minus infinity for an expert that is gone, else 0; {@code null} when none is. */
+    NDArray removed(List<ExpertTensors> experts) {
+        float[] mask = new float[experts.size()];
+        boolean any = false;
+        for (int e = 0; e < mask.length; e++) {
+            boolean gone = kept.removed(experts.get(e).layer(), experts.get(e).expert());
+            mask[e] = gone ? Float.NEGATIVE_INFINITY : 0;
+            any |= gone;
+        }
+        return any ? manager.create(mask).toType(compute.precision().activations(), false) : null;
+    }
+
     private WeightBuffer take() {
         try {
             return spare.take();

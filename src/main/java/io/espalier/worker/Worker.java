@@ -5,6 +5,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.Callable;
@@ -240,15 +241,16 @@ class Worker {
             return null;
         });
         Artifacts artifacts = products.artifacts();
-        Artifact artifact = artifacts.move(outcome.artifact(), lease.artifactId(), lease.jobId(), outcome.result().digests().artifact());
+        List<Artifact> moved = new ArrayList<>();
         try {
+            move(lease, outcome, artifacts, moved);
             persist(() -> {
                 products.transaction().executeWithoutResult(status -> {
                     // why asked: a commit whose answer was lost may have happened
                     if (!jobs.done(lease)) {
-                        artifacts.record(artifact);
+                        moved.forEach(artifacts::record);
                         products.shelf().keep(lease.scoreSetId(), lease.jobId(), outcome.scores(), outcome.summary());
-                        jobs.succeed(lease, outcome.result(), artifact.id(), lease.scoreSetId());
+                        jobs.succeed(lease, outcome.result(), moved.getFirst().id(), lease.scoreSetId());
                     }
                 });
                 return null;
@@ -256,11 +258,21 @@ class Worker {
         } catch (Exception | Error e) {
             try {
                 // why not simply delete: see above, and then a row refers to it
-                artifacts.sweep(artifact.id()::equals);
+                artifacts.sweep(id -> moved.stream().anyMatch(artifact -> artifact.id().equals(id)));
             } catch (IOException | RuntimeException unswept) {
                 e.addSuppressed(unswept);
             }
             throw e;
+        }
+    }
+
+    /** The first output under the attempt's own id, the further ones under ids that follow from it. */
+    private static void move(Lease lease, PruningRun.Outcome outcome, Artifacts artifacts, List<Artifact> moved) throws IOException {
+        String id = lease.artifactId();
+        moved.add(artifacts.move(outcome.artifact(), id, lease.jobId(), outcome.result().digests().artifact()));
+        for (int i = 0; i < outcome.furtherArtifacts().size(); i++) {
+            moved.add(artifacts.move(outcome.furtherArtifacts().get(i), Lease.furtherArtifactId(id, i + 1), lease.jobId(),
+                    outcome.result().further().get(i).digests().artifact()));
         }
     }
 

@@ -122,11 +122,37 @@ class BadOrdersTest {
                 .containsExactly(Map.entry("budget.ratio", "null -> a number more than 0 and less than 1"));
     }
 
+    @Test
+    void every_further_output_is_judged_by_its_place() {
+        assertThat(refused(Posted.SHORTEST.replaceFirst("\\{", """
+                {"further_outputs": [{"layout": "uniform"}, {"layout": "experts", "alignment": 8, "tensor_parallel": 99}, {"alignment": 4},
+                 {"layout": "square"}, 7, {"layout": "ragged", "width": 3, "budget": {"ratio": 2}}],""")).violations()).containsOnlyKeys(
+                "further_outputs.1.alignment", "further_outputs.1.tensor_parallel", "further_outputs.2.layout", "further_outputs.3.layout",
+                "further_outputs.4", "further_outputs.5.width", "further_outputs.5.budget.ratio");
+        assertThat(refused(Posted.SHORTEST.replaceFirst("\\{",
+                "{\"further_outputs\": [" + "{\"layout\": \"uniform\"}, ".repeat(8) + "{\"layout\": \"uniform\"}], ")).violations())
+                .containsOnlyKeys("further_outputs");
+    }
+
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', value = {"\"layout\": \"experts\", \"alignment\": 8|alignment|8 -> 1 or auto, because layout experts leaves the widths as they are",
+            "\"layout\": \"experts\", \"allow_empty_experts\": true|allow_empty_experts|true -> false, because layout experts removes whole experts, router rows and all",
+            "\"layout\": \"experts\", \"method\": {\"name\": \"heapr\", \"scope\": \"expert\"}|method.scope|expert -> global or layer, because layout experts ranks whole experts",
+            "\"layout\": \"per_layer\", \"method\": \"frequency\"|layout|per_layer -> ragged or experts, because frequency ranks whole experts and per_layer keeps every expert",
+            "\"layout\": \"uniform\", \"method\": \"frequency\"|layout|uniform -> ragged or experts, because frequency ranks whole experts and uniform keeps every expert",
+            "\"tensor_parallel\": 0|tensor_parallel|0 -> an integer from 1 to 64",
+            "\"tensor_parallel\": 65|tensor_parallel|65 -> an integer from 1 to 64",
+            "\"tensor_parallel\": \"two\"|tensor_parallel|\"two\" -> an integer from 1 to 64"})
+    void what_cannot_go_with_a_layout_is_said(String fields, String field, String violation) {
+        assertThat(refused(Posted.SHORTEST.replaceFirst("\\{", "{" + fields + ", ")).violations())
+                .containsExactly(Map.entry(field, violation));
+    }
+
     @ParameterizedTest
     @ValueSource(strings = {"7", "0", "-8", "512", "3.5", "\"8\"", "null"})
     void an_alignment_has_to_be_a_power_of_two(String alignment) {
         assertThat(refused(Posted.COMPLETE.replace("\"alignment\": 8", "\"alignment\": " + alignment)).violations())
-                .containsExactly(Map.entry("alignment", alignment + " -> one of 1, 2, 4, 8, 16, 32, 64, 128, 256"));
+                .containsExactly(Map.entry("alignment", alignment + " -> one of auto, 1, 2, 4, 8, 16, 32, 64, 128, 256"));
     }
 
     @ParameterizedTest

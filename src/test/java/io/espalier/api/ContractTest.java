@@ -12,9 +12,11 @@ import java.util.TreeSet;
 
 import io.espalier.catalog.Kind;
 import io.espalier.job.JobState;
+import io.espalier.recipe.Alignment;
 import io.espalier.recipe.Budget;
 import io.espalier.recipe.ErrorCode;
 import io.espalier.recipe.Layout;
+import io.espalier.recipe.Loadability;
 import io.espalier.recipe.MethodChoice;
 import io.espalier.recipe.MethodName;
 import io.espalier.recipe.Phase;
@@ -77,6 +79,7 @@ class ContractTest {
                 List.of("ErrorCode", ErrorCode.values()), List.of("JobState", JobState.values()), List.of("Kind", Kind.values()),
                 List.of("MethodChoice/properties/unrouted", MethodChoice.Unrouted.values()),
                 List.of("MethodChoice/properties/scope", MethodChoice.Scope.values()),
+                List.of("Loadability/properties/loads", Loadability.Loads.values()),
                 List.of("Budget/properties/ratio_of", Budget.RatioOf.values()),
                 List.of("Achieved/properties/ratio_of", Budget.RatioOf.values()));
     }
@@ -112,10 +115,10 @@ class ContractTest {
 
     @Test
     void its_alignments_are_those_that_a_recipe_takes() {
-        List<Integer> documented = new ArrayList<>();
+        List<Object> documented = new ArrayList<>();
         Contract.IT.root().at("/components/schemas/PruningRecipe/properties/alignment/enum")
-                .forEach(value -> documented.add(value.intValue()));
-        List<Integer> taken = new ArrayList<>();
+                .forEach(value -> documented.add(value.isString() ? value.stringValue() : (Object) value.intValue()));
+        List<Object> taken = new ArrayList<>(List.of(Alignment.AUTO.json()));
         for (int width = 1; width <= PruningRecipe.MAX_ALIGNMENT; width *= 2) {
             taken.add(width);
         }

@@ -79,6 +79,30 @@ class PruningJobsTest {
     }
 
     @Test
+    void every_layout_may_be_ordered_and_alignment_left_to_the_service() {
+        for (String layout : List.of("ragged", "per_layer", "uniform", "experts")) {
+            JsonNode recipe = api.order(Posted.SHORTEST.replaceFirst("\\{",
+                    "{\"layout\": \"" + layout + "\", \"alignment\": \"auto\", \"tensor_parallel\": 4, ")).json().path("recipe");
+            assertThat(recipe.path("layout").stringValue()).isEqualTo(layout);
+            assertThat(recipe.path("alignment").stringValue()).isEqualTo("auto");
+            assertThat(recipe.path("tensor_parallel").intValue()).isEqualTo(4);
+            assertThat(api.order(recipe.toString()).json().path("recipe")).isEqualTo(recipe);
+        }
+    }
+
+    @Test
+    void further_outputs_arrive_with_their_defaults() {
+        JsonNode recipe = api.order(Posted.SHORTEST.replaceFirst("\\{", """
+                {"further_outputs": [{"layout": "uniform", "alignment": "auto"}, {"layout": "experts", "budget": {"ratio": 0.50}}],""")).json()
+                .path("recipe");
+        assertThat(recipe.at("/further_outputs/0/alignment").stringValue()).isEqualTo("auto");
+        assertThat(recipe.at("/further_outputs/0/tensor_parallel").intValue()).isEqualTo(1);
+        assertThat(recipe.at("/further_outputs/1/budget/ratio").decimalValue()).isEqualByComparingTo("0.5");
+        assertThat(recipe.at("/further_outputs/1/budget/ratio_of").stringValue()).isEqualTo("routed_atoms");
+        assertThat(api.order(recipe.toString()).json().path("recipe")).isEqualTo(recipe);
+    }
+
+    @Test
     void a_method_and_a_corpus_may_be_given_by_name_alone() {
         JsonNode recipe = api.order("{\"model\": \"tiny-qwen2moe\", \"method\": \"magnitude\", \"budget\": {\"ratio\": 0.5}}").json()
                 .path("recipe");

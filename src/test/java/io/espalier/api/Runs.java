@@ -15,6 +15,7 @@ import io.espalier.job.JobError;
 import io.espalier.job.Lease;
 import io.espalier.job.PruningJobs;
 import io.espalier.recipe.Budget;
+import io.espalier.recipe.Loadability;
 import io.espalier.recipe.MethodName;
 import io.espalier.recipe.Phase;
 import io.espalier.recipe.Progress;
@@ -84,9 +85,11 @@ record Runs(PruningJobs jobs, Artifacts artifacts, ScoreSets scores, Transaction
 
     static PruningResult result() {
         return new PruningResult(new PruningResult.Size(1000, 500, 128, 4000), new PruningResult.Size(900, 450, 112, 3600),
-                new PruningResult.Achieved(new BigDecimal("0.125"), Budget.RatioOf.ROUTED_ATOMS, 16, 0.125, 0.1, 0.1, 48, 64, 0),
+                new PruningResult.Achieved(new BigDecimal("0.125"), Budget.RatioOf.ROUTED_ATOMS, 16, 0.125, 0.1, 0.1, 48, 64, 0, 0, 8),
                 new PruningResult.Coverage(2048, 0, 50.5, List.of("3:17")), new PruningResult.Perplexity(6.5, 6.75, null, 2032), 0.0125,
-                new PruningResult.Digests("1".repeat(64), "2".repeat(64), null, "4".repeat(64), "5".repeat(64), "6".repeat(64)));
+                new PruningResult.Digests("1".repeat(64), "2".repeat(64), null, "4".repeat(64), "5".repeat(64), "6".repeat(64)),
+                List.of(Loadability.stock("transformers 4", "one width"), Loadability.needs("transformers 5", "patience", "two widths")),
+                List.of());
     }
 
     /** Longer than two pieces of the database's. */

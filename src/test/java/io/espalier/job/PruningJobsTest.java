@@ -234,6 +234,8 @@ class PruningJobsTest {
         Lease second = jobs.claim(first.jobId() + "/0/1", "w", "cpu").orElseThrow();
         assertThat(jobs.mayPublish(first.artifactId())).isFalse();
         assertThat(jobs.mayPublish(second.artifactId())).isTrue();
+        assertThat(jobs.mayPublish(Lease.furtherArtifactId(second.artifactId(), 8))).isTrue();
+        assertThat(jobs.mayPublish(Lease.furtherArtifactId(first.artifactId(), 1))).isFalse();
         assertThat(jobs.mayPublish("lost+found")).isFalse();
         jobs.fail(second, new JobError(ErrorCode.NOT_FINITE, "NaN", null));
         assertThat(jobs.mayPublish(second.artifactId())).isFalse();

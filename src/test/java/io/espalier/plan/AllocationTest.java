@@ -176,7 +176,7 @@ class AllocationTest {
     void wholeExpertsNeedARaggedLayoutAndRivals() {
         refused(() -> with(uniform("0.3", 1), 1, false, Scope.GLOBAL, Granularity.EXPERT).plan(experts(of(1, 2)), MODEL),
                 ErrorCode.INVALID_RECIPE,
-                "layout: uniform (expected: ragged, because frequency removes whole experts and one width for all keeps every expert)");
+                "layout: uniform (expected: ragged or experts, because frequency removes whole experts and one width for all keeps every expert)");
         refused(() -> with(ragged("0.3"), 1, false, Scope.EXPERT, Granularity.EXPERT).plan(experts(of(1, 2)), MODEL),
                 ErrorCode.INVALID_RECIPE, "method.scope: expert (expected: global or layer, because whole experts compete)");
     }

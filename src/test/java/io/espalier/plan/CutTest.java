@@ -200,6 +200,55 @@ class CutTest {
         }
     }
 
+    @Test
+    void anExpertThatGoesTakesItsRouterRowAndItsNumberInEveryVectorOverExpertsWithIt() throws IOException {
+        Path model = Files.createDirectory(directory.resolve("model"));
+        Files.writeString(model.resolve("config.json"), "{}");
+        List<Declared> declared = new ArrayList<>();
+        List<ExpertTensors> experts = new ArrayList<>();
+        for (int e = 0; e < 3; e++) {
+            String at = "l.experts." + e + ".";
+            experts.add(ExpertTensors.named(0, e, 2, 3, at + "g", at + "u", at + "d"));
+            declared.add(new Declared(at + "g", DType.F32, List.of(2L, 3L)));
+            declared.add(new Declared(at + "u", DType.F32, List.of(2L, 3L)));
+            declared.add(new Declared(at + "d", DType.F32, List.of(3L, 2L)));
+        }
+        declared.add(new Declared("l.gate", DType.F32, List.of(3L, 3L)));
+        declared.add(new Declared("l.gate.correction_bias", DType.F32, List.of(3L)));
+        try (var writer = SafetensorsWriter.create(model.resolve("model.safetensors"), declared, Map.of())) {
+            int next = 0;
+            for (Declared tensor : declared) {
+                float[] values = new float[(int) tensor.length() / 4];
+                for (int i = 0; i < values.length; i++) {
+                    values[i] = next++;
+                }
+                writer.begin(tensor.name()).floats(values);
+            }
+            writer.finish();
+        }
+        KeepPlan plan = KeepPlan.of(List.of(new KeepPlan.Expert(0, 0, 2, new int[]{0, 1}), KeepPlan.Expert.removed(0, 1, 2),
+                new KeepPlan.Expert(0, 2, 2, new int[]{1})));
+        try (Checkpoint source = Checkpoint.open(model)) {
+            Cut.write(source, plan, experts, Map.of(0, List.of("l.gate", "l.gate.correction_bias")), source.config(),
+                    directory.resolve("cut"), _ -> {});
+            try (Checkpoint result = Checkpoint.open(directory.resolve("cut"))) {
+                assertThat(result.tensors().keySet()).containsExactly("l.experts.0.g", "l.experts.0.u", "l.experts.0.d", "l.experts.1.g",
+                        "l.experts.1.u", "l.experts.1.d", "l.gate", "l.gate.correction_bias");
+                assertThat(floats(result, "l.gate")).containsExactly(54, 55, 56, 60, 61, 62);
+                assertThat(floats(result, "l.gate.correction_bias")).containsExactly(63, 65);
+                assertThat(floats(result, "l.experts.1.g")).containsExactly(39, 40, 41);
+                assertThat(floats(result, "l.experts.1.d")).containsExactly(49, 51, 53);
+            }
+            assertThatIllegalArgumentException()
+                    .isThrownBy(() -> Cut.write(source, plan, experts, source.config(), directory.resolve("again"), _ -> {}))
+                    .withMessage("layer 0: no router named (expected: its tensors, experts of it go)");
+        }
+    }
+
+    private static float[] floats(Checkpoint checkpoint, String name) {
+        return checkpoint.bytes(checkpoint.tensor(name)).toArray(ValueLayout.JAVA_FLOAT_UNALIGNED);
+    }
+
     @ParameterizedTest
     @ValueSource(strings = {"U8", "F16", "F32", "F64"})
     void everyElementWidthIsGathered(DType dtype) throws IOException {

@@ -71,4 +71,22 @@ class KeepPlanTest {
             assertThatIllegalArgumentException().isThrownBy(() -> KeepPlan.fromJson(wrong));
         }
     }
+
+    @Test
+    void anExpertThatGoesWholeIsToldFromOneThatKeepsNoAtom() {
+        KeepPlan plan = KeepPlan.of(List.of(KeepPlan.Expert.removed(0, 0, 4), new KeepPlan.Expert(0, 1, 4, new int[0]),
+                new KeepPlan.Expert(0, 2, 4, new int[]{0, 1})));
+        assertThat(plan.toJson()).startsWith("{\"experts\":[{\"layer\":0,\"expert\":0,\"width\":4,\"kept\":[],\"removed\":true},"
+                + "{\"layer\":0,\"expert\":1,\"width\":4,\"kept\":[]},");
+        assertThat(KeepPlan.fromJson(plan.toJson())).isEqualTo(plan).hasSameHashCodeAs(plan);
+        KeepPlan empty = KeepPlan.of(List.of(new KeepPlan.Expert(0, 0, 4, new int[0]), plan.experts().get(1), plan.experts().get(2)));
+        assertThat(empty).isNotEqualTo(plan);
+        assertThat(empty.digest()).isNotEqualTo(plan.digest());
+        assertThat(plan.removedExperts()).isEqualTo(1);
+        assertThat(plan.emptyExperts()).isEqualTo(1);
+        assertThat(plan.removedAtoms()).isEqualTo(10);
+        assertThat(plan.remainingWidths().get(0)).containsExactly(0, 2);
+        assertThatIllegalArgumentException().isThrownBy(() -> new KeepPlan.Expert(3, 7, 4, new int[]{1}, true))
+                .withMessage("layer 3, expert 7: removed, and kept 1 atoms (expected: none)");
+    }
 }

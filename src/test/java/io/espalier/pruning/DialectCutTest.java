@@ -62,14 +62,13 @@ class DialectCutTest {
 
     private List<Integer> cut(Checkpoint source, Path target, KeepPlan plan) {
         DecoderSpec spec = Architecture.specOf(source);
-        int[] widths = plan.experts().stream().mapToInt(KeepPlan.Expert::keptWidth).toArray();
         long[] written = new long[1];
-        List<Integer> apart = Cut.write(source, plan, spec.experts(), Architecture.of(source).resized(source.config(), spec, widths),
-                target,
+        List<Integer> apart = Cut.write(source, plan, spec.experts(), spec.perExpert(),
+                Architecture.of(source).resized(source.config(), spec, plan.remainingWidths()), target,
                 bytes -> written[0] += bytes);
         try (Checkpoint result = Checkpoint.open(target)) {
             assertThat(written[0]).isEqualTo(result.tensorBytes());
-            assertThat(loss(result, KeptAtoms.ALL)).isCloseTo(loss(source, PruningRun.keeping(plan)), within(1e-6));
+            assertThat(loss(result, KeptAtoms.ALL)).isCloseTo(loss(source, Finishing.keeping(plan)), within(1e-6));
         }
         return apart;
     }

@@ -19,19 +19,23 @@ import io.espalier.corpus.TokenWindows;
 import io.espalier.corpus.Windowing;
 import io.espalier.evaluation.Perplexity;
 import io.espalier.plan.KeepPlan;
+import io.espalier.recipe.Alignment;
 import io.espalier.recipe.Budget;
 import io.espalier.recipe.Budget.RatioOf;
 import io.espalier.recipe.Calibration;
 import io.espalier.recipe.CorpusRef;
 import io.espalier.recipe.Evaluation;
 import io.espalier.recipe.Layout;
+import io.espalier.recipe.Loadability.Loads;
 import io.espalier.recipe.MethodChoice;
 import io.espalier.recipe.MethodName;
+import io.espalier.recipe.Output;
 import io.espalier.recipe.Phase;
 import io.espalier.recipe.PhaseProgress;
 import io.espalier.recipe.Progress;
 import io.espalier.recipe.PruningException;
 import io.espalier.recipe.PruningRecipe;
+import io.espalier.recipe.PruningResult;
 import io.espalier.recipe.Slicing;
 import io.espalier.transformer.Architecture;
 import io.espalier.transformer.Compute;
@@ -97,7 +101,8 @@ class PruningRunTest {
     @ParameterizedTest
     @CsvSource({"QWEN2_MOE, RAGGED, 1", "QWEN2_MOE, RAGGED, 32", "QWEN2_MOE, UNIFORM, 8", "DEEPSEEK_MOE, RAGGED, 8",
             "DEEPSEEK_MOE, UNIFORM, 1",
-            "DEEPSEEK_MOE, UNIFORM, 32"})
+            "DEEPSEEK_MOE, UNIFORM, 32", "QWEN2_MOE, PER_LAYER, 8", "DEEPSEEK_MOE, PER_LAYER, 1", "QWEN2_MOE, EXPERTS, 1",
+            "DEEPSEEK_MOE, EXPERTS, 1"})
     void theWrittenModelComputesWhatTheMaskedOriginalComputes(Fixture fixture, Layout layout, int alignment) throws IOException {
         PruningRecipe order = recipe(fixture, MethodChoice.of(MethodName.MAGNITUDE), new BigDecimal("0.3"), layout, false, false);
         PruningRecipe recipe = new PruningRecipe(order.model(), order.method(), order.calibration(), order.budget(), layout, alignment,
@@ -106,17 +111,100 @@ class PruningRunTest {
         PruningRun.Outcome outcome = run(fixture, recipe);
         KeepPlan plan = KeepPlan.fromJson(Files.readString(outcome.artifact().resolve("pruning-plan.json")));
         try (Checkpoint original = Checkpoint.open(fixture.model());
-                Decoder masked = Decoder.open(original, Architecture.specOf(original), PruningRun.keeping(plan), Compute.cpu())) {
+                Decoder masked = Decoder.open(original, Architecture.specOf(original), Finishing.keeping(plan), Compute.cpu())) {
             TokenWindows windows = Corpus.windows(CorpusRef.at(fixture.reference("test_ids.safetensors").toAbsolutePath().toString()), null,
                     new Windowing.Strided(16, 256), masked.spec().vocabSize());
             double expected = Perplexity
                     .measure(masked, windows, new MemoryPlan(Compute.cpu(), 8, false, 0, 0), directory, PhaseProgress.IGNORED).value();
             assertThat(outcome.result().perplexity().after()).isCloseTo(expected, within(1e-3));
         }
-        assertThat(plan.experts()).allMatch(expert -> expert.keptWidth() % alignment == 0 && expert.keptWidth() > 0);
+        assertThat(plan.remaining()).allMatch(expert -> expert.keptWidth() % alignment == 0 && expert.keptWidth() > 0);
+        assertThat(outcome.result().achieved().removedExperts()).isEqualTo(plan.removedExperts());
+        assertThat(plan.removedExperts() > 0).isEqualTo(layout == Layout.EXPERTS);
         if (layout == Layout.UNIFORM) {
             JsonNode config = JsonMapper.shared().readTree(outcome.artifact().resolve("config.json").toFile());
             assertThat(config.get("moe_intermediate_size").intValue()).isEqualTo(plan.minWidth()).isEqualTo(plan.maxWidth());
+        }
+    }
+
+    /** Sane: worse than the global ranking, which may choose freely, and better than as much at random. */
+    @ParameterizedTest
+    @CsvSource({"QWEN2_MOE, 0.25", "QWEN2_MOE, 0.5", "DEEPSEEK_MOE, 0.25", "DEEPSEEK_MOE, 0.5"})
+    void everyLayoutCostsMoreThanRaggedAndLessThanChance(Fixture fixture, BigDecimal ratio) {
+        double before = 0;
+        double ragged = 0;
+        for (Layout layout : Layout.values()) {
+            PruningRun.Outcome outcome = run(fixture, recipe(fixture, MethodChoice.of(MethodName.HEAPR), ratio, layout, true, true));
+            PruningResult.Perplexity perplexity = outcome.result().perplexity();
+            System.getLogger("parity").log(System.Logger.Level.INFO, fixture + " at " + ratio + ", " + layout.json() + ": perplexity "
+                    + perplexity.before() + " before, " + perplexity.after() + " after, " + perplexity.randomControl()
+                    + " at random; removed " + outcome.result().achieved().routedAtomRatio());
+            before = perplexity.before();
+            ragged = layout == Layout.RAGGED ? perplexity.after() : ragged;
+            assertThat(perplexity.after()).as("%s", layout).isGreaterThan(before).isGreaterThanOrEqualTo(ragged)
+                    .isLessThan(perplexity.randomControl());
+            assertThat(outcome.result().achieved().routedAtomRatio()).isBetween(ratio.doubleValue(), ratio.doubleValue() + 0.07);
+        }
+    }
+
+    @Test
+    void alignmentLeftToTheServiceIsSaidWithItsReason() throws IOException {
+        PruningRecipe order = recipe(Fixture.QWEN2_MOE, MethodChoice.of(MethodName.MAGNITUDE), new BigDecimal("0.3"), Layout.UNIFORM, false,
+                false);
+        PruningRecipe recipe = new PruningRecipe(order.model(), order.method(), order.calibration(), order.budget(), Layout.UNIFORM,
+                Alignment.AUTO, 2, false, null, null, null, null, null);
+        List<String> notes = new ArrayList<>();
+        PruningRun.Outcome outcome = run(Fixture.QWEN2_MOE, recipe, noting(notes));
+        // 96 atoms, 48 a device, an eighth of it is 6: 4 on each of 2 devices
+        assertThat(notes).anyMatch(note -> note.startsWith("alignment 4: the largest power of two up to 128"));
+        assertThat(outcome.result().achieved().alignment()).isEqualTo(4);
+        assertThat(outcome.result().achieved().maxWidth() % 8).isZero();
+        JsonNode manifest = JsonMapper.shared().readTree(outcome.artifact().resolve("pruning-manifest.json").toFile());
+        assertThat(manifest.at("/alignment/atoms").intValue()).isEqualTo(4);
+        assertThat(manifest.at("/recipe/alignment").stringValue()).isEqualTo("auto");
+        JsonNode engines = JsonMapper.shared().readTree(outcome.artifact().resolve("compatibility.json").toFile());
+        assertThat(engines.get("checked").stringValue()).isEqualTo("from documentation");
+        assertThat(engines.get("engines")).extracting(engine -> engine.get("engine").stringValue()).containsExactly("transformers 4",
+                "transformers 5", "vLLM", "SGLang", "llama.cpp");
+        assertThat(engines.at("/engines/2/why").stringValue()).endsWith("1, 2, 4, 8");
+        assertThat(Files.readString(outcome.artifact().resolve("README.md"))).contains("| vLLM | stock |  |", "alignment 4 on each of 2 devices");
+    }
+
+    @Test
+    void aRaggedModelBringsAModelingFileAndAUniformOneNone() throws IOException {
+        for (Layout layout : Layout.values()) {
+            PruningRun.Outcome outcome = run(Fixture.QWEN2_MOE,
+                    recipe(Fixture.QWEN2_MOE, MethodChoice.of(MethodName.MAGNITUDE), new BigDecimal("0.3"), layout, false, false));
+            boolean own = layout == Layout.RAGGED || layout == Layout.PER_LAYER;
+            JsonNode config = JsonMapper.shared().readTree(outcome.artifact().resolve("config.json").toFile());
+            assertThat(Files.exists(outcome.artifact().resolve("modeling_espalier_qwen2_moe.py"))).isEqualTo(own);
+            assertThat(config.at("/auto_map/AutoModelForCausalLM").stringValue(""))
+                    .isEqualTo(own ? "modeling_espalier_qwen2_moe.EspalierQwen2MoeForCausalLM" : "");
+            assertThat(outcome.result().compatibility().get(2).loads()).isEqualTo(own ? Loads.NO : Loads.STOCK);
+        }
+    }
+
+    @Test
+    void oneSetOfScoresMakesSeveralModelsEachAsIfItAloneHadBeenOrdered() {
+        PruningRecipe first = recipe(Fixture.QWEN2_MOE, MethodChoice.of(MethodName.HEAPR), new BigDecimal("0.25"), Layout.RAGGED, false, true);
+        Budget half = new Budget(new BigDecimal("0.5"), RatioOf.ROUTED_ATOMS);
+        List<Output> further = List.of(new Output(Layout.UNIFORM, Alignment.AUTO, 2, null, null),
+                new Output(Layout.EXPERTS, null, null, null, half));
+        PruningRecipe several = new PruningRecipe(first.model(), first.method(), first.calibration(), first.budget(), first.layout(), null, null,
+                null, first.evaluation(), null, further, null, null);
+        PruningRun.Outcome outcome = run(Fixture.QWEN2_MOE, several);
+        assertThat(outcome.furtherArtifacts()).hasSize(2).allMatch(artifact -> Files.exists(artifact.resolve("SHA256SUMS")));
+        assertThat(outcome.result().further()).extracting(PruningResult.Further::output).isEqualTo(several.furtherOutputs());
+        for (int i = 0; i < 3; i++) {
+            PruningResult alone = run(Fixture.QWEN2_MOE, several.outputs().get(i)).result();
+            PruningResult.Further together = i == 0 ? outcome.result().as(null) : outcome.result().further().get(i - 1);
+            assertThat(together.digests().plan()).isEqualTo(alone.digests().plan());
+            assertThat(together.perplexity()).isEqualTo(alone.perplexity());
+            assertThat(together.achieved()).isEqualTo(alone.achieved());
+            assertThat(together.compatibility()).isEqualTo(alone.compatibility());
+            if (i > 0) {
+                assertThat(together.digests().artifact()).isEqualTo(alone.digests().artifact());
+            }
         }
     }
 
@@ -181,6 +269,20 @@ class PruningRunTest {
                 Phase.CUT, Phase.CHECK);
         assertThat(ticks.stream().filter(t -> t.phase() == Phase.CALIBRATE)).allMatch(t -> t.tokensPerSecond() > 0 && t.layers() == 4);
         assertThat(notes).containsExactly("model_opened", "memory_planned", "calibrated", "planned", "measured");
+    }
+
+    private static Progress noting(List<String> notes) {
+        return new Progress() {
+            @Override
+            public Answer tick(Tick tick) {
+                return Answer.GO_ON;
+            }
+
+            @Override
+            public void note(String type, String message, Map<String, Object> data) {
+                notes.add(message);
+            }
+        };
     }
 
     private PruningRun.Outcome run(Fixture fixture, PruningRecipe recipe) {

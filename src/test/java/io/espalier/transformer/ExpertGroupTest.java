@@ -142,7 +142,7 @@ class ExpertGroupTest {
 
     private static MoeBlock block(NDArray router, MoeBlock.Experts experts, long weightsAtOnce) {
         List<ExpertTensors> names = java.util.Collections.nCopies(10, null);
-        return new MoeBlock(router, new DecoderSpec.Moe("router", TOP_K, true, 0, names, null, null), experts, null, null, 0,
+        return new MoeBlock(router, null, new DecoderSpec.Moe("router", TOP_K, true, 0, names, null, null), experts, null, null, 0,
                 weightsAtOnce);
     }
 

@@ -23,8 +23,10 @@ import io.espalier.job.PhaseTimes;
 import io.espalier.job.PruningJob;
 import io.espalier.job.PruningJobs;
 import io.espalier.pruning.ComputeDevice;
+import io.espalier.pruning.PruningRun;
 import io.espalier.recipe.CorpusRef;
 import io.espalier.recipe.ErrorCode;
+import io.espalier.recipe.Layout;
 import io.espalier.recipe.Phase;
 import io.espalier.recipe.Progress;
 import io.espalier.recipe.PruningException;
@@ -39,6 +41,7 @@ import org.springframework.dao.DataAccessResourceFailureException;
 import org.springframework.jdbc.core.JdbcTemplate;
 import org.springframework.transaction.PlatformTransactionManager;
 import org.springframework.transaction.support.TransactionTemplate;
+import org.springframework.util.FileSystemUtils;
 
 @OfficeTest
 class WorkerTest {
@@ -97,6 +100,31 @@ class WorkerTest {
                 "succeeded");
         assertThat(settings.directory()).isEmptyDirectory();
         assertThat(MDC.get("job_id")).isNull();
+    }
+
+    @Test
+    void aFurtherOutputIsAnArtifactOfTheSameJobUnderAnIdThatFollowsFromTheFirst() throws IOException {
+        assertThat(carryOut(worker((inputs, _, _) -> FakeRun.twoOutcomes(inputs.workDirectory())), id)).isEqualTo(Worker.Fate.DONE);
+
+        PruningJob job = jobs.find(id).orElseThrow();
+        assertThat(job.result().further()).singleElement().satisfies(further -> assertThat(further.output().layout()).isEqualTo(Layout.EXPERTS));
+        Artifact further = artifacts.find(Lease.furtherArtifactId(job.artifactId(), 1)).orElseThrow();
+        assertThat(further.jobId()).isEqualTo(id);
+        assertThat(further.digest()).isEqualTo("9".repeat(64));
+        assertThat(artifacts.file(further.id(), "config.json").orElseThrow()).hasContent("{\"further\": 1}");
+        assertThat(artifactDirectories()).containsExactlyInAnyOrder(job.artifactId(), further.id());
+    }
+
+    @Test
+    void ofSeveralOutputsAllArePublishedOrNone() throws IOException {
+        Worker worker = worker((inputs, _, _) -> {
+            PruningRun.Outcome two = FakeRun.twoOutcomes(inputs.workDirectory());
+            FileSystemUtils.deleteRecursively(two.furtherArtifacts().getFirst().toFile());
+            return two;
+        });
+        carryOut(worker, id);
+        assertThat(jobs.find(id).orElseThrow().state()).isNotEqualTo(JobState.SUCCEEDED);
+        assertNothingWasPublished();
     }
 
     @Test
