@@ -95,7 +95,13 @@ final class Shape {
             path = path.getParent();
         }
         for (int i = 0; i < path.getNameCount(); i++) {
-            holder = holder.path(path.getName(i));
+            JsonNode within = holder.path(path.getName(i));
+            if (within instanceof ArrayNode && holder instanceof ObjectNode around) {
+                // why: without one of its entries a list would say something else
+                around.remove(path.getName(i));
+                return;
+            }
+            holder = within;
         }
         if (holder instanceof ObjectNode object) {
             object.remove(name);

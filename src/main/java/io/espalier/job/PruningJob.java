@@ -70,6 +70,7 @@ public class PruningJob {
         this.inputs = inputs;
         this.createdAt = now;
         this.state = JobState.QUEUED;
+        this.scoreSetId = recipe.scoreSet();
     }
 
     List<JobEvent> submitted() {
@@ -128,7 +129,7 @@ public class PruningJob {
     List<JobEvent> opened(Piece opening, Slicing cut, List<Piece> pieces, List<Piece> added, Instant now) {
         List<JobEvent> events = new ArrayList<>();
         if (!cut.equals(slicing)) {
-            if (slicesDone > 0) {
+            if (slicesDone > 0 && cut.scoreSet() == null) {
                 events.add(event(now, "slices_dropped", "The model, the texts or this service changed: " + slicesDone
                         + " finished slices no longer fit and are measured again", Map.of("slices", slicesDone)));
             }
@@ -136,6 +137,7 @@ public class PruningJob {
             slicing = cut;
             slices = cut.slices().size();
             slicesDone = 0;
+            scoreSetId = cut.scoreSet();
         }
         if (pieces.isEmpty()) {
             for (int number = 1; number <= slices; number++) {
@@ -147,6 +149,10 @@ public class PruningJob {
         opening.done(null, null, now);
         pieces.stream().filter(piece -> piece.kind() == Piece.Kind.SLICE && !piece.is(Piece.State.DONE)).forEach(Piece::ready);
         readyToFinish(pieces);
+        if (cut.scoreSet() != null) {
+            events.add(event(now, "scores_reused", "The scores were measured before: calibration is skipped, and " + cut.scoreSet()
+                    + " is used", Map.of("score_set_id", cut.scoreSet())));
+        }
         if (slices > 0) {
             events.add(event(now, "sliced", "The calibration set is measured in " + slices + (slices == 1 ? " slice" : " slices")
                     + (slicesDone > 0 ? ", " + slicesDone + " of them are finished" : ""),
@@ -443,9 +449,14 @@ public class PruningJob {
         return artifactId;
     }
 
-    /** {@code null} unless the job succeeded. */
+    /** What it measured, once it has succeeded; what it found and uses, from then on; {@code null} before. */
     public String scoreSetId() {
         return scoreSetId;
+    }
+
+    /** Whether it uses scores that were measured before. */
+    public boolean scoresReused() {
+        return recipe.scoreSet() != null || slicing != null && slicing.scoreSet() != null;
     }
 
     /** Grows with every change of the row. */

@@ -1,10 +1,10 @@
 package io.espalier.plan;
 
 import java.math.BigDecimal;
+import java.math.MathContext;
 import java.math.RoundingMode;
-import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
-import java.util.Locale;
 import java.util.stream.Stream;
 
 import io.espalier.checkpoint.Checkpoint;
@@ -14,7 +14,9 @@ import io.espalier.recipe.Budget;
 import io.espalier.recipe.ErrorCode;
 import io.espalier.recipe.Layout;
 import io.espalier.recipe.MethodChoice.Scope;
+import io.espalier.recipe.Protections;
 import io.espalier.recipe.PruningException;
+import io.espalier.recipe.Violation;
 
 /**
  * From scores and a budget to who stays.
@@ -41,13 +43,25 @@ import io.espalier.recipe.PruningException;
  * @param scope within what units compete
  * @param granularity whether atoms or whole experts go
  * @param sourceBlock atoms that share FP8 scales in the source, as {@link #sourceBlock(Checkpoint, List)} finds it; 1 where each goes by itself
+ * @param protections what stays whatever the budget. Protected atoms rank above all others of their expert; experts that stay whole are in no share
  */
 public record Allocation(Budget budget, Layout layout, int alignment, boolean allowEmptyExperts, Scope scope, Granularity granularity,
-        int sourceBlock) {
+        int sourceBlock, Protections protections) {
+
+    /** Nothing is protected. */
+    public Allocation(Budget budget, Layout layout, int alignment, boolean allowEmptyExperts, Scope scope, Granularity granularity,
+            int sourceBlock) {
+        this(budget, layout, alignment, allowEmptyExperts, scope, granularity, sourceBlock, Protections.NONE);
+    }
 
     /** Each atom goes by itself. */
     public Allocation(Budget budget, Layout layout, int alignment, boolean allowEmptyExperts, Scope scope, Granularity granularity) {
         this(budget, layout, alignment, allowEmptyExperts, scope, granularity, 1);
+    }
+
+    /** The same with another budget. */
+    Allocation within(Budget other) {
+        return new Allocation(other, layout, alignment, allowEmptyExperts, scope, granularity, sourceBlock, protections);
     }
 
     /** What goes at once. */
@@ -81,44 +95,53 @@ public record Allocation(Budget budget, Layout layout, int alignment, boolean al
      *     {@code INVALID_RECIPE} for whole experts in a uniform layout or within one expert
      */
     public KeepPlan plan(List<ExpertScores> experts, ModelSize model) {
+        return stay(RankedScores.of(experts, sourceBlock), model).plan();
+    }
+
+    /** The same decision without saying which atoms; after the first time with these scores and this alignment, a walk over them. */
+    public Stay stay(RankedScores scores, ModelSize model) {
         refuseContradictions();
-        OwnRankings ranked = OwnRankings.of(experts, alignment, sourceBlock);
-        int[][] stay = layout == Layout.UNIFORM ? uniform(ranked, model) : ragged(ranked, model);
-        List<KeepPlan.Expert> kept = new ArrayList<>(experts.size());
-        for (int e = 0; e < experts.size(); e++) {
-            ExpertScores expert = experts.get(e);
-            kept.add(new KeepPlan.Expert(expert.layer(), expert.expert(), expert.scores().length, stay[e]));
+        long total = total(scores, model);
+        if (budget.target() != null && budget.target() >= total) {
+            throw refused(ErrorCode.INVALID_RECIPE, budget.field(), budget.amount(), "less than " + total + ", what the model has before");
         }
-        return KeepPlan.of(kept);
+        Guarded guarded = Guarded.of(protections, scores.experts());
+        return switch (layout) {
+            case RAGGED -> ragged(scores, guarded, total);
+            case UNIFORM -> uniform(scores, guarded, total);
+        };
+    }
+
+    private static PruningException refused(ErrorCode code, String field, String given, String expected) {
+        return new PruningException(code, List.of(new Violation(field, given, expected)));
     }
 
     private void refuseContradictions() {
         if (granularity == Granularity.EXPERT && layout == Layout.UNIFORM) {
-            throw new PruningException(ErrorCode.INVALID_RECIPE,
-                    "layout: uniform (expected: ragged, because frequency removes whole experts and one width for all keeps every expert)");
+            throw refused(ErrorCode.INVALID_RECIPE, "layout", "uniform",
+                    "ragged, because frequency removes whole experts and one width for all keeps every expert");
         }
         if (granularity == Granularity.EXPERT && scope == Scope.EXPERT) {
-            throw new PruningException(ErrorCode.INVALID_RECIPE,
-                    "method.scope: expert (expected: global or layer, because whole experts compete)");
+            throw refused(ErrorCode.INVALID_RECIPE, "method.scope", "expert", "global or layer, because whole experts compete");
+        }
+        if (protections.ofWholeExperts() && layout == Layout.UNIFORM) {
+            throw refused(ErrorCode.INVALID_RECIPE, "layout", "uniform",
+                    "ragged, because one width for all cannot spare protected layers or experts");
         }
     }
 
     /** What so many of an expert's atoms weigh, whole blocks. */
     private long cost(ExpertScores expert, long atoms) {
-        return switch (budget.ratioOf()) {
-            case ROUTED_ATOMS -> atoms;
-            case TOTAL_PARAMETERS -> expert.parametersPerAtom() * atoms;
-            case BYTES -> expert.bytesPerAtom() * atoms + expert.bytesPerBlock() * Math.ceilDiv(atoms, sourceBlock);
-        };
+        return expert.cost(budget.unit(), atoms, sourceBlock);
     }
 
     private long cost(ExpertScores expert) {
         return cost(expert, expert.scores().length);
     }
 
-    private long total(OwnRankings ranked, ModelSize model) {
-        return switch (budget.ratioOf()) {
-            case ROUTED_ATOMS -> ranked.atoms();
+    private long total(RankedScores scores, ModelSize model) {
+        return switch (budget.unit()) {
+            case ROUTED_ATOMS -> scores.experts().stream().mapToLong(expert -> expert.scores().length).sum();
             case TOTAL_PARAMETERS -> model.parameters();
             case BYTES -> model.bytes();
         };
@@ -128,117 +151,158 @@ public record Allocation(Budget budget, Layout layout, int alignment, boolean al
         return ranked.experts().stream().mapToLong(this::cost).sum();
     }
 
-    /** {@code ceil(ratio * total * part / whole)}. */
+    /** {@code ceil(ratio * total * part / whole)}, or the same share of what is above the target. */
     private long target(long total, long part, long whole) {
-        return budget.ratio().multiply(BigDecimal.valueOf(total)).multiply(BigDecimal.valueOf(part))
-                .divide(BigDecimal.valueOf(whole), 0, RoundingMode.CEILING).longValueExact();
+        return budget.toRemove(total).multiply(BigDecimal.valueOf(part)).divide(BigDecimal.valueOf(whole), 0, RoundingMode.CEILING)
+                .longValueExact();
     }
 
-    /** Atoms that stay, for every expert. */
-    private int[][] uniform(OwnRankings ranked, ModelSize model) {
+    private Stay uniform(RankedScores scores, Guarded guarded, long total) {
+        OwnRankings ranked = guarded.atoms().isEmpty()
+                ? scores.inUnitsOf(alignment).own()
+                : scores.inUnitsOf(alignment, scores.raised(guarded.atoms())).own();
         long whole = routedCost(ranked);
-        long total = total(ranked, model);
         long left = whole - target(total, whole, whole);
-        int width = ranked.narrowest();
-        while (width > 0 && column(ranked, width) > left) {
-            width--;
+        int least = widestOf(guarded, ranked);
+        int reached = widestWithin(ranked, left);
+        if (reached < Math.max(1, least)) {
+            int narrowest = least == 0 ? alignment : Math.ceilDiv(least, alignment) * alignment;
+            throw unreachable(BigDecimal.valueOf(whole - column(ranked, narrowest)), total, least == 0
+                    ? "one width for all is at least " + alignment
+                    : "one width for all is at least " + narrowest + " because of the protections");
         }
-        if (width == 0) {
-            throw unreachable(new BigDecimal(whole - column(ranked, alignment)).divide(new BigDecimal(total), 6, RoundingMode.FLOOR),
-                    "one width for all is at least " + alignment);
-        }
-        int reached = width;
+        int width = reached;
         while (width > 0 && (width % alignment != 0 || !ranked.inBlocks(width))) {
             width--;
         }
-        if (width == 0) {
-            throw new PruningException(ErrorCode.ALIGNMENT_LEAVES_NOTHING, "alignment: " + alignment + inBlocks() + " (expected: at most "
-                    + reached + ", the uniform expert width that ratio " + budget.ratio().toPlainString() + " leaves)");
+        if (width < Math.max(1, least)) {
+            throw refused(ErrorCode.ALIGNMENT_LEAVES_NOTHING, "alignment", alignment + inBlocks(), "at most " + reached
+                    + ", the uniform expert width that " + (budget.target() == null ? "ratio " : budget.field() + " ")
+                    + (budget.target() == null ? budget.ratio().toPlainString() : budget.amount()) + " leaves"
+                    + (least == 0 ? "" : ", and a width of " + least + " or more because of the protections"));
         }
-        int[][] stay = new int[ranked.experts().size()][];
-        for (int e = 0; e < stay.length; e++) {
-            stay[e] = ranked.ofWidth(e, width);
-        }
+        int[] widths = new int[ranked.experts().size()];
+        Arrays.fill(widths, width);
+        Stay stay = Stay.widths(ranked, widths);
+        guarded.requireKept(stay);
         return stay;
+    }
+
+    /** The narrowest width at which every expert keeps what is protected. */
+    private static int widestOf(Guarded guarded, OwnRankings ranked) {
+        int least = 0;
+        for (int e = 0; e < ranked.experts().size(); e++) {
+            least = Math.max(least, guarded.width(e, ranked));
+        }
+        return least;
+    }
+
+    /** The widest width for all that weighs no more; 0 when none does. */
+    private int widestWithin(OwnRankings ranked, long left) {
+        int fits = 0;
+        int tooWide = ranked.narrowest() + 1;
+        while (fits + 1 < tooWide) {
+            int middle = (fits + tooWide) >>> 1;
+            if (column(ranked, middle) > left) {
+                tooWide = middle;
+            } else {
+                fits = middle;
+            }
+        }
+        return fits;
     }
 
     /** What experts of one width weigh. */
     private long column(OwnRankings ranked, int width) {
-        return ranked.experts().stream().mapToLong(expert -> cost(expert, width)).sum();
+        long sum = 0;
+        for (ExpertScores expert : ranked.experts()) {
+            sum += cost(expert, width);
+        }
+        return sum;
     }
 
     private String inBlocks() {
         return sourceBlock == 1 ? "" : " in whole source blocks of " + sourceBlock;
     }
 
-    /** Atoms that stay, for every expert. */
-    private int[][] ragged(OwnRankings ranked, ModelSize model) {
-        int[] units = ranked.units();
-        Shares shares = shares(ranked, model);
-        boolean whole = granularity == Granularity.EXPERT;
-        for (int next : StableOrder.of(whole ? ranked.expertMeans() : ranked.unitMeans())) {
-            int e = whole ? next : ranked.expertOfUnit(next);
-            int going = whole ? units[e] - spared() : Math.min(1, units[e] - spared());
-            if (going > 0 && shares.needs(e)) {
-                // an expert's own units go worst first, whoever they compete with
-                int worst = ranked.firstUnit(e) + ranked.units(e) - units[e];
-                units[e] -= going;
-                for (int unit = worst; unit < worst + going; unit++) {
-                    shares.gone(e, cost(ranked.experts().get(e), ranked.atoms(unit)));
+    private Stay ragged(RankedScores scores, Guarded guarded, long total) {
+        Competition competition = competition(scores, guarded, total);
+        competition.requireReachable(this);
+        return competition.walk.take(competition.targets(this));
+    }
+
+    /**
+     * A walk that has not begun, and what each share stands for.
+     *
+     * @param walk from the first unit
+     * @param costs what the experts of each share weigh that are not protected as a whole
+     * @param total what the budget is a share of
+     * @param nothing whether nothing is protected
+     */
+    record Competition(RaggedWalk walk, long[] costs, long total, boolean nothing) {
+
+        /** What each share has to give. */
+        long[] targets(Allocation order) {
+            long whole = Arrays.stream(costs).sum();
+            return Arrays.stream(costs).map(cost -> cost == 0 ? 0 : order.target(total, cost, whole)).toArray();
+        }
+
+        void requireReachable(Allocation order) {
+            long[] removable = walk.removable();
+            long[] targets = targets(order);
+            boolean reached = Arrays.stream(costs).sum() > 0;
+            for (int s = 0; s < targets.length; s++) {
+                reached &= targets[s] <= removable[s];
+            }
+            if (reached) {
+                return;
+            }
+            BigDecimal whole = BigDecimal.valueOf(Arrays.stream(costs).sum());
+            BigDecimal most = null;
+            for (int s = 0; s < costs.length; s++) {
+                if (costs[s] > 0) {
+                    BigDecimal here = BigDecimal.valueOf(removable[s]).multiply(whole)
+                            .divide(BigDecimal.valueOf(costs[s]), new MathContext(34, RoundingMode.FLOOR));
+                    most = most == null ? here : most.min(here);
                 }
             }
+            throw order.unreachable(most == null ? BigDecimal.ZERO : most, total, order.leastWords(nothing));
         }
-        int[][] stay = new int[units.length][];
-        for (int e = 0; e < units.length; e++) {
-            stay[e] = ranked.best(e, units[e]);
-        }
-        return stay;
     }
 
-    /** Units that an expert keeps whatever the budget. */
-    private int spared() {
-        return allowEmptyExperts ? 0 : 1;
+    /** The competition of a ragged layout, whatever the budget asks for. */
+    Competition competition(RankedScores scores, ModelSize model) {
+        refuseContradictions();
+        return competition(scores, Guarded.of(protections, scores.experts()), total(scores, model));
     }
 
-    private Shares shares(OwnRankings ranked, ModelSize model) {
-        List<ExpertScores> experts = ranked.experts();
-        Shares shares = new Shares(experts, scope);
-        long whole = routedCost(ranked);
-        long total = total(ranked, model);
-        long[] costs = new long[shares.count()];
-        long[] removable = new long[shares.count()];
-        for (int e = 0; e < experts.size(); e++) {
-            ExpertScores expert = experts.get(e);
-            int units = ranked.units(e);
-            long inUnits = 0;
-            for (int unit = ranked.firstUnit(e); unit < ranked.firstUnit(e) + units; unit++) {
-                inUnits += cost(expert, ranked.atoms(unit));
-            }
-            long best = units == 0 ? 0 : cost(expert, ranked.atoms(ranked.firstUnit(e) + units - 1));
-            costs[shares.of(e)] += cost(expert);
-            removable[shares.of(e)] += cost(expert) - spared() * best;
-            shares.gone(e, cost(expert) - inUnits);
+    private Competition competition(RankedScores scores, Guarded guarded, long total) {
+        RankedScores.InUnits inUnits = guarded.atoms().isEmpty()
+                ? scores.inUnitsOf(alignment)
+                : scores.inUnitsOf(alignment, scores.raised(guarded.atoms()));
+        OwnRankings ranked = inUnits.own();
+        boolean whole = granularity == Granularity.EXPERT;
+        RaggedWalk walk = new RaggedWalk(ranked, whole ? StableOrder.of(ranked.expertMeans()) : inUnits.experts(),
+                guarded.units(ranked, allowEmptyExperts ? 0 : 1), scope, whole, this::cost);
+        long[] costs = new long[walk.shares().count()];
+        for (int e = 0; e < ranked.experts().size(); e++) {
+            costs[walk.shares().of(e)] += guarded.whole()[e] ? 0 : cost(ranked.experts().get(e));
         }
-        BigDecimal reachable = null;
-        boolean reached = true;
-        for (int s = 0; s < costs.length; s++) {
-            long target = target(total, costs[s], whole);
-            reached &= target <= removable[s];
-            shares.require(s, target);
-            BigDecimal most = BigDecimal.valueOf(removable[s]).multiply(BigDecimal.valueOf(whole))
-                    .divide(BigDecimal.valueOf(costs[s]).multiply(BigDecimal.valueOf(total)), 6, RoundingMode.FLOOR);
-            reachable = reachable == null ? most : reachable.min(most);
-        }
-        if (!reached) {
-            String least = sourceBlock == 1 ? alignment + " atoms" : "one unit of whole source blocks of " + sourceBlock + " atoms";
-            throw unreachable(reachable, allowEmptyExperts ? "all that routed experts hold" : "every expert keeps at least " + least);
-        }
-        return shares;
+        return new Competition(walk, costs, total, guarded.nothing());
     }
 
-    private PruningException unreachable(BigDecimal most, String why) {
-        String of = budget.ratioOf().name().toLowerCase(Locale.ROOT);
-        return new PruningException(ErrorCode.BUDGET_UNREACHABLE, "budget.ratio: " + budget.ratio().toPlainString() + " of " + of
-                + " (expected: at most " + most.max(BigDecimal.ZERO).toPlainString() + ", " + why + ")");
+    private String leastWords(boolean nothing) {
+        String least = sourceBlock == 1 ? alignment + " atoms" : "one unit of whole source blocks of " + sourceBlock + " atoms";
+        return !nothing
+                ? "the protections let no more go"
+                : allowEmptyExperts ? "all that routed experts hold" : "every expert keeps at least " + least;
+    }
+
+    /** @param most what can be removed */
+    private PruningException unreachable(BigDecimal most, long total, String why) {
+        String expected = budget.target() == null
+                ? "at most " + most.divide(BigDecimal.valueOf(total), 6, RoundingMode.FLOOR).max(BigDecimal.ZERO).toPlainString()
+                : "at least " + BigDecimal.valueOf(total).subtract(most.setScale(0, RoundingMode.FLOOR)).toPlainString();
+        return refused(ErrorCode.BUDGET_UNREACHABLE, budget.field(), budget.amount(), expected + ", " + why);
     }
 }

@@ -10,6 +10,7 @@ import java.util.Properties;
 
 import io.espalier.checkpoint.JsonFile;
 import io.espalier.plan.KeepPlan;
+import io.espalier.recipe.Budget;
 import io.espalier.recipe.Layout;
 import io.espalier.recipe.PruningRecipe;
 import io.espalier.recipe.PruningResult;
@@ -48,8 +49,8 @@ final class ModelCard {
                 .append(method)
                 .append("\n- espalier\n---\n\n");
         card.append("# ").append(baseModel).append(", pruned\n\n");
-        card.append("Routed experts narrowed by [Espalier](pruning-manifest.json) with the criterion `").append(method).append("`: ratio ")
-                .append(recipe.budget().ratio().toPlainString()).append(" of ").append(name(recipe.budget().ratioOf())).append(", layout `")
+        card.append("Routed experts narrowed by [Espalier](pruning-manifest.json) with the criterion `").append(method).append("`: ")
+                .append(budget(recipe.budget())).append(", layout `")
                 .append(name(recipe.layout())).append("`, alignment ").append(recipe.alignment()).append(". Nothing else was changed.\n\n");
         card.append("| | before | after |\n|---|---:|---:|\n");
         line(card, "parameters", result.before().totalParameters(), result.after().totalParameters());
@@ -76,6 +77,12 @@ final class ModelCard {
 
     private static void line(StringBuilder card, String what, long before, long after) {
         card.append("| ").append(what).append(" | ").append(before).append(" | ").append(after).append(" |\n");
+    }
+
+    private static String budget(Budget budget) {
+        return budget.target() == null
+                ? "ratio " + budget.amount()
+                : "down to at most " + budget.amount() + " " + name(budget.unit());
     }
 
     private static String name(Enum<?> value) {

@@ -8,7 +8,6 @@ import java.util.function.Supplier;
 import java.util.stream.Stream;
 
 import io.espalier.checkpoint.Checkpoint;
-import io.espalier.checkpoint.ExpertTensors;
 import io.espalier.corpus.Corpus;
 import io.espalier.corpus.TokenWindows;
 import io.espalier.corpus.Tokenizer;
@@ -16,11 +15,13 @@ import io.espalier.corpus.Windowing;
 import io.espalier.method.Criterion;
 import io.espalier.plan.Allocation;
 import io.espalier.plan.ExpertScores;
-import io.espalier.plan.KeepPlan;
+import io.espalier.plan.RankedScores;
+import io.espalier.plan.Stay;
 import io.espalier.recipe.Calibration;
 import io.espalier.recipe.ErrorCode;
 import io.espalier.recipe.Evaluation;
 import io.espalier.recipe.MethodChoice;
+import io.espalier.recipe.Protections;
 import io.espalier.recipe.PruningException;
 import io.espalier.recipe.PruningRecipe;
 import io.espalier.recipe.Violation;
@@ -78,7 +79,7 @@ record OpenedRun(PruningRecipe recipe, Checkpoint checkpoint, DecoderSpec spec, 
             gather(refused, () -> allocate(recipe, spec, checkpoint, recipe.method().scope(), zeros(spec)));
         }
         TokenWindows calibration = null;
-        if (recipe.method().name().needsTokens()) {
+        if (recipe.measuresTokens()) {
             Calibration order = recipe.calibration();
             Windowing windowing = new Windowing.Sampled(order.sequences(), order.sequenceLength(), order.seed());
             calibration = gather(refused, () -> {
@@ -107,7 +108,7 @@ record OpenedRun(PruningRecipe recipe, Checkpoint checkpoint, DecoderSpec spec, 
             return recipe.evaluation().sequenceLength();
         }
         int calibrations = recipe.calibration().sequenceLength();
-        return recipe.method().name().needsTokens() ? calibrations : Math.min(calibrations, spec.maxPositions());
+        return recipe.measuresTokens() ? calibrations : Math.min(calibrations, spec.maxPositions());
     }
 
     private static void requireFits(DecoderSpec spec, int length, String field) {
@@ -131,27 +132,33 @@ record OpenedRun(PruningRecipe recipe, Checkpoint checkpoint, DecoderSpec spec, 
         return spec.experts().stream().map(expert -> new double[expert.width()]).toArray(double[][]::new);
     }
 
-    /** The plan that this run's budget, layout and alignment make of some scores. */
-    KeepPlan allocate(double[][] scores, Allocation.Granularity granularity) {
+    /** What this run's budget, layout, alignment and protections make of some scores. */
+    Stay allocate(double[][] scores, Allocation.Granularity granularity) {
         return allocate(recipe, spec, checkpoint, recipe.method().scope(), scores, granularity);
     }
 
-    private static KeepPlan allocate(PruningRecipe recipe, DecoderSpec spec, Checkpoint checkpoint, MethodChoice.Scope scope,
+    private static Stay allocate(PruningRecipe recipe, DecoderSpec spec, Checkpoint checkpoint, MethodChoice.Scope scope,
             double[][] scores) {
         return allocate(recipe, spec, checkpoint, scope, scores, granularity(recipe));
     }
 
-    private static KeepPlan allocate(PruningRecipe recipe, DecoderSpec spec, Checkpoint checkpoint, MethodChoice.Scope scope,
+    private static Stay allocate(PruningRecipe recipe, DecoderSpec spec, Checkpoint checkpoint, MethodChoice.Scope scope,
             double[][] scores,
             Allocation.Granularity granularity) {
-        List<ExpertTensors> experts = spec.experts();
-        List<ExpertScores> ranked = new ArrayList<>(experts.size());
-        for (int e = 0; e < experts.size(); e++) {
-            ranked.add(ExpertScores.of(checkpoint, experts.get(e), scores[e]));
+        int block = Allocation.sourceBlock(checkpoint, spec.experts());
+        return new Allocation(recipe.budget(), recipe.layout(), recipe.alignment(), recipe.allowEmptyExperts(), scope, granularity, block,
+                recipe.protections() == null ? Protections.NONE : recipe.protections())
+                .stay(RankedScores.of(weighed(spec, checkpoint, scores), block),
+                        new Allocation.ModelSize(checkpoint.parameters(), checkpoint.tensorBytes()));
+    }
+
+    /** Scores with what an atom weighs in the checkpoint. */
+    static List<ExpertScores> weighed(DecoderSpec spec, Checkpoint checkpoint, double[][] scores) {
+        List<ExpertScores> weighed = new ArrayList<>(scores.length);
+        for (int e = 0; e < scores.length; e++) {
+            weighed.add(ExpertScores.of(checkpoint, spec.experts().get(e), scores[e]));
         }
-        return new Allocation(recipe.budget(), recipe.layout(), recipe.alignment(), recipe.allowEmptyExperts(), scope, granularity,
-                Allocation.sourceBlock(checkpoint, experts))
-                .plan(ranked, new Allocation.ModelSize(checkpoint.parameters(), checkpoint.tensorBytes()));
+        return weighed;
     }
 
     static Allocation.Granularity granularity(PruningRecipe recipe) {

@@ -6,25 +6,22 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
-import java.util.TreeMap;
-import java.util.stream.IntStream;
 
 import ai.djl.engine.EngineException;
 import io.espalier.calibration.ExpertStatistics;
 import io.espalier.calibration.Moment;
 import io.espalier.calibration.Sweep;
 import io.espalier.checkpoint.Checkpoint;
-import io.espalier.checkpoint.ExpertTensors;
 import io.espalier.evaluation.ModelSize;
 import io.espalier.evaluation.Perplexity;
 import io.espalier.method.Criterion;
 import io.espalier.method.Evidence;
-import io.espalier.method.ScoreFile;
 import io.espalier.method.Scores;
 import io.espalier.plan.Allocation;
 import io.espalier.plan.Checksums;
 import io.espalier.plan.Cut;
 import io.espalier.plan.KeepPlan;
+import io.espalier.plan.Stay;
 import io.espalier.recipe.CorpusRef;
 import io.espalier.recipe.ErrorCode;
 import io.espalier.recipe.MethodChoice;
@@ -36,9 +33,9 @@ import io.espalier.recipe.PruningException;
 import io.espalier.recipe.PruningRecipe;
 import io.espalier.recipe.PruningResult;
 import io.espalier.recipe.PruningResult.Achieved;
-import io.espalier.recipe.PruningResult.Coverage;
 import io.espalier.recipe.PruningResult.Digests;
 import io.espalier.recipe.PruningResult.Size;
+import io.espalier.recipe.ScoreOrigin;
 import io.espalier.recipe.ScoreSummary;
 import io.espalier.recipe.Slice;
 import io.espalier.recipe.Slicing;
@@ -60,6 +57,9 @@ public final class PruningRun implements AutoCloseable {
     private static final long SLICE_TOKENS_CPU = 16_384;
     private static final long SLICE_TOKENS_GPU = 131_072;
 
+    /** Bytes of a model that costs nothing to read once more: two slices at least, so that the halves of the calibration can be compared. */
+    private static final long HALVED_BELOW = 1L << 30;
+
     /** Of the random control; no seed that an order is likely to name. */
     private static final long CONTROL_SEED = 1_000_003;
 
@@ -80,8 +80,9 @@ public final class PruningRun implements AutoCloseable {
      * @param artifact directory with every file of the pruned model, finished and summed in {@code SHA256SUMS}
      * @param scores safetensors file of the scores and the statistics behind them
      * @param summary the scores by layer and expert
+     * @param origin what the scores are a function of
      */
-    public record Outcome(PruningResult result, Path artifact, Path scores, ScoreSummary summary) {}
+    public record Outcome(PruningResult result, Path artifact, Path scores, ScoreSummary summary, ScoreOrigin origin) {}
 
     private final Inputs inputs;
     private final PruningRecipe recipe;
@@ -139,12 +140,12 @@ public final class PruningRun implements AutoCloseable {
     public Slicing slicing(long tokensPerSlice, Progress progress) {
         return named(() -> {
             if (opened.calibration() == null) {
-                return new Slicing(Sha256.of(modelDigest), 1, 1, List.of());
+                return new Slicing(Sha256.of(modelDigest), 1, 1, List.of(), recipe.scoreSet());
             }
             int length = opened.calibration().length();
             int windows = opened.calibration().windows();
             long tokens = tokensPerSlice > 0 ? tokensPerSlice : device.isGpu() ? SLICE_TOKENS_GPU : SLICE_TOKENS_CPU;
-            int most = Math.clamp(tokens / length, 1, windows);
+            int most = Math.clamp(tokens / length, 1, opened.checkpoint().tensorBytes() > HALVED_BELOW ? windows : Math.ceilDiv(windows, 2));
             MemoryPlan plan = plan(most);
             notes(progress).memoryPlanned(plan);
             int batch = plan.sequencesPerBatch();
@@ -181,6 +182,14 @@ public final class PruningRun implements AutoCloseable {
         });
     }
 
+    /** What the scores of this run are a function of: known before any is measured. */
+    public ScoreOrigin origin(Slicing slicing) {
+        MethodChoice method = recipe.method().ofScores();
+        return new ScoreOrigin(Sha256.of("espalier-scores/1|" + slicing.fingerprint() + "|" + method.identity()), slicing.fingerprint(),
+                recipe.model(), modelDigest, opened.calibration() == null ? null : opened.calibration().digest(), method,
+                recipe.precision());
+    }
+
     /**
      * Merges what was measured, scores, plans, cuts, checks.
      *
@@ -189,38 +198,50 @@ public final class PruningRun implements AutoCloseable {
      */
     public Outcome finish(Slicing slicing, List<Path> statistics, Path workDirectory, Progress progress) {
         return named(() -> {
-            ExpertStatistics merged = merged(slicing, statistics);
+            ExpertStatistics merged = merged(slicing, statistics, 0, slicing.slices().size());
             if (merged != null) {
                 notes(progress).calibrated(opened.spec().experts(), merged);
             }
-            return finish(merged, workDirectory, progress);
+            phase(progress, Phase.SCORE, 65, 67).at(0, null, null, null);
+            ScoreOrigin origin = origin(slicing);
+            return finish(Scored.measured(opened, merged, slicing, (from, to) -> merged(slicing, statistics, from, to), origin,
+                    workDirectory.resolve("scores.safetensors")), origin, workDirectory, progress);
         });
     }
 
-    private Outcome finish(ExpertStatistics statistics, Path workDirectory, Progress progress) {
-        phase(progress, Phase.SCORE, 65, 67).at(0, null, null, null);
-        Evidence evidence = new Evidence(opened.checkpoint(), opened.spec().experts(), statistics);
-        Scores scores = Criterion.of(recipe.method()).score(evidence);
-        Path scoreFile = workDirectory.resolve("scores.safetensors");
-        ScoreFile.write(scoreFile, recipe.method(), scores, evidence, provenance());
+    /**
+     * Plans, cuts and checks by scores that are there already.
+     *
+     * @param scores file that an earlier run left
+     * @param workDirectory of this piece's own; what the outcome names lies in it, but for the scores
+     */
+    public Outcome finish(Slicing slicing, Path scores, Path workDirectory, Progress progress) {
+        return named(() -> {
+            phase(progress, Phase.SCORE, 65, 67).at(0, null, null, null);
+            return finish(Scored.stored(opened, scores, modelDigest), origin(slicing), workDirectory, progress);
+        });
+    }
 
+    private Outcome finish(Scored scored, ScoreOrigin origin, Path workDirectory, Progress progress) {
         phase(progress, Phase.PLAN, 67, 68).at(0, null, null, null);
-        KeepPlan plan = opened.allocate(scores.values(), OpenedRun.granularity(recipe));
-        ScoreSummary summary = ScoreTable.of(recipe.method().name(), scores, opened.spec().experts(), plan, statistics);
+        Stay stay = opened.allocate(scored.values(), OpenedRun.granularity(recipe));
+        KeepPlan plan = stay.plan();
+        ScoreSummary summary = ScoreTable.of(recipe.method().name(), scored, opened.spec().experts(), plan);
         notes(progress).planned(opened, plan);
 
         Path artifact = cut(plan, workDirectory, progress);
         Digests digests = new Digests(modelDigest, opened.tokenizer() == null ? null : opened.tokenizer().digest(),
-                opened.calibration() == null ? null : opened.calibration().digest(), Sha256.of(scoreFile), plan.digest(), null);
-        PruningResult result = check(plan, scores, statistics, artifact, digests, workDirectory, progress);
+                scored.calibrationDigest(), Sha256.of(scored.file()), plan.digest(), null);
+        Double lossChange = scored.lossWeight() == null ? null : Double.valueOf(Arrays.stream(stay.lossChanges(scored.lossWeight())).sum());
+        PruningResult result = check(plan, lossChange, scored, artifact, digests, workDirectory, progress);
         ModelCard.write(artifact, recipe, inputs.model().getFileName().toString(), plan, result);
-        return new Outcome(result.summed(Checksums.write(artifact)), artifact, scoreFile, summary);
+        return new Outcome(result.summed(Checksums.write(artifact)), artifact, scored.file(), summary, origin);
     }
 
-    /** In the order of the slicing, two at a time in memory; {@code null} when the method sees no tokens. */
-    private static ExpertStatistics merged(Slicing slicing, List<Path> files) {
+    /** Some slices in the order of the slicing, two at a time in memory; {@code null} when there is none. */
+    private static ExpertStatistics merged(Slicing slicing, List<Path> files, int from, int to) {
         ExpertStatistics merged = null;
-        for (int slice = 0; slice < slicing.slices().size(); slice++) {
+        for (int slice = from; slice < to; slice++) {
             ExpertStatistics next = ExpertStatistics.read(files.get(slice));
             if (!next.fingerprint().equals(slicing.fingerprint()) || !next.slices().equals(List.of(slicing.slices().get(slice)))) {
                 throw new PruningException(ErrorCode.INPUTS_CHANGED,
@@ -306,7 +327,7 @@ public final class PruningRun implements AutoCloseable {
     }
 
     /** Measures the written model, opened by our own reader, against the given one. */
-    private PruningResult check(KeepPlan plan, Scores scores, ExpertStatistics statistics, Path artifact, Digests digests,
+    private PruningResult check(KeepPlan plan, Double lossChange, Scored scored, Path artifact, Digests digests,
             Path workDirectory, Progress progress) {
         PhaseProgress stretch = phase(progress, Phase.CHECK, 76, 99);
         stretch.at(0, null, null, null);
@@ -328,8 +349,8 @@ public final class PruningRun implements AutoCloseable {
                     share(plan.removedAtoms(), plan.atoms()),
                     share(before.totalParameters() - after.totalParameters(), before.totalParameters()),
                     share(before.bytes() - after.bytes(), before.bytes()), plan.minWidth(), plan.maxWidth(), plan.emptyExperts());
-            PruningResult result = new PruningResult(before, after, achieved, coverage(opened.spec().experts(), statistics), perplexity,
-                    predictedLossChange(plan, scores), digests);
+            PruningResult result = new PruningResult(before, after, achieved, scored.coverage(opened.spec().experts()), perplexity,
+                    lossChange, digests);
             notes(progress).measured(result);
             return result;
         }
@@ -347,7 +368,7 @@ public final class PruningRun implements AutoCloseable {
     private KeptAtoms atRandom() {
         MethodChoice draw = new MethodChoice(MethodName.RANDOM, null, null, null, CONTROL_SEED);
         Scores scores = Criterion.of(draw).score(new Evidence(opened.checkpoint(), opened.spec().experts(), null));
-        return keeping(opened.allocate(scores.values(), Allocation.Granularity.ATOM));
+        return keeping(opened.allocate(scores.values(), Allocation.Granularity.ATOM).plan());
     }
 
     /** Reads a model through a plan. */
@@ -355,41 +376,6 @@ public final class PruningRun implements AutoCloseable {
         Map<List<Integer>, int[]> kept = new java.util.HashMap<>();
         plan.experts().forEach(e -> kept.put(List.of(e.layer(), e.expert()), e.kept()));
         return (layer, expert) -> kept.get(List.of(layer, expert));
-    }
-
-    /** Sum over the removed atoms; {@code null} when the criterion is not in units of loss. */
-    private static Double predictedLossChange(KeepPlan plan, Scores scores) {
-        if (scores.lossChange() == null) {
-            return null;
-        }
-        double sum = 0;
-        for (int e = 0; e < scores.lossChange().length; e++) {
-            double[] change = scores.lossChange()[e].clone();
-            for (int kept : plan.experts().get(e).kept()) {
-                change[kept] = 0;
-            }
-            sum += Arrays.stream(change).sum();
-        }
-        return sum;
-    }
-
-    private static Coverage coverage(List<ExpertTensors> experts, ExpertStatistics statistics) {
-        if (statistics == null) {
-            return null;
-        }
-        long[] routed = IntStream.range(0, experts.size()).mapToLong(statistics::routedTokens).sorted().toArray();
-        int half = routed.length / 2;
-        double median = routed.length % 2 == 1 ? routed[half] : (routed[half - 1] + routed[half]) / 2.0;
-        return new Coverage(statistics.tokens(), routed[0], median, RunNotes.unrouted(experts, statistics));
-    }
-
-    private Map<String, String> provenance() {
-        Map<String, String> provenance = new TreeMap<>();
-        provenance.put("model_sha256", modelDigest);
-        if (opened.calibration() != null) {
-            provenance.put("calibration_sha256", opened.calibration().digest());
-        }
-        return provenance;
     }
 
     private static PhaseProgress phase(Progress progress, Phase phase, double from, double to) {

@@ -5,6 +5,7 @@ import java.util.List;
 import java.util.function.UnaryOperator;
 import java.util.regex.Pattern;
 
+import com.fasterxml.jackson.annotation.JsonInclude;
 import tools.jackson.databind.PropertyNamingStrategies.SnakeCaseStrategy;
 import tools.jackson.databind.annotation.JsonNaming;
 
@@ -23,10 +24,13 @@ import tools.jackson.databind.annotation.JsonNaming;
  * @param precision of the matrix products of calibration and evaluation; {@code f32} when absent
  * @param project whose order it is: jobs of one project share its place in the queue; {@code default} when absent
  * @param priority -10 to 10, higher first; 0 when absent
+ * @param protections what stays whatever the budget; {@code null} for nothing
+ * @param scoreSet id of scores that were measured before, to be used in place of a calibration; {@code null} to measure, unless there are such
  */
 @JsonNaming(SnakeCaseStrategy.class)
 public record PruningRecipe(String model, MethodChoice method, Calibration calibration, Budget budget, Layout layout, Integer alignment,
-        Boolean allowEmptyExperts, Evaluation evaluation, Precision precision, String project, Integer priority) {
+        Boolean allowEmptyExperts, Evaluation evaluation, Precision precision, String project, Integer priority,
+        @JsonInclude(JsonInclude.Include.NON_NULL) Protections protections, @JsonInclude(JsonInclude.Include.NON_NULL) String scoreSet) {
 
     /** Widest alignment any known kernel asks for, in atoms. */
     public static final int MAX_ALIGNMENT = 256;
@@ -39,7 +43,7 @@ public record PruningRecipe(String model, MethodChoice method, Calibration calib
 
     public PruningRecipe {
         method = method == null ? MethodChoice.of(MethodName.HEAPR) : method;
-        calibration = calibration == null && !method.name().needsTokens() ? Calibration.NONE : calibration;
+        calibration = calibration == null && (scoreSet != null || !method.name().needsTokens()) ? Calibration.NONE : calibration;
         layout = layout == null ? Layout.RAGGED : layout;
         alignment = alignment == null ? 1 : alignment;
         allowEmptyExperts = allowEmptyExperts != null && allowEmptyExperts;
@@ -51,7 +55,12 @@ public record PruningRecipe(String model, MethodChoice method, Calibration calib
     /** An order of the default project that does not hurry. */
     public PruningRecipe(String model, MethodChoice method, Calibration calibration, Budget budget, Layout layout, Integer alignment,
             Boolean allowEmptyExperts, Evaluation evaluation, Precision precision) {
-        this(model, method, calibration, budget, layout, alignment, allowEmptyExperts, evaluation, precision, null, null);
+        this(model, method, calibration, budget, layout, alignment, allowEmptyExperts, evaluation, precision, null, null, null, null);
+    }
+
+    /** Whether tokens have to be measured to carry this order out. */
+    public boolean measuresTokens() {
+        return method.name().needsTokens() && scoreSet == null;
     }
 
     /** The same order with other words for its inline texts: a manifest or a list is no place for a corpus. */
@@ -64,7 +73,7 @@ public record PruningRecipe(String model, MethodChoice method, Calibration calib
                         ? null
                         : new Evaluation(worded(evaluation.corpus(), words), evaluation.windows(), evaluation.sequenceLength(),
                                 evaluation.randomControl()),
-                precision, project, priority);
+                precision, project, priority, protections, scoreSet);
     }
 
     private static CorpusRef worded(CorpusRef corpus, UnaryOperator<String> words) {
@@ -80,11 +89,13 @@ public record PruningRecipe(String model, MethodChoice method, Calibration calib
         method.violations("method", found);
         if (calibration == null) {
             found.add(Violation.missing("calibration", "a calibration corpus, because " + method.name().json() + " measures activations"));
-        } else if (method.name().needsTokens()) {
+        } else if (measuresTokens()) {
             calibration.violations("calibration", found);
+        } else if (scoreSet != null && calibration.corpus() != null) {
+            found.add(new Violation("calibration.corpus", "a corpus", "absent, because score_set names what was measured already"));
         }
         if (budget == null) {
-            found.add(Violation.missing("budget", "an object with ratio"));
+            found.add(Violation.missing("budget", "an object with ratio, target_parameters or target_bytes"));
         } else {
             budget.violations("budget", found);
         }
@@ -96,6 +107,9 @@ public record PruningRecipe(String model, MethodChoice method, Calibration calib
         }
         if (Math.abs((long) priority) > MAX_PRIORITY) {
             found.add(new Violation("priority", String.valueOf(priority), "an integer from -" + MAX_PRIORITY + " to " + MAX_PRIORITY));
+        }
+        if (protections != null) {
+            protections.violations("protections", allowEmptyExperts, found);
         }
         if (evaluation != null) {
             evaluation.violations("evaluation", found);

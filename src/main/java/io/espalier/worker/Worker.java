@@ -32,6 +32,7 @@ import io.espalier.recipe.Phase;
 import io.espalier.recipe.Progress;
 import io.espalier.recipe.PruningException;
 import io.espalier.recipe.ResolvedInputs;
+import io.espalier.recipe.ScoreOrigin;
 import io.espalier.recipe.ScoreShelf;
 import io.espalier.recipe.Slicing;
 import io.espalier.recipe.Violation;
@@ -185,13 +186,16 @@ class Worker {
             benches.put(device, new Bench(lease.jobId(), null, run));
             slicing = run.slicing(manner.sliceTokens(), progress);
         }
-        benches.put(device, new Bench(lease.jobId(), slicing, run));
-        persist(() -> {
+        ScoreOrigin origin = slicing.scoreSet() == null ? run.origin(slicing) : null;
+        Slicing left = persist(() -> products.transaction().execute(status -> {
+            // why in one transaction: scores that were found stay only until it ends, or for as long as the job refers to them
+            Slicing found = origin == null ? slicing : products.shelf().findByAddress(origin.address()).map(slicing::scoredBy).orElse(slicing);
             if (!jobs.done(lease)) {
-                jobs.opened(lease, slicing);
+                jobs.opened(lease, found);
             }
-            return null;
-        });
+            return found;
+        }));
+        benches.put(device, new Bench(lease.jobId(), left, run));
     }
 
     private void measure(Lease lease, ComputeDevice device, Path directory) throws Exception {
@@ -207,6 +211,10 @@ class Worker {
     }
 
     private void finish(Lease lease, ComputeDevice device, Path directory) throws Exception {
+        if (lease.slicing().scoreSet() != null) {
+            finishScored(lease, device, directory);
+            return;
+        }
         List<Piece> slices = persist(() -> jobs.pieces(lease.jobId())).stream().filter(piece -> piece.kind() == Piece.Kind.SLICE).toList();
         List<Path> statistics = IntStream.range(0, slices.size()).mapToObj(i -> directory.resolve("slice-" + i + ".safetensors")).toList();
         for (int i = 0; i < slices.size(); i++) {
@@ -224,6 +232,19 @@ class Worker {
         PruningRun.Outcome outcome;
         try (WatchedProgress progress = watched(lease)) {
             outcome = bench(lease, device, progress).finish(lease.slicing(), statistics, directory, progress);
+        }
+        publish(lease, outcome);
+    }
+
+    private void finishScored(Lease lease, ComputeDevice device, Path directory) throws Exception {
+        Path scores = directory.resolve("scores.safetensors");
+        persist(() -> {
+            products.shelf().fetch(lease.slicing().scoreSet(), scores);
+            return null;
+        });
+        PruningRun.Outcome outcome;
+        try (WatchedProgress progress = watched(lease)) {
+            outcome = bench(lease, device, progress).finish(lease.slicing(), scores, directory, progress);
         }
         publish(lease, outcome);
     }
@@ -288,8 +309,7 @@ class Worker {
                     // why asked: a commit whose answer was lost may have happened
                     if (!jobs.done(lease)) {
                         artifacts.record(artifact);
-                        products.shelf().keep(lease.scoreSetId(), lease.jobId(), outcome.scores(), outcome.summary());
-                        jobs.succeed(lease, outcome.result(), artifact.id(), lease.scoreSetId());
+                        jobs.succeed(lease, outcome.result(), artifact.id(), shelve(lease, outcome));
                     }
                 });
                 return null;
@@ -303,6 +323,15 @@ class Worker {
             }
             throw e;
         }
+    }
+
+    /** Keeps the scores, unless they are there; answers the id of the set that has them. */
+    private String shelve(Lease lease, PruningRun.Outcome outcome) {
+        if (lease.slicing().scoreSet() != null) {
+            products.shelf().planned(lease.jobId(), outcome.summary());
+            return lease.slicing().scoreSet();
+        }
+        return products.shelf().keep(lease.scoreSetId(), lease.jobId(), outcome.scores(), outcome.summary(), outcome.origin());
     }
 
     /** Writes what must not be lost: when the database does not answer, again and again until it does, or the process must stop. */

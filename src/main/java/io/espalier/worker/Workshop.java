@@ -6,6 +6,7 @@ import java.util.List;
 import io.espalier.pruning.ComputeDevice;
 import io.espalier.pruning.PruningRun;
 import io.espalier.recipe.Progress;
+import io.espalier.recipe.ScoreOrigin;
 import io.espalier.recipe.Slicing;
 
 /** What a worker does with a piece of a job once it has one: the steps of {@link PruningRun}, and in tests whatever a test needs. */
@@ -20,7 +21,11 @@ interface Workshop {
 
         Path measure(Slicing slicing, int slice, Path workDirectory, Progress progress);
 
+        ScoreOrigin origin(Slicing slicing);
+
         PruningRun.Outcome finish(Slicing slicing, List<Path> statistics, Path workDirectory, Progress progress);
+
+        PruningRun.Outcome finish(Slicing slicing, Path scores, Path workDirectory, Progress progress);
 
         @Override
         void close();
@@ -43,6 +48,16 @@ interface Workshop {
             @Override
             public PruningRun.Outcome finish(Slicing slicing, List<Path> statistics, Path workDirectory, Progress progress) {
                 return run.finish(slicing, statistics, workDirectory, progress);
+            }
+
+            @Override
+            public ScoreOrigin origin(Slicing slicing) {
+                return run.origin(slicing);
+            }
+
+            @Override
+            public PruningRun.Outcome finish(Slicing slicing, Path scores, Path workDirectory, Progress progress) {
+                return run.finish(slicing, scores, workDirectory, progress);
             }
 
             @Override

@@ -1,0 +1,143 @@
+package io.espalier.plan;
+
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * The scores of a whole model, sorted once, so that every allocation after that only walks along. Safe for several threads; holds the order in units of
+ * the {@value #ALIGNMENTS} alignments that were asked for last.
+ */
+public final class RankedScores {
+
+    private static final int ALIGNMENTS = 3;
+
+    /**
+     * @param own every expert's units
+     * @param experts whose turn it is to lose its worst unit, first to last: the units of all experts ascending by (mean score, layer, expert, rank)
+     */
+    record InUnits(OwnRankings own, int[] experts) {}
+
+    private final List<ExpertScores> experts;
+    private final int sourceBlock;
+    private final Map<Integer, InUnits> byAlignment = new LinkedHashMap<>(ALIGNMENTS, 0.75f, true);
+    private OwnRankings ranked;
+
+    private RankedScores(List<ExpertScores> experts, int sourceBlock) {
+        this.experts = experts;
+        this.sourceBlock = sourceBlock;
+    }
+
+    /**
+     * @param experts every routed expert of the model, in order of (layer, expert)
+     * @param sourceBlock atoms that share FP8 scales in the source; 1 where each goes by itself
+     */
+    public static RankedScores of(List<ExpertScores> experts, int sourceBlock) {
+        return new RankedScores(List.copyOf(experts), sourceBlock);
+    }
+
+    List<ExpertScores> experts() {
+        return experts;
+    }
+
+    int sourceBlock() {
+        return sourceBlock;
+    }
+
+    /** @throws io.espalier.recipe.PruningException for scores that are NaN, or an alignment wider than an expert */
+    synchronized InUnits inUnitsOf(int alignment) {
+        InUnits known = byAlignment.get(alignment);
+        if (known == null) {
+            OwnRankings own = own(alignment);
+            int[] order = StableOrder.of(own.unitMeans());
+            for (int i = 0; i < order.length; i++) {
+                order[i] = own.expertOfUnit(order[i]);
+            }
+            known = new InUnits(own, order);
+            byAlignment.put(alignment, known);
+            if (byAlignment.size() > ALIGNMENTS) {
+                byAlignment.remove(byAlignment.keySet().iterator().next());
+            }
+        }
+        return known;
+    }
+
+    private OwnRankings own(int alignment) {
+        if (sourceBlock > 1) {
+            return OwnRankings.of(experts, alignment, sourceBlock);
+        }
+        if (ranked == null) {
+            ranked = OwnRankings.of(experts, 1, 1);
+        }
+        return alignment == 1 ? ranked : ranked.inUnitsOf(alignment);
+    }
+
+    /**
+     * In units of an alignment, with other scores for a few experts: theirs are sorted anew and put in between, the rest keeps its order.
+     *
+     * @param others by the experts' ordinals, as wide as those that they stand for
+     */
+    InUnits inUnitsOf(int alignment, Map<Integer, ExpertScores> others) {
+        InUnits before = inUnitsOf(alignment);
+        if (others.isEmpty()) {
+            return before;
+        }
+        OwnRankings own = before.own.rescored(others, alignment);
+        double[] means = new double[others.keySet().stream().mapToInt(own::units).sum()];
+        int[] units = new int[means.length];
+        int at = 0;
+        for (int e : others.keySet().stream().sorted().toList()) {
+            for (int unit = own.firstUnit(e); unit < own.firstUnit(e) + own.units(e); unit++) {
+                units[at] = unit;
+                means[at++] = own.unitMean(unit);
+            }
+        }
+        int[] order = StableOrder.of(means);
+        int[] merged = new int[before.experts.length];
+        int[] passed = new int[experts.size()];
+        int next = 0;
+        int end = 0;
+        for (int e : before.experts) {
+            if (!others.containsKey(e)) {
+                int unit = own.firstUnit(e) + passed[e]++;
+                double mean = own.unitMean(unit);
+                while (next < order.length && comesFirst(means[order[next]], units[order[next]], mean, unit)) {
+                    merged[end++] = own.expertOfUnit(units[order[next++]]);
+                }
+                merged[end++] = e;
+            }
+        }
+        while (next < order.length) {
+            merged[end++] = own.expertOfUnit(units[order[next++]]);
+        }
+        return new InUnits(own, merged);
+    }
+
+    private static boolean comesFirst(double mean, int unit, double otherMean, int otherUnit) {
+        // why + 0.0: to the order of all, -0.0 equals 0.0
+        int byMean = Double.compare(mean + 0.0, otherMean + 0.0);
+        return byMean < 0 || byMean == 0 && unit < otherUnit;
+    }
+
+    /** About how much memory this takes once the usual alignments were asked for. */
+    public long bytes() {
+        long atoms = experts.stream().mapToLong(expert -> expert.scores().length).sum();
+        return atoms * (Double.BYTES + 4 * Integer.BYTES) + atoms * 2 * Integer.BYTES;
+    }
+
+    /** The scores of some experts with infinity for the atoms that are to stay, by the experts' ordinals. */
+    Map<Integer, ExpertScores> raised(Map<Integer, List<Integer>> atoms) {
+        Map<Integer, ExpertScores> raised = new LinkedHashMap<>();
+        atoms.forEach((e, staying) -> {
+            ExpertScores expert = experts.get(e);
+            double[] scores = expert.scores().clone();
+            // why: what stays must rank above what ranks above every number because no token reached it
+            Arrays.setAll(scores, k -> Math.min(scores[k], Double.MAX_VALUE));
+            staying.forEach(k -> scores[k] = Double.POSITIVE_INFINITY);
+            raised.put(e, new ExpertScores(expert.layer(), expert.expert(), scores, expert.parametersPerAtom(), expert.bytesPerAtom(),
+                    expert.bytesPerBlock()));
+        });
+        return raised;
+    }
+}

@@ -1,0 +1,54 @@
+package io.espalier.recipe;
+
+import java.util.List;
+
+import com.fasterxml.jackson.annotation.JsonInclude;
+import tools.jackson.databind.PropertyNamingStrategies.SnakeCaseStrategy;
+import tools.jackson.databind.annotation.JsonNaming;
+
+/**
+ * What stays whatever the budget. Whether there is such a layer, expert or atom is known once the model is.
+ *
+ * @param minWidth atoms that every routed expert keeps at least, or {@code null}
+ * @param layers decoder layers whose routed experts keep all their atoms
+ * @param experts experts that keep all or some of their atoms
+ */
+@JsonInclude(JsonInclude.Include.NON_NULL)
+@JsonNaming(SnakeCaseStrategy.class)
+public record Protections(Integer minWidth, List<Integer> layers, List<Expert> experts) {
+
+    /** Nothing is protected. */
+    public static final Protections NONE = new Protections(null, List.of(), List.of());
+
+    /**
+     * @param layer index of the decoder layer
+     * @param expert index within the layer
+     * @param atoms the atoms that stay; {@code null} for all of them
+     */
+    @JsonInclude(JsonInclude.Include.NON_NULL)
+    public record Expert(int layer, int expert, List<Integer> atoms) {
+
+        public Expert {
+            atoms = atoms == null ? null : List.copyOf(atoms);
+        }
+    }
+
+    public Protections {
+        layers = layers == null ? List.of() : List.copyOf(layers);
+        experts = experts == null ? List.of() : List.copyOf(experts);
+    }
+
+    /** Whether a layer or an expert keeps all its atoms. */
+    public boolean ofWholeExperts() {
+        return !layers.isEmpty() || experts.stream().anyMatch(expert -> expert.atoms() == null);
+    }
+
+    void violations(String at, boolean allowEmptyExperts, List<Violation> found) {
+        if (minWidth != null && minWidth < 1) {
+            found.add(new Violation(at + ".min_width", minWidth.toString(), "at least 1"));
+        }
+        if (minWidth != null && allowEmptyExperts) {
+            found.add(new Violation("allow_empty_experts", "true", "false, because protections.min_width lets no expert be empty"));
+        }
+    }
+}
