@@ -127,22 +127,26 @@ public class ScoreSets implements ScoreShelf {
 
     @Override
     @Transactional(propagation = Propagation.MANDATORY)
-    public void planned(String jobId, ScoreSummary summary) {
-        jdbc.sql("insert into job_scores (job_id, summary) values (:job, :summary::jsonb) on conflict (job_id) do update set summary ="
-                + " excluded.summary").param("job", jobId).param("summary", JSON.writeValueAsString(summary)).update();
+    public void planned(String jobId, String id, ScoreSummary summary) {
+        jdbc.sql("""
+                insert into job_scores (job_id, summary)
+                select :job, jsonb_set(:summary::jsonb, '{agreement}', coalesce(summary -> 'agreement', 'null')) from score_set where id = :id
+                on conflict (job_id) do update set summary = excluded.summary""")
+                .param("job", jobId).param("id", id).param("summary", JSON.writeValueAsString(summary)).update();
     }
 
     @Override
     @Transactional(propagation = Propagation.MANDATORY)
     public String keep(String id, String jobId, Path file, ScoreSummary summary, ScoreOrigin origin) {
-        planned(jobId, summary);
         // why: two jobs that measured the same at the same time store one after the other, and the second finds what the first stored
         jdbc.sql("select pg_advisory_xact_lock(hashtextextended(:address, 12))").param("address", origin.address()).query((row, n) -> 1)
                 .list();
-        return findByAddress(origin.address()).orElseGet(() -> {
+        String standing = findByAddress(origin.address()).orElseGet(() -> {
             store(id, jobId, file, summary.withoutPlan(), origin);
             return id;
         });
+        planned(jobId, standing, summary);
+        return standing;
     }
 
     private void store(String id, String jobId, Path file, ScoreSummary summary, ScoreOrigin origin) {

@@ -60,6 +60,10 @@ public final class PruningRun implements AutoCloseable {
     /** Bytes of a model that costs nothing to read once more: two slices at least, so that the halves of the calibration can be compared. */
     private static final long HALVED_BELOW = 1L << 30;
 
+    /** Percent of the whole at which the calibration begins and ends. */
+    private static final double SLICES_FROM = 2;
+    private static final double SLICES_TO = 65;
+
     /** Of the random control; no seed that an order is likely to name. */
     private static final long CONTROL_SEED = 1_000_003;
 
@@ -110,10 +114,26 @@ public final class PruningRun implements AutoCloseable {
             Slicing slicing = run.slicing(0, progress);
             List<Path> statistics = new ArrayList<>();
             for (int slice = 0; slice < slicing.slices().size(); slice++) {
-                statistics.add(run.measure(slicing, slice, workDirectory, progress));
+                statistics.add(run.measure(slicing, slice, workDirectory, part(progress, slice, slicing.slices().size())));
             }
             return run.finish(slicing, statistics, workDirectory, progress);
         }
+    }
+
+    /** A slice tells how far its own calibration is; here one follows the other. */
+    private static Progress part(Progress whole, int slice, int slices) {
+        return new Progress() {
+            @Override
+            public boolean tick(Tick tick) {
+                double percent = SLICES_FROM + (slice * (SLICES_TO - SLICES_FROM) + tick.percent() - SLICES_FROM) / slices;
+                return whole.tick(new Tick(tick.phase(), percent, tick.layer(), tick.layers(), tick.tokensPerSecond()));
+            }
+
+            @Override
+            public void note(String type, String message, Map<String, Object> data) {
+                whole.note(type, message, data);
+            }
+        };
     }
 
     /** Opens model and texts, and checks everything that can be known before the expensive part. */
@@ -145,7 +165,8 @@ public final class PruningRun implements AutoCloseable {
             int length = opened.calibration().length();
             int windows = opened.calibration().windows();
             long tokens = tokensPerSlice > 0 ? tokensPerSlice : device.isGpu() ? SLICE_TOKENS_GPU : SLICE_TOKENS_CPU;
-            int most = Math.clamp(tokens / length, 1, opened.checkpoint().tensorBytes() > HALVED_BELOW ? windows : Math.ceilDiv(windows, 2));
+            boolean halved = tokensPerSlice == 0 && opened.checkpoint().tensorBytes() < HALVED_BELOW;
+            int most = Math.clamp(tokens / length, 1, halved ? Math.ceilDiv(windows, 2) : windows);
             MemoryPlan plan = plan(most);
             notes(progress).memoryPlanned(plan);
             int batch = plan.sequencesPerBatch();
@@ -277,7 +298,7 @@ public final class PruningRun implements AutoCloseable {
         try (Decoder decoder = Decoder.open(opened.checkpoint(), opened.spec(), KeptAtoms.ALL, plan.compute())) {
             Sweep sweep = new Sweep(decoder, opened.calibration(), Criterion.of(recipe.method()).moments(), fingerprint, plan,
                     workDirectory);
-            return sweep.run(windows, phase(progress, Phase.CALIBRATE, 2, 65));
+            return sweep.run(windows, phase(progress, Phase.CALIBRATE, SLICES_FROM, SLICES_TO));
         }
     }
 

@@ -26,7 +26,6 @@ import io.espalier.recipe.ScoreOrigin;
 import io.espalier.recipe.ScoreSummary.Agreement;
 import io.espalier.recipe.Slicing;
 import io.espalier.recipe.Violation;
-import tools.jackson.databind.json.JsonMapper;
 
 /**
  * The scores of a run and what stands behind them: measured just now, or as they were stored when somebody measured the same.
@@ -37,13 +36,12 @@ import tools.jackson.databind.json.JsonMapper;
  * @param unit what a value is, as a phrase
  * @param tokens calibration tokens; {@code null} for methods that see none
  * @param routedTokens that reached each expert; {@code null} for methods that see none
- * @param agreement of two halves of the calibration; {@code null} when there was one slice only
+ * @param agreement of two halves of the calibration; {@code null} when there was one slice only, or the scores were stored: it depends on the slices,
+ *     and the file does not
  * @param calibrationDigest of the calibration token ids; {@code null} for methods that see none
  */
 record Scored(Path file, double[][] values, double[] lossWeight, String unit, Long tokens, long[] routedTokens, Agreement agreement,
         String calibrationDigest) {
-
-    private static final JsonMapper JSON = JsonMapper.builder().build();
 
     /**
      * Scores what was measured.
@@ -63,9 +61,6 @@ record Scored(Path file, double[][] values, double[] lossWeight, String unit, Lo
         metadata.put("source_block", String.valueOf(Allocation.sourceBlock(run.checkpoint(), run.spec().experts())));
         if (origin.calibrationSha256() != null) {
             metadata.put("calibration_sha256", origin.calibrationSha256());
-        }
-        if (agreement != null) {
-            metadata.put("agreement", JSON.writeValueAsString(agreement));
         }
         ScoreFile.write(file, run.recipe().method(), scores, evidence(run, statistics), weights(run, scores.values()), metadata);
         return new Scored(file, scores.values(), scores.lossWeight(), scores.unit(), statistics == null ? null : statistics.tokens(),
@@ -95,8 +90,7 @@ record Scored(Path file, double[][] values, double[] lossWeight, String unit, Lo
         if (!wrong.isEmpty()) {
             throw new PruningException(ErrorCode.INVALID_RECIPE, wrong);
         }
-        return new Scored(file, stored.scores(), stored.lossWeights(), metadata.get("unit"), stored.tokens(), stored.routedTokens(),
-                metadata.containsKey("agreement") ? JSON.readValue(metadata.get("agreement"), Agreement.class) : null,
+        return new Scored(file, stored.scores(), stored.lossWeights(), metadata.get("unit"), stored.tokens(), stored.routedTokens(), null,
                 metadata.get("calibration_sha256"));
     }
 

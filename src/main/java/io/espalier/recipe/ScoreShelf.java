@@ -39,6 +39,6 @@ public interface ScoreShelf {
      */
     String keep(String id, String jobId, Path file, ScoreSummary summary, ScoreOrigin origin);
 
-    /** Keeps what a job's plan makes of scores that were there before, in the caller's transaction. */
-    void planned(String jobId, ScoreSummary summary);
+    /** Keeps what a job's plan makes of a score set that was there before, in the caller's transaction. */
+    void planned(String jobId, String id, ScoreSummary summary);
 }

@@ -328,7 +328,7 @@ class Worker {
     /** Keeps the scores, unless they are there; answers the id of the set that has them. */
     private String shelve(Lease lease, PruningRun.Outcome outcome) {
         if (lease.slicing().scoreSet() != null) {
-            products.shelf().planned(lease.jobId(), outcome.summary());
+            products.shelf().planned(lease.jobId(), lease.slicing().scoreSet(), outcome.summary());
             return lease.slicing().scoreSet();
         }
         return products.shelf().keep(lease.scoreSetId(), lease.jobId(), outcome.scores(), outcome.summary(), outcome.origin());
