@@ -103,7 +103,7 @@ final class Orders {
         if (id == null) {
             return null;
         }
-        ScoreOrigin origin = scores.find(id).map(ScoreSet::origin).orElse(null);
+        ScoreOrigin origin = scores.findBriefly(id).map(ScoreSet::origin).orElse(null);
         if (origin == null) {
             violations.add(new Violation("score_set", Given.printable(id), "a score set that GET /v1/score-sets lists with its address"));
             return null;
@@ -113,12 +113,13 @@ final class Orders {
         }
         ObjectNode method = strict.valueToTree(origin.method());
         JsonNode said = order.path("method");
-        if (said instanceof ObjectNode options) {
-            method.setAll(options);
-        } else if (said.isString()) {
-            method.set("name", said);
+        String name = said.isString() ? said.stringValue() : said.path("name").asString(origin.method().name().json());
+        if (name.equals(origin.method().name().json())) {
+            if (said instanceof ObjectNode options) {
+                method.setAll(options);
+            }
+            order.set("method", method);
         }
-        order.set("method", method);
         return origin.method();
     }
 

@@ -41,7 +41,7 @@ final class ScoreController {
     @GetMapping(path = ADDRESS, produces = {Download.SAFETENSORS, MediaType.APPLICATION_OCTET_STREAM_VALUE})
     void file(@PathVariable String id, HttpServletRequest request, HttpServletResponse response) throws IOException {
         response.setHeader(HttpHeaders.VARY, HttpHeaders.ACCEPT);
-        ScoreSet set = scores.find(succeeded(id).scoreSetId()).orElseThrow();
+        ScoreSet set = scores.findBriefly(succeeded(id).scoreSetId()).orElseThrow();
         download(set, scores).send(request, response);
     }
 

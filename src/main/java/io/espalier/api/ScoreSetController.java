@@ -77,7 +77,7 @@ final class ScoreSetController {
 
     @GetMapping(path = "/{id}", produces = {Download.SAFETENSORS, MediaType.APPLICATION_OCTET_STREAM_VALUE})
     void file(@PathVariable String id, HttpServletRequest request, HttpServletResponse response) throws IOException {
-        ScoreSet set = known(id);
+        ScoreSet set = brief(id);
         response.setHeader(HttpHeaders.VARY, HttpHeaders.ACCEPT);
         ScoreController.download(set, scores).send(request, response);
     }
@@ -110,12 +110,19 @@ final class ScoreSetController {
     }
 
     private ScoreSet known(String id) {
-        return scores.find(id).orElseThrow(
-                () -> new ProblemException(ProblemCode.SCORE_SET_NOT_FOUND, "no score set has the id " + Given.printable(id)));
+        return scores.find(id).orElseThrow(() -> unknown(id));
+    }
+
+    private ScoreSet brief(String id) {
+        return scores.findBriefly(id).orElseThrow(() -> unknown(id));
+    }
+
+    private static ProblemException unknown(String id) {
+        return new ProblemException(ProblemCode.SCORE_SET_NOT_FOUND, "no score set has the id " + Given.printable(id));
     }
 
     private ScoreSet plannable(String id) {
-        ScoreSet set = known(id);
+        ScoreSet set = brief(id);
         if (set.origin() == null) {
             throw new ProblemException(ProblemCode.SCORES_OUTDATED,
                     id + " was stored without what a plan needs (expected: a set that has an address); order its job again");

@@ -38,6 +38,10 @@ public class ScoreSets implements ScoreShelf {
 
     private static final JsonMapper JSON = JsonMapper.builder().build();
 
+    private static final String BRIEF = """
+            select id, job_id, created_at, sha256, bytes, origin, summary - 'layers' as summary from score_set
+            """;
+
     private final EntityManager entities;
     private final JdbcClient jdbc;
     private final Clock clock;
@@ -53,6 +57,12 @@ public class ScoreSets implements ScoreShelf {
         return Optional.ofNullable(entities.find(ScoreSet.class, id));
     }
 
+    /** A set, its summary without the layers: what most questions need, and some hundred times smaller. */
+    @Transactional(readOnly = true)
+    public Optional<ScoreSet> findBriefly(String id) {
+        return jdbc.sql(BRIEF + " where id = :id").param("id", id).query(ScoreSets::line).optional();
+    }
+
     /**
      * Score sets, newest first, their summaries without the layers.
      *
@@ -63,8 +73,7 @@ public class ScoreSets implements ScoreShelf {
      */
     @Transactional(readOnly = true)
     public List<ScoreSet> list(String model, MethodName method, String afterId, int limit) {
-        return jdbc.sql("""
-                select id, job_id, created_at, sha256, bytes, origin, summary - 'layers' as summary from score_set
+        return jdbc.sql(BRIEF + """
                 where (:model::text is null or model = :model) and (:method::text is null or method = :method)
                   and (:after::text is null or id < :after) order by id desc limit :limit""")
                 .param("model", model, Types.VARCHAR).param("method", method == null ? null : method.json(), Types.VARCHAR)
@@ -111,7 +120,7 @@ public class ScoreSets implements ScoreShelf {
 
     @Override
     public void fetch(String id, Path file) throws IOException {
-        ScoreSet scores = find(id).orElseThrow(() -> new NoSuchElementException("there is no score set " + id));
+        ScoreSet scores = findBriefly(id).orElseThrow(() -> new NoSuchElementException("there is no score set " + id));
         try (OutputStream out = Files.newOutputStream(file)) {
             write(scores, out);
         }

@@ -131,7 +131,7 @@ public record Allocation(Budget budget, Layout layout, int alignment, boolean al
     }
 
     /** What so many of an expert's atoms weigh, whole blocks. */
-    private long cost(ExpertScores expert, long atoms) {
+    long cost(ExpertScores expert, long atoms) {
         return expert.cost(budget.unit(), atoms, sourceBlock);
     }
 
@@ -147,12 +147,12 @@ public record Allocation(Budget budget, Layout layout, int alignment, boolean al
         };
     }
 
-    private long routedCost(OwnRankings ranked) {
+    long routedCost(OwnRankings ranked) {
         return ranked.experts().stream().mapToLong(this::cost).sum();
     }
 
     /** {@code ceil(ratio * total * part / whole)}, or the same share of what is above the target. */
-    private long target(long total, long part, long whole) {
+    long target(long total, long part, long whole) {
         return budget.toRemove(total).multiply(BigDecimal.valueOf(part)).divide(BigDecimal.valueOf(whole), 0, RoundingMode.CEILING)
                 .longValueExact();
     }
@@ -282,7 +282,9 @@ public record Allocation(Budget budget, Layout layout, int alignment, boolean al
                 : scores.inUnitsOf(alignment, scores.raised(guarded.atoms()));
         OwnRankings ranked = inUnits.own();
         boolean whole = granularity == Granularity.EXPERT;
-        RaggedWalk walk = new RaggedWalk(ranked, whole ? StableOrder.of(ranked.expertMeans()) : inUnits.experts(),
+        // why not the raised scores: what is protected stays anyway, and says nothing about the rest of its expert
+        int[] order = whole ? StableOrder.of(scores.inUnitsOf(alignment).own().expertMeans()) : inUnits.experts();
+        RaggedWalk walk = new RaggedWalk(ranked, order,
                 guarded.units(ranked, allowEmptyExperts ? 0 : 1), scope, whole, this::cost);
         long[] costs = new long[walk.shares().count()];
         for (int e = 0; e < ranked.experts().size(); e++) {
@@ -299,7 +301,7 @@ public record Allocation(Budget budget, Layout layout, int alignment, boolean al
     }
 
     /** @param most what can be removed */
-    private PruningException unreachable(BigDecimal most, long total, String why) {
+    PruningException unreachable(BigDecimal most, long total, String why) {
         String expected = budget.target() == null
                 ? "at most " + most.divide(BigDecimal.valueOf(total), 6, RoundingMode.FLOOR).max(BigDecimal.ZERO).toPlainString()
                 : "at least " + BigDecimal.valueOf(total).subtract(most.setScale(0, RoundingMode.FLOOR)).toPlainString();

@@ -100,6 +100,6 @@ public final class Halves {
             aa += (a[i] - mean) * (a[i] - mean);
             bb += (b[i] - mean) * (b[i] - mean);
         }
-        return aa == 0 || bb == 0 ? null : Double.valueOf(Math.clamp(ab / (Math.sqrt(aa) * Math.sqrt(bb)), -1, 1));
+        return aa == 0 || bb == 0 ? null : Double.valueOf(Math.clamp(ab / Math.sqrt(aa * bb), -1, 1));
     }
 }

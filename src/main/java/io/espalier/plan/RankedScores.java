@@ -13,6 +13,9 @@ public final class RankedScores {
 
     private static final int ALIGNMENTS = 3;
 
+    /** Above every score that was measured, and far enough below infinity that a unit of them has a mean. */
+    static final double ABOVE_MEASURED = 1e300;
+
     /**
      * @param own every expert's units
      * @param experts whose turn it is to lose its worst unit, first to last: the units of all experts ascending by (mean score, layer, expert, rank)
@@ -133,7 +136,7 @@ public final class RankedScores {
             ExpertScores expert = experts.get(e);
             double[] scores = expert.scores().clone();
             // why: what stays must rank above what ranks above every number because no token reached it
-            Arrays.setAll(scores, k -> Math.min(scores[k], Double.MAX_VALUE));
+            Arrays.setAll(scores, k -> Math.min(scores[k], ABOVE_MEASURED));
             staying.forEach(k -> scores[k] = Double.POSITIVE_INFINITY);
             raised.put(e, new ExpertScores(expert.layer(), expert.expert(), scores, expert.parametersPerAtom(), expert.bytesPerAtom(),
                     expert.bytesPerBlock()));

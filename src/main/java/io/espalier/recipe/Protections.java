@@ -26,7 +26,7 @@ public record Protections(Integer minWidth, List<Integer> layers, List<Expert> e
      * @param atoms the atoms that stay; {@code null} for all of them
      */
     @JsonInclude(JsonInclude.Include.NON_NULL)
-    public record Expert(int layer, int expert, List<Integer> atoms) {
+    public record Expert(Integer layer, Integer expert, List<Integer> atoms) {
 
         public Expert {
             atoms = atoms == null ? null : List.copyOf(atoms);
@@ -44,6 +44,14 @@ public record Protections(Integer minWidth, List<Integer> layers, List<Expert> e
     }
 
     void violations(String at, boolean allowEmptyExperts, List<Violation> found) {
+        for (int i = 0; i < experts.size(); i++) {
+            if (experts.get(i).layer() == null) {
+                found.add(Violation.missing(at + ".experts[" + i + "].layer", "an integer"));
+            }
+            if (experts.get(i).expert() == null) {
+                found.add(Violation.missing(at + ".experts[" + i + "].expert", "an integer"));
+            }
+        }
         if (minWidth != null && minWidth < 1) {
             found.add(new Violation(at + ".min_width", minWidth.toString(), "at least 1"));
         }

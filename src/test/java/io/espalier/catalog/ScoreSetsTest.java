@@ -14,6 +14,7 @@ import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.NoSuchElementException;
+import java.util.Optional;
 import java.util.Random;
 
 import io.espalier.OfficeTest;
@@ -102,8 +103,8 @@ class ScoreSetsTest {
         assertThat(keep("scr_21", second, file, origin(20))).isEqualTo("scr_20");
         assertThat(scores.find("scr_21")).isEmpty();
         assertThat(scores.planned(second)).contains(SUMMARY);
-        assertThat(new TransactionTemplate(transactions).execute(status -> scores.findByAddress(origin(20).address()))).contains("scr_20");
-        assertThat(new TransactionTemplate(transactions).execute(status -> scores.findByAddress("0".repeat(64)))).isEmpty();
+        assertThat(found(origin(20).address())).contains("scr_20");
+        assertThat(found("0".repeat(64))).isEmpty();
     }
 
     @Test
@@ -165,6 +166,10 @@ class ScoreSetsTest {
 
     private String keep(String id, String job, Path file, ScoreOrigin origin) {
         return new TransactionTemplate(transactions).execute(status -> scores.keep(id, job, file, SUMMARY, origin));
+    }
+
+    private Optional<String> found(String address) {
+        return new TransactionTemplate(transactions).execute(status -> scores.findByAddress(address));
     }
 
     private static ScoreOrigin origin(int number) {

@@ -99,7 +99,9 @@ final class SlowAllocation {
         Set<Integer> staying = protectedAtoms(order, expert);
         List<Atom> atoms = new ArrayList<>();
         for (int k = 0; k < expert.scores().length; k++) {
-            atoms.add(new Atom(e, k, staying.contains(k) ? Double.POSITIVE_INFINITY : expert.scores()[k]));
+            atoms.add(new Atom(e, k, staying.contains(k)
+                    ? Double.POSITIVE_INFINITY
+                    : staying.isEmpty() ? expert.scores()[k] : Math.min(expert.scores()[k], RankedScores.ABOVE_MEASURED)));
         }
         atoms.sort(Comparator.comparingDouble(Atom::score).thenComparingInt(Atom::index));
         if (block > 1) {

@@ -44,7 +44,7 @@ class ReusedScoresTest {
     Path directory;
 
     private static PruningRecipe recipe(MethodChoice method, Budget budget, Layout layout, Protections protections, String scoreSet) {
-        Calibration calibration = new Calibration(CorpusRef.at(MODEL.reference("calib_ids.safetensors").toAbsolutePath().toString()), 8, 128,
+        Calibration calibration = new Calibration(CorpusRef.at(MODEL.reference("calib_ids.safetensors").toAbsolutePath().toString()), 8, 256,
                 0L);
         return new PruningRecipe("fixture", method, scoreSet == null ? calibration : null, budget, layout, 1, false, null, null, null, null,
                 protections, scoreSet);
@@ -127,7 +127,7 @@ class ReusedScoresTest {
     void theHalvesOfACalibrationAreCompared() {
         ScoreSummary.Agreement agreement = measured(recipe(MethodChoice.of(MethodName.HEAPR), ratio("0.5"), Layout.RAGGED, null, null))
                 .summary().agreement();
-        assertThat(agreement.tokens()).containsExactly(512L, 512L);
+        assertThat(agreement.tokens()).containsExactly(1024L, 1024L);
         assertThat(agreement.atoms()).isBetween(4000L, 6144L);
         assertThat(agreement.spearman()).isBetween(0.5, 1.0);
         assertThat(agreement.jaccard()).extracting(ScoreSummary.Overlap::ratio).containsExactly(0.1, 0.25, 0.5, 0.75);
