@@ -43,7 +43,7 @@ class BadOrdersTest {
                 "{\"model\": \"tiny-qwen2moe\", \"method\": \"random\", \"budget\": {\"ratio\": 0.5, \"ratoi\": 1}, \"lr\": [1]}");
 
         assertThat(answer.violations()).containsOnlyKeys("budget.ratoi", "lr");
-        assertThat(answer.violations().get("budget.ratoi")).isEqualTo("1 -> absent; the fields here are ratio, ratio_of");
+        assertThat(answer.violations().get("budget.ratoi")).isEqualTo("1 -> absent; the fields here are ratio, ratio_of, target_parameters, target_bytes");
         assertThat(answer.violations().get("lr")).startsWith("an array -> absent; the fields here are model, method");
     }
 
@@ -119,7 +119,8 @@ class BadOrdersTest {
     void what_is_missing_is_said() {
         assertThat(refused("{}").violations()).containsOnlyKeys("model", "budget", "calibration");
         assertThat(refused("{\"model\": \"tiny-qwen2moe\", \"method\": \"random\", \"budget\": {}}").violations())
-                .containsExactly(Map.entry("budget.ratio", "null -> a number more than 0 and less than 1"));
+                .containsExactly(Map.entry("budget.ratio",
+                        "null -> more than 0 and less than 1; or target_parameters or target_bytes in its place"));
     }
 
     @ParameterizedTest

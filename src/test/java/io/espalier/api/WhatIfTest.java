@@ -1,7 +1,9 @@
 package io.espalier.api;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import java.math.BigDecimal;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -11,7 +13,9 @@ import java.util.List;
 import io.espalier.artifact.Artifacts;
 import io.espalier.catalog.ScoreSets;
 import io.espalier.job.PruningJobs;
+import io.espalier.recipe.Budget;
 import io.espalier.recipe.Layout;
+import io.espalier.recipe.PruningRecipe;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInstance;
@@ -19,6 +23,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.springframework.boot.test.web.server.LocalServerPort;
+import org.springframework.dao.DataIntegrityViolationException;
 import org.springframework.jdbc.core.JdbcTemplate;
 import org.springframework.transaction.PlatformTransactionManager;
 import org.springframework.transaction.support.TransactionTemplate;
@@ -232,6 +237,16 @@ class WhatIfTest {
         assertThat(api.order(order + ", \"calibration\": {\"corpus\": \"kjv-train\"}}").violations()).containsOnlyKeys("calibration.corpus");
         assertThat(api.order(order.replace(id, "scr_0") + "}").violations().keySet()).contains("score_set");
         assertThat(api.order(order.replace("\"" + id + "\"", "7") + "}").violations()).containsKey("score_set");
+    }
+
+    @Test
+    void scores_that_go_while_they_are_ordered_are_missed_at_the_end_of_the_transaction() {
+        PruningRecipe late = new PruningRecipe("tiny-qwen2moe", null, null, new Budget(new BigDecimal("0.5"), null), null, null, null, null,
+                null, null, null, null, "scr_gone");
+
+        // Problems makes a violation of it
+        assertThatThrownBy(() -> runs.jobs().submit(late, io.espalier.Orders.inputs())).isInstanceOf(DataIntegrityViolationException.class)
+                .hasMessageContaining("score_set_id_fkey");
     }
 
     @Test
