@@ -105,8 +105,10 @@ final class ScoreSetController {
             throw violated("alignment", String.valueOf(alignment), "a power of two from 1 to " + PruningRecipe.MAX_ALIGNMENT);
         }
         Layout only = layout == null ? null : word("layout", layout, Layout.values(), ScoreSetController::lower);
-        PlanOrder words = new PlanOrder(null, null, alignment, false, word("scope", scope, Scope.values(), ScoreSetController::lower), null);
-        return fresh(planner.curves(set, word("ratio_of", ratioOf, Budget.RatioOf.values(), ScoreSetController::lower), only, words, points));
+        PlanOrder words = new PlanOrder(null, null, alignment, false, word("scope", scope, Scope.values(), ScoreSetController::lower),
+                null);
+        return fresh(
+                planner.curves(set, word("ratio_of", ratioOf, Budget.RatioOf.values(), ScoreSetController::lower), only, words, points));
     }
 
     private ScoreSet known(String id) {

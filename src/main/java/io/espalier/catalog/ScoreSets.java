@@ -137,10 +137,11 @@ public class ScoreSets implements ScoreShelf {
     @Override
     @Transactional(propagation = Propagation.MANDATORY)
     public void planned(String jobId, String id, ScoreSummary summary) {
-        jdbc.sql("""
-                insert into job_scores (job_id, summary)
-                select :job, jsonb_set(:summary::jsonb, '{agreement}', coalesce(summary -> 'agreement', 'null')) from score_set where id = :id
-                on conflict (job_id) do update set summary = excluded.summary""")
+        jdbc.sql(
+                """
+                        insert into job_scores (job_id, summary)
+                        select :job, jsonb_set(:summary::jsonb, '{agreement}', coalesce(summary -> 'agreement', 'null')) from score_set where id = :id
+                        on conflict (job_id) do update set summary = excluded.summary""")
                 .param("job", jobId).param("id", id).param("summary", JSON.writeValueAsString(summary)).update();
     }
 

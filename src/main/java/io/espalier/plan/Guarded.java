@@ -133,7 +133,8 @@ record Guarded(boolean[] whole, Map<Integer, List<Integer>> atoms, int minWidth)
         ExpertScores expert = ranked.experts().get(e);
         String field = width == minWidth && !whole[e] ? "protections.min_width" : whole[e] ? "protections.layers" : "protections.experts";
         return new PruningException(ErrorCode.INVALID_RECIPE, List.of(new Violation(field, width + " atoms of layer " + expert.layer()
-                + ", expert " + expert.expert(), "at most " + ranked.widthOf(e, ranked.units(e))
+                + ", expert " + expert.expert(),
+                "at most " + ranked.widthOf(e, ranked.units(e))
                         + ", the widest that alignment and source blocks let this expert be")));
     }
 }

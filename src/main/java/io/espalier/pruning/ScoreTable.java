@@ -28,9 +28,10 @@ final class ScoreTable {
                 ofLayer.add(scored.values()[to]);
                 int keptWidth = plan.experts().get(to).keptWidth();
                 kept += keptWidth;
-                lines.add(new ScoreSummary.Expert(experts.get(to).expert(), scored.routedTokens() == null ? null : scored.routedTokens()[to],
-                        range.mean(),
-                        range.min(), range.max(), experts.get(to).width(), keptWidth));
+                lines.add(
+                        new ScoreSummary.Expert(experts.get(to).expert(), scored.routedTokens() == null ? null : scored.routedTokens()[to],
+                                range.mean(),
+                                range.min(), range.max(), experts.get(to).width(), keptWidth));
             }
             layers.add(new ScoreSummary.Layer(layer, ofLayer.mean(), ofLayer.min(), ofLayer.max(), kept, lines));
             from = to;

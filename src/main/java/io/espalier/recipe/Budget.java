@@ -81,7 +81,8 @@ public record Budget(BigDecimal ratio, RatioOf ratioOf, Long targetParameters, L
             found.add(new Violation(at + ".ratio", ratio.toPlainString(), "more than 0 and less than 1"));
         }
         if (ratio == null && target() != null && ratioOf != null) {
-            found.add(new Violation(at + ".ratio_of", ratioOf.name().toLowerCase(Locale.ROOT), "absent, only a ratio is a share of something"));
+            found.add(new Violation(at + ".ratio_of", ratioOf.name().toLowerCase(Locale.ROOT),
+                    "absent, only a ratio is a share of something"));
         }
         positive(targetParameters, at + ".target_parameters", found);
         positive(targetBytes, at + ".target_bytes", found);

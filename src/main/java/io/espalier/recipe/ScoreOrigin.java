@@ -16,5 +16,6 @@ import tools.jackson.databind.annotation.JsonNaming;
  * @param precision of the matrix products
  */
 @JsonNaming(SnakeCaseStrategy.class)
-public record ScoreOrigin(String address, String fingerprint, String model, String modelSha256, String calibrationSha256, MethodChoice method,
+public record ScoreOrigin(String address, String fingerprint, String model, String modelSha256, String calibrationSha256,
+        MethodChoice method,
         Precision precision) {}

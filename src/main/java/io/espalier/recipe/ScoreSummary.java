@@ -47,7 +47,8 @@ public record ScoreSummary(MethodName method, String unit, Long tokens, List<Lay
     public ScoreSummary withoutPlan() {
         return new ScoreSummary(method, unit, tokens, layers.stream().map(layer -> new Layer(layer.layer, layer.mean, layer.min, layer.max,
                 null, layer.experts.stream().map(expert -> new Expert(expert.expert, expert.routedTokens, expert.mean, expert.min,
-                        expert.max, expert.width, null)).toList())).toList(), agreement);
+                        expert.max, expert.width, null)).toList()))
+                .toList(), agreement);
     }
 
     /**

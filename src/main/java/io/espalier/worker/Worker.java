@@ -189,7 +189,9 @@ class Worker {
         ScoreOrigin origin = slicing.scoreSet() == null ? run.origin(slicing) : null;
         Slicing left = persist(() -> products.transaction().execute(status -> {
             // why in one transaction: scores that were found stay only until it ends, or for as long as the job refers to them
-            Slicing found = origin == null ? slicing : products.shelf().findByAddress(origin.address()).map(slicing::scoredBy).orElse(slicing);
+            Slicing found = origin == null
+                    ? slicing
+                    : products.shelf().findByAddress(origin.address()).map(slicing::scoredBy).orElse(slicing);
             if (!jobs.done(lease)) {
                 jobs.opened(lease, found);
             }

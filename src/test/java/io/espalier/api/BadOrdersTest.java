@@ -43,7 +43,8 @@ class BadOrdersTest {
                 "{\"model\": \"tiny-qwen2moe\", \"method\": \"random\", \"budget\": {\"ratio\": 0.5, \"ratoi\": 1}, \"lr\": [1]}");
 
         assertThat(answer.violations()).containsOnlyKeys("budget.ratoi", "lr");
-        assertThat(answer.violations().get("budget.ratoi")).isEqualTo("1 -> absent; the fields here are ratio, ratio_of, target_parameters, target_bytes");
+        assertThat(answer.violations().get("budget.ratoi"))
+                .isEqualTo("1 -> absent; the fields here are ratio, ratio_of, target_parameters, target_bytes");
         assertThat(answer.violations().get("lr")).startsWith("an array -> absent; the fields here are model, method");
     }
 

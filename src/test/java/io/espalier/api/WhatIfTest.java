@@ -172,7 +172,8 @@ class WhatIfTest {
     }
 
     @ParameterizedTest
-    @CsvSource(delimiter = '|', value = {"{\"budget\": {\"ratio\": 0.99}}|budget.ratio|at most 0.875000, every expert keeps at least 1 atoms",
+    @CsvSource(delimiter = '|', value = {
+            "{\"budget\": {\"ratio\": 0.99}}|budget.ratio|at most 0.875000, every expert keeps at least 1 atoms",
             "{\"budget\": {\"target_bytes\": 100}}|budget.target_bytes|at least 1496, every expert keeps at least 1 atoms",
             "{\"budget\": {\"target_parameters\": 1000}}|budget.target_parameters|less than 1000, what the model has before",
             "{\"budget\": {\"ratio\": 0.5}, \"alignment\": 16}|alignment|at most 8, the width of layer 1, expert 0",
@@ -196,11 +197,13 @@ class WhatIfTest {
 
     @Test
     void everything_that_is_wrong_with_a_question_is_said_at_once() {
-        Api.Answer answer = plan("{\"budget\": {\"ratio\": 2}, \"alignment\": 7, \"layout\": \"round\", \"protections\": {\"layers\": [\"x\", -1],"
-                + " \"min_width\": 0, \"experts\": [{\"layer\": 1}]}}");
+        Api.Answer answer = plan(
+                "{\"budget\": {\"ratio\": 2}, \"alignment\": 7, \"layout\": \"round\", \"protections\": {\"layers\": [\"x\", -1],"
+                        + " \"min_width\": 0, \"experts\": [{\"layer\": 1}]}}");
 
         assertThat(answer.status()).isEqualTo(422);
-        assertThat(answer.violations()).containsKeys("budget.ratio", "alignment", "layout", "protections.layers[0]", "protections.layers[1]", "protections.min_width",
+        assertThat(answer.violations()).containsKeys("budget.ratio", "alignment", "layout", "protections.layers[0]",
+                "protections.layers[1]", "protections.min_width",
                 "protections.experts[0].expert");
         assertThat(plan("[").code()).isEqualTo("malformed_json");
         assertThat(plan("{}").violations()).containsOnlyKeys("budget");
@@ -210,7 +213,8 @@ class WhatIfTest {
 
     @Test
     void a_job_can_be_posted_from_a_plan() {
-        JsonNode recipe = planned("{\"budget\": {\"ratio\": 0.25}, \"scope\": \"layer\", \"protections\": {\"min_width\": 2}}").path("recipe");
+        JsonNode recipe = planned("{\"budget\": {\"ratio\": 0.25}, \"scope\": \"layer\", \"protections\": {\"min_width\": 2}}")
+                .path("recipe");
         Api.Answer posted = api.order(recipe.toString());
 
         assertThat(posted.status()).as(posted.text()).isEqualTo(202);
@@ -234,7 +238,8 @@ class WhatIfTest {
 
         assertThat(api.order(order + ", \"method\": \"random\"}").violations()).containsKey("method");
         assertThat(api.order(order + ", \"method\": {\"token_count_exponent\": 1}}").violations()).containsOnlyKeys("method");
-        assertThat(api.order(order + ", \"calibration\": {\"corpus\": \"kjv-train\"}}").violations()).containsOnlyKeys("calibration.corpus");
+        assertThat(api.order(order + ", \"calibration\": {\"corpus\": \"kjv-train\"}}").violations())
+                .containsOnlyKeys("calibration.corpus");
         assertThat(api.order(order.replace(id, "scr_0") + "}").violations().keySet()).contains("score_set");
         assertThat(api.order(order.replace("\"" + id + "\"", "7") + "}").violations()).containsKey("score_set");
     }
@@ -284,7 +289,8 @@ class WhatIfTest {
             assertThat(api.get(SETS + "/scr_0" + path).code()).isEqualTo("score_set_not_found");
         }
         assertThat(api.get(SETS + "/scr_0", "Accept", "application/vnd.safetensors").status()).isEqualTo(404);
-        assertThat(api.send("POST", SETS + "/scr_0/plans", "{}".getBytes(StandardCharsets.UTF_8), "Content-Type", "application/json").code())
+        assertThat(
+                api.send("POST", SETS + "/scr_0/plans", "{}".getBytes(StandardCharsets.UTF_8), "Content-Type", "application/json").code())
                 .isEqualTo("score_set_not_found");
     }
 
@@ -313,7 +319,8 @@ class WhatIfTest {
                 "[1, 1]", "[4294967297]", "[{\"layer\": 1, \"expert\": 1, \"atoms\": [1.5]}]", "[{\"layer\": null, \"expert\": 0}]"};
         String question = "{\"budget\": {\"ratio\": 0.5}, \"layout\": \"ragged\", \"alignment\": 2, \"allow_empty_experts\": false, \"scope\":"
                 + " \"global\", \"protections\": {\"min_width\": 2, \"layers\": [], \"experts\": []}}";
-        for (String pointer : List.of("budget", "budget/ratio", "budget/ratio_of", "budget/target_bytes", "budget/target_parameters", "layout",
+        for (String pointer : List.of("budget", "budget/ratio", "budget/ratio_of", "budget/target_bytes", "budget/target_parameters",
+                "layout",
                 "alignment", "allow_empty_experts", "scope", "protections", "protections/min_width", "protections/layers",
                 "protections/experts")) {
             for (String value : values) {

@@ -82,7 +82,8 @@ class ScoreSetsTest {
     void aFileThatCannotBeReadLeavesNothing() {
         String job = job(7);
         TransactionTemplate transaction = new TransactionTemplate(transactions);
-        assertThatThrownBy(() -> transaction.executeWithoutResult(status -> scores.keep("scr_none", job, temp.resolve("none"), SUMMARY, origin(99))))
+        assertThatThrownBy(
+                () -> transaction.executeWithoutResult(status -> scores.keep("scr_none", job, temp.resolve("none"), SUMMARY, origin(99))))
                 .isInstanceOf(UncheckedIOException.class);
         assertThat(scores.planned(job)).isEmpty();
         assertThat(scores.find("scr_none")).isEmpty();
@@ -91,7 +92,8 @@ class ScoreSetsTest {
     @Test
     void scoresAreKeptOnlyTogetherWithWhatElseTheCallerWrites() throws IOException {
         Path file = Files.writeString(temp.resolve("s"), "x");
-        assertThatThrownBy(() -> scores.keep("scr_1", "job_1", file, SUMMARY, origin(1))).isInstanceOf(IllegalTransactionStateException.class);
+        assertThatThrownBy(() -> scores.keep("scr_1", "job_1", file, SUMMARY, origin(1)))
+                .isInstanceOf(IllegalTransactionStateException.class);
     }
 
     @Test

@@ -37,7 +37,8 @@ class CurveTest {
             parameters += 6L * scores[e].length;
             bytes += experts.getLast().cost(RatioOf.BYTES, scores[e].length, sourceBlock);
         }
-        return new StoredScores(RankedScores.of(experts, sourceBlock), scores, weights, new ModelSize(parameters, bytes), null, null, Map.of());
+        return new StoredScores(RankedScores.of(experts, sourceBlock), scores, weights, new ModelSize(parameters, bytes), null, null,
+                Map.of());
     }
 
     @Test

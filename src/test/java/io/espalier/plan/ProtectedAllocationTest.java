@@ -66,10 +66,12 @@ class ProtectedAllocationTest {
     void aTargetIsReachedExactlyOrJustBelow() {
         List<ExpertScores> experts = experts(of(1, 2, 3, 4), of(5, 6, 7, 8));
         // 6 parameters and 12 bytes an atom
-        for (Budget budget : List.of(new Budget(null, null, 988L, null), new Budget(null, null, 993L, null), new Budget(null, null, null, 1976L),
+        for (Budget budget : List.of(new Budget(null, null, 988L, null), new Budget(null, null, 993L, null),
+                new Budget(null, null, null, 1976L),
                 new Budget(null, null, null, 1987L))) {
             assertThat(order(budget, Layout.RAGGED, 1, Protections.NONE).plan(experts, MODEL).removedAtoms()).as("%s", budget).isEqualTo(2);
-            assertThat(order(budget, Layout.UNIFORM, 1, Protections.NONE).plan(experts, MODEL).removedAtoms()).as("%s", budget).isEqualTo(2);
+            assertThat(order(budget, Layout.UNIFORM, 1, Protections.NONE).plan(experts, MODEL).removedAtoms()).as("%s", budget)
+                    .isEqualTo(2);
         }
     }
 
@@ -161,7 +163,8 @@ class ProtectedAllocationTest {
             } else {
                 // why twice: the second answer comes from what the first has sorted
                 for (int time = 0; time < 2; time++) {
-                    assertThat(order.stay(ranked, model).plan().experts().stream().map(e -> Arrays.stream(e.kept()).boxed().toList()).toList())
+                    assertThat(
+                            order.stay(ranked, model).plan().experts().stream().map(e -> Arrays.stream(e.kept()).boxed().toList()).toList())
                             .as("%s", order).isEqualTo(slow);
                 }
                 reachable++;

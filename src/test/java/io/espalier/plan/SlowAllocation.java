@@ -43,7 +43,8 @@ final class SlowAllocation {
             competitions.computeIfAbsent(competition, any -> new ArrayList<>()).add(e);
         }
         for (List<Integer> members : competitions.values()) {
-            long cost = members.stream().filter(e -> !whole(order, experts.get(e))).mapToLong(e -> experts.get(e).parametersPerAtom() * experts.get(e).scores().length).sum();
+            long cost = members.stream().filter(e -> !whole(order, experts.get(e)))
+                    .mapToLong(e -> experts.get(e).parametersPerAtom() * experts.get(e).scores().length).sum();
             // removed / cost >= costToRemove / allCost, without a division
             BigDecimal threshold = costToRemove.multiply(BigDecimal.valueOf(cost));
             List<List<Unit>> candidates = candidates(order, experts, members, left);

@@ -44,7 +44,8 @@ class ReusedScoresTest {
     Path directory;
 
     private static PruningRecipe recipe(MethodChoice method, Budget budget, Layout layout, Protections protections, String scoreSet) {
-        Calibration calibration = new Calibration(CorpusRef.at(MODEL.reference("calib_ids.safetensors").toAbsolutePath().toString()), 8, 256,
+        Calibration calibration = new Calibration(CorpusRef.at(MODEL.reference("calib_ids.safetensors").toAbsolutePath().toString()), 8,
+                256,
                 0L);
         return new PruningRecipe("fixture", method, scoreSet == null ? calibration : null, budget, layout, 1, false, null, null, null, null,
                 protections, scoreSet);
@@ -118,7 +119,8 @@ class ReusedScoresTest {
                         .isLessThanOrEqualTo(order.budget().target());
             }
         }
-        KeepPlan last = KeepPlan.fromJson(Files.readString(reused(orders.getLast(), scored.scores()).artifact().resolve("pruning-plan.json")));
+        KeepPlan last = KeepPlan
+                .fromJson(Files.readString(reused(orders.getLast(), scored.scores()).artifact().resolve("pruning-plan.json")));
         assertThat(last.experts()).allMatch(expert -> expert.keptWidth() >= 8 && (expert.layer() != 1 || expert.keptWidth() == 96));
         assertThat(last.experts().get(2 * 16 + 3).kept()).contains(0, 17);
     }

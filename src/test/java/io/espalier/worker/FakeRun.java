@@ -54,7 +54,8 @@ final class FakeRun {
             Path artifact = Files.createDirectories(workDirectory.resolve("artifact"));
             Files.writeString(artifact.resolve("config.json"), "{}");
             Path scores = Files.writeString(workDirectory.resolve("scores.safetensors"), "scores");
-            return new PruningRun.Outcome(RESULT, artifact, scores, new ScoreSummary(MethodName.RANDOM, "rank only", null, List.of()), origin);
+            return new PruningRun.Outcome(RESULT, artifact, scores, new ScoreSummary(MethodName.RANDOM, "rank only", null, List.of()),
+                    origin);
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
