@@ -55,6 +55,17 @@ final class OwnRankings {
         this.expertOfUnit = Arrays.copyOf(owners, unit);
     }
 
+    /** The same units in another order of the atoms. */
+    private OwnRankings(OwnRankings like, List<ExpertScores> experts, int[] ranked) {
+        this.experts = experts;
+        this.block = like.block;
+        this.start = like.start;
+        this.ranked = ranked;
+        this.firstUnit = like.firstUnit;
+        this.unitStart = like.unitStart;
+        this.expertOfUnit = like.expertOfUnit;
+    }
+
     /** @param block atoms of a source block, which stay or go as a whole; 1 when each goes by itself */
     static OwnRankings of(List<ExpertScores> experts, int alignment, int block) {
         if (experts.isEmpty()) {
@@ -83,7 +94,7 @@ final class OwnRankings {
             int[] own = of(List.of(expert), alignment, block).ranked;
             System.arraycopy(own, 0, copy, start[e], own.length);
         });
-        return new OwnRankings(rescored, alignment, block, start, copy);
+        return block == 1 ? new OwnRankings(this, rescored, copy) : new OwnRankings(rescored, alignment, block, start, copy);
     }
 
     private static void refuseNaN(ExpertScores expert) {

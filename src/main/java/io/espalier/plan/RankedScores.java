@@ -13,14 +13,17 @@ public final class RankedScores {
 
     private static final int ALIGNMENTS = 3;
 
+    private static final int STRIDE = 64;
+
     /** Above every score that was measured, and far enough below infinity that a unit of them has a mean. */
     static final double ABOVE_MEASURED = 1e300;
 
     /**
      * @param own every expert's units
      * @param experts whose turn it is to lose its worst unit, first to last: the units of all experts ascending by (mean score, layer, expert, rank)
+     * @param means of the units at every {@value #STRIDE}th turn
      */
-    record InUnits(OwnRankings own, int[] experts) {}
+    record InUnits(OwnRankings own, int[] experts, double[] means) {}
 
     private final List<ExpertScores> experts;
     private final int sourceBlock;
@@ -53,11 +56,16 @@ public final class RankedScores {
         InUnits known = byAlignment.get(alignment);
         if (known == null) {
             OwnRankings own = own(alignment);
-            int[] order = StableOrder.of(own.unitMeans());
+            double[] all = own.unitMeans();
+            int[] order = StableOrder.of(all);
+            double[] means = new double[Math.ceilDiv(order.length, STRIDE)];
             for (int i = 0; i < order.length; i++) {
+                if (i % STRIDE == 0) {
+                    means[i / STRIDE] = all[order[i]];
+                }
                 order[i] = own.expertOfUnit(order[i]);
             }
-            known = new InUnits(own, order);
+            known = new InUnits(own, order, means);
             byAlignment.put(alignment, known);
             if (byAlignment.size() > ALIGNMENTS) {
                 byAlignment.remove(byAlignment.keySet().iterator().next());
@@ -96,25 +104,40 @@ public final class RankedScores {
                 means[at++] = own.unitMean(unit);
             }
         }
+        boolean[] other = new boolean[experts.size()];
+        others.keySet().forEach(e -> other[e] = true);
+        return new InUnits(own, merged(before, own, other, units, means), null);
+    }
+
+    /** The turns of the experts that stayed as they were, with those of the others in between. */
+    private static int[] merged(InUnits before, OwnRankings own, boolean[] other, int[] units, double[] means) {
         int[] order = StableOrder.of(means);
-        int[] merged = new int[before.experts.length];
-        int[] passed = new int[experts.size()];
+        int[] turns = before.experts;
+        int[] merged = new int[turns.length];
+        int[] passed = new int[other.length];
         int next = 0;
         int end = 0;
-        for (int e : before.experts) {
-            if (!others.containsKey(e)) {
-                int unit = own.firstUnit(e) + passed[e]++;
+        for (int i = 0; i < turns.length; i++) {
+            int e = turns[i];
+            if (other[e]) {
+                continue;
+            }
+            // why: almost everywhere nothing is to be put in, and a mean of a unit costs more than all the rest
+            int later = i / STRIDE + 1;
+            if (next < order.length && (later == before.means.length || means[order[next]] <= before.means[later])) {
+                int unit = own.firstUnit(e) + passed[e];
                 double mean = own.unitMean(unit);
                 while (next < order.length && comesFirst(means[order[next]], units[order[next]], mean, unit)) {
                     merged[end++] = own.expertOfUnit(units[order[next++]]);
                 }
-                merged[end++] = e;
             }
+            passed[e]++;
+            merged[end++] = e;
         }
         while (next < order.length) {
             merged[end++] = own.expertOfUnit(units[order[next++]]);
         }
-        return new InUnits(own, merged);
+        return merged;
     }
 
     private static boolean comesFirst(double mean, int unit, double otherMean, int otherUnit) {
