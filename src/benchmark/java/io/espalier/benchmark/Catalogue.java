@@ -27,6 +27,7 @@ final class Catalogue {
         ALL.put("Roofline", new Entry("the share of the machine's peak that each part of the sweep reaches", Roofline::main));
         ALL.put("LargerThanMemory", new Entry("a checkpoint pruned in a process that could not hold it", LargerThanMemory::main));
         ALL.put("SmallExperts", new Entry("several small experts in one call of the engine against one by one", SmallExperts::main));
+        ALL.put("WhatIf", new Entry("how long a plan and a curve from stored scores take", WhatIf::main));
         ALL.put("Scaling", new Entry("cost against tokens, layers, experts, lanes and workers", Scaling::main));
         ALL.put("Kills", new Entry("real processes killed at any moment, and what became of the job", Kills::main));
         ALL.put("Freezes", new Entry("workers stopped past their lease and continued", Freezes::main));

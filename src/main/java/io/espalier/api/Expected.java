@@ -27,6 +27,9 @@ final class Expected {
         } else if (schema.has("minimum") && schema.has("maximum")) {
             phrase.append(" from ").append(schema.get("minimum").asString()).append(" to ").append(schema.get("maximum").asString());
         }
+        if (schema.has("maxItems")) {
+            phrase.append(" of at most ").append(schema.get("maxItems").asString()).append(" entries");
+        }
         if (schema.has("maxLength")) {
             phrase.append(" of ").append(schema.path("minLength").asString("0")).append(" to ").append(schema.get("maxLength").asString())
                     .append(" characters");

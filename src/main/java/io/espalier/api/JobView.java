@@ -22,7 +22,8 @@ import tools.jackson.databind.annotation.JsonNaming;
 @JsonNaming(SnakeCaseStrategy.class)
 record JobView(String id, JobState state, boolean terminal, PruningRecipe recipe, Instant createdAt, Instant startedAt, Instant finishedAt,
         List<PhaseTimes> phases, double percent, Phase phase, Integer layer, Integer layers, Double tokensPerSecond, Long etaSeconds,
-        Integer slices, int slicesDone, PruningResult result, JobError error, ArtifactLink artifact, List<ArtifactLink> artifacts, Links links) {
+        Integer slices, int slicesDone, PruningResult result, JobError error, ArtifactLink artifact, List<ArtifactLink> artifacts,
+        ScoreSetLink scoreSet, Links links) {
 
     /** Characters of an inline text that a list shows: a page of jobs must not weigh a page of books. */
     private static final int LISTED_TEXT = 80;
@@ -33,6 +34,9 @@ record JobView(String id, JobState state, boolean terminal, PruningRecipe recipe
             return new ArtifactLink(id, ArtifactController.PATH + "/" + id);
         }
     }
+
+    /** @param reused whether the scores were there before and calibration was skipped */
+    record ScoreSetLink(String id, String href, boolean reused) {}
 
     /** {@code null} where there is nothing yet, or any more. */
     record Links(String self, String events, String pieces, String cancel, String pause, String resume, String retry, String delete,
@@ -80,10 +84,13 @@ record JobView(String id, JobState state, boolean terminal, PruningRecipe recipe
                 job.phases(), job.progress().percent(), job.progress().phase(), job.progress().layer(), job.progress().layers(),
                 job.progress().tokensPerSecond(), job.progress().etaSeconds(), job.slices(), job.slicesDone(), job.result(), job.error(),
                 job.artifactId() == null ? null : ArtifactLink.of(job.artifactId()), artifacts(job),
+                job.scoreSetId() == null
+                        ? null
+                        : new ScoreSetLink(job.scoreSetId(), ScoreSetController.PATH + "/" + job.scoreSetId(), job.scoresReused()),
                 new Links(self, self + "/events", self + "/pieces", going || paused ? self + "/cancel" : null,
                         going ? self + "/pause" : null, paused ? self + "/resume" : null, retriable ? self + "/retry" : null,
                         job.state().terminal() ? self : null,
-                        job.scoreSetId() == null ? null : self + "/scores"));
+                        job.state() == JobState.SUCCEEDED ? self + "/scores" : null));
     }
 
     /** The first output's and those of the further ones, in the order's order. */

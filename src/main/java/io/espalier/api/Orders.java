@@ -14,8 +14,12 @@ import jakarta.servlet.http.HttpServletRequest;
 
 import io.espalier.catalog.Catalog;
 import io.espalier.job.IdempotencyKey;
+import io.espalier.catalog.ScoreSet;
+import io.espalier.catalog.ScoreSets;
+import io.espalier.recipe.MethodChoice;
 import io.espalier.recipe.PruningRecipe;
 import io.espalier.recipe.ResolvedInputs;
+import io.espalier.recipe.ScoreOrigin;
 import io.espalier.recipe.Violation;
 import org.springframework.stereotype.Component;
 import tools.jackson.core.JacksonException;
@@ -28,6 +32,7 @@ import tools.jackson.databind.DeserializationFeature;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.cfg.JsonNodeFeature;
 import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.ObjectNode;
 
 /**
  * Reads what a stranger posts: bytes, JSON, the contract's shape, the recipe's own rules, the names and paths in it. Bytes that are no JSON end the
@@ -53,16 +58,18 @@ final class Orders {
 
     private final OpenApi contract;
     private final Catalog catalog;
+    private final ScoreSets scores;
     private final long maxBytes;
     private final JsonMapper strict;
 
-    Orders(OpenApi contract, Catalog catalog, ApiSettings settings) {
+    Orders(OpenApi contract, Catalog catalog, ScoreSets scores, ApiSettings settings) {
         this.contract = contract;
         this.catalog = catalog;
+        this.scores = scores;
         maxBytes = settings.maxBody().toBytes();
-        // why so tight: an order has some fifty tokens, and each that is wrong costs a sentence of the answer
+        // why so tight: an order has some fifty tokens, with protections some thousands, and each that is wrong costs a sentence of the answer
         StreamReadConstraints measure = StreamReadConstraints.builder().maxNestingDepth(32).maxNumberLength(100).maxNameLength(1000)
-                .maxTokenCount(2000).maxStringLength((int) Math.min(Integer.MAX_VALUE - 8, maxBytes)).build();
+                .maxTokenCount(10_000).maxStringLength((int) Math.min(Integer.MAX_VALUE - 8, maxBytes)).build();
         strict = JsonMapper.builder(JsonFactory.builder().streamReadConstraints(measure).build())
                 .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
                 // why: a ratio is an exact decimal; a double in between would bend it
@@ -77,20 +84,77 @@ final class Orders {
         List<Violation> violations = new ArrayList<>(Shape.trim(document, contract, SCHEMA));
         ResolvedInputs inputs = null;
         PruningRecipe recipe = null;
-        if (document.isObject()) {
-            recipe = bind(document);
+        if (document instanceof ObjectNode order) {
+            MethodChoice measured = fill(order, violations);
+            recipe = bind(document, PruningRecipe.class);
             List<Violation> further = new ArrayList<>(recipe.violations());
+            if (measured != null && !measured.identity().equals(recipe.method().identity())) {
+                further.add(new Violation("method", recipe.method().name().json() + " with its options",
+                        "absent, or as the score set was measured: " + strict.writeValueAsString(measured)));
+            }
             inputs = catalog.resolve(recipe, further);
-            for (Violation violation : further) {
-                if (violations.stream().noneMatch(said -> explains(said.field(), violation.field()))) {
-                    violations.add(violation);
-                }
+            add(further, violations);
+        }
+        refuse(violations);
+        return new Order(recipe, inputs, key == null ? null : new IdempotencyKey(key, fingerprint));
+    }
+
+    /**
+     * A question what an order would do: the words of an order that a plan depends on.
+     *
+     * @param set whose scores it is about
+     * @return the order, which can be posted
+     */
+    PruningRecipe readPlan(HttpServletRequest request, ScoreSet set) throws IOException {
+        JsonNode document = parse(bytes(request));
+        List<Violation> violations = new ArrayList<>(Shape.trim(document, contract, "PlanOrder"));
+        PruningRecipe recipe = null;
+        if (document.isObject()) {
+            recipe = bind(document, PlanOrder.class).on(set);
+            add(recipe.violations(), violations);
+        }
+        refuse(violations);
+        return recipe;
+    }
+
+    /** Says for an order on stored scores what the scores say already; answers the method that they were measured by, if there are any. */
+    private MethodChoice fill(ObjectNode order, List<Violation> violations) {
+        String id = order.path("score_set").asString(null);
+        if (id == null) {
+            return null;
+        }
+        ScoreOrigin origin = scores.findBriefly(id).map(ScoreSet::origin).orElse(null);
+        if (origin == null) {
+            violations.add(new Violation("score_set", Given.printable(id), "a score set that GET /v1/score-sets lists with its address"));
+            return null;
+        }
+        if (!order.has("model")) {
+            order.put("model", origin.model());
+        }
+        ObjectNode method = strict.valueToTree(origin.method());
+        JsonNode said = order.path("method");
+        String name = said.isString() ? said.stringValue() : said.path("name").asString(origin.method().name().json());
+        if (name.equals(origin.method().name().json())) {
+            if (said instanceof ObjectNode options) {
+                method.setAll(options);
+            }
+            order.set("method", method);
+        }
+        return origin.method();
+    }
+
+    private static void add(List<Violation> further, List<Violation> violations) {
+        for (Violation violation : further) {
+            if (violations.stream().noneMatch(said -> explains(said.field(), violation.field()))) {
+                violations.add(violation);
             }
         }
+    }
+
+    private static void refuse(List<Violation> violations) {
         if (!violations.isEmpty()) {
             throw ProblemException.violated(ProblemCode.INVALID_RECIPE, violations);
         }
-        return new Order(recipe, inputs, key == null ? null : new IdempotencyKey(key, fingerprint));
     }
 
     private static String key(HttpServletRequest request) {
@@ -145,9 +209,9 @@ final class Orders {
         }
     }
 
-    private PruningRecipe bind(JsonNode document) {
+    private <T> T bind(JsonNode document, Class<T> type) {
         try {
-            return strict.treeToValue(document, PruningRecipe.class);
+            return strict.treeToValue(document, type);
         } catch (DatabindException e) {
             // The contract let pass what the recipe cannot hold: a hole in the contract, yet nothing the client may see as our failure.
             String field = String.join(".", e.getPath().stream().map(step -> String.valueOf(step.getPropertyName())).toList());

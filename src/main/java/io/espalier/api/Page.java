@@ -19,16 +19,19 @@ record Page<T>(List<T> items, String nextCursor) {
     @JsonNaming(SnakeCaseStrategy.class)
     record Growing<T>(List<T> items, long nextAfter) {}
 
-    /** A place in the list of jobs. Opaque outside, so that what it holds may change. */
+    /** A place in a list whose ids sort by time. Opaque outside, so that what it holds may change. */
     record Cursor(String afterId) {
 
-        private static final Pattern JOB_ID = Pattern.compile("job_[0-9a-z]{1,64}");
+        private static final Pattern ID = Pattern.compile("[a-z]{3}_[0-9a-z]{1,64}");
 
-        /** @throws ProblemException when the text is none that {@link #text()} gave */
-        static Cursor parse(String text) {
+        /**
+         * @param prefix of the list's ids
+         * @throws ProblemException when the text is none that {@link #text()} gave for this list
+         */
+        static Cursor parse(String text, String prefix) {
             try {
                 String id = new String(Base64.getUrlDecoder().decode(text), StandardCharsets.UTF_8);
-                if (JOB_ID.matcher(id).matches()) {
+                if (ID.matcher(id).matches() && id.startsWith(prefix)) {
                     return new Cursor(id);
                 }
             } catch (IllegalArgumentException e) {

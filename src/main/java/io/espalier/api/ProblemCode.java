@@ -15,12 +15,14 @@ enum ProblemCode {
     FILE_NOT_FOUND(HttpStatus.NOT_FOUND, "No such file in the artifact"), //
     MODEL_NOT_FOUND(HttpStatus.NOT_FOUND, "No such registered model"), //
     CORPUS_NOT_FOUND(HttpStatus.NOT_FOUND, "No such registered corpus"), //
+    SCORE_SET_NOT_FOUND(HttpStatus.NOT_FOUND, "No such score set"), //
     METHOD_NOT_ALLOWED(HttpStatus.METHOD_NOT_ALLOWED, "The address does not know this method"), //
     NOT_ACCEPTABLE(HttpStatus.NOT_ACCEPTABLE, "No answer in the media type asked for"), //
     JOB_STATE(HttpStatus.CONFLICT, "The job's state does not allow it"), //
     JOB_FINISHED(HttpStatus.CONFLICT, "The job has ended"), //
     IDEMPOTENCY_KEY_IN_FLIGHT(HttpStatus.CONFLICT, "The same order is being taken"), //
     SCORES_NOT_READY(HttpStatus.CONFLICT, "The job has no scores"), //
+    SCORES_OUTDATED(HttpStatus.CONFLICT, "The score set is of an older version"), //
     BODY_TOO_LARGE(HttpStatus.CONTENT_TOO_LARGE, "The body is too large"), //
     UNSUPPORTED_MEDIA_TYPE(HttpStatus.UNSUPPORTED_MEDIA_TYPE, "The body's media type is not read"), //
     RANGE_NOT_SATISFIABLE(HttpStatus.REQUESTED_RANGE_NOT_SATISFIABLE, "The range lies outside the file"), //

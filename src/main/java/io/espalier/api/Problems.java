@@ -13,6 +13,7 @@ import io.espalier.recipe.Violation;
 import org.apache.coyote.BadRequestException;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import org.springframework.dao.DataIntegrityViolationException;
 import org.springframework.http.HttpHeaders;
 import org.springframework.http.HttpMethod;
 import org.springframework.http.HttpStatusCode;
@@ -53,7 +54,13 @@ final class Problems {
     private static ProblemException problem(Exception e, HttpServletRequest request, HttpServletResponse response) {
         return switch (e) {
             case ProblemException known -> known;
+            case PruningException refused when refused.violations().isEmpty() ->
+                new ProblemException(ProblemCode.INVALID_RECIPE, refused.getMessage());
             case PruningException refused -> ProblemException.violated(ProblemCode.INVALID_RECIPE, refused.violations());
+            // why: the last job that refers to a score set may be deleted while another is ordered on it
+            case DataIntegrityViolationException gone when String.valueOf(gone.getMessage()).contains("score_set_id_fkey") ->
+                ProblemException.violated(ProblemCode.INVALID_RECIPE,
+                        List.of(new Violation("score_set", "a score set that is gone", "one that GET /v1/score-sets lists")));
             case NoHandlerFoundException nothing -> unknown(request);
             case NoResourceFoundException nothing -> unknown(request);
             case HttpRequestMethodNotSupportedException method -> notAllowed(method, response);

@@ -85,7 +85,7 @@ final class PruningJobController {
     ResponseEntity<Page<JobView>> list(@RequestParam(required = false) String state, @RequestParam(required = false) String cursor,
             @RequestParam(defaultValue = LIMIT) @Min(value = 1, message = LIMITS) @Max(value = MAX_LIMIT, message = LIMITS) int limit) {
         JobState only = state == null ? null : state("state", state);
-        String after = cursor == null ? null : Page.Cursor.parse(cursor).afterId();
+        String after = cursor == null ? null : Page.Cursor.parse(cursor, "job_").afterId();
         // why: one more than asked for says whether there is a next page
         List<PruningJob> found = jobs.list(only, after, limit + 1);
         List<PruningJob> page = found.subList(0, Math.min(limit, found.size()));

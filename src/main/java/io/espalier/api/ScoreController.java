@@ -1,14 +1,13 @@
 package io.espalier.api;
 
-import java.io.FilterOutputStream;
 import java.io.IOException;
-import java.io.OutputStream;
 
 import jakarta.servlet.http.HttpServletRequest;
 import jakarta.servlet.http.HttpServletResponse;
 
 import io.espalier.catalog.ScoreSet;
 import io.espalier.catalog.ScoreSets;
+import io.espalier.job.JobState;
 import io.espalier.job.PruningJob;
 import io.espalier.job.PruningJobs;
 import io.espalier.recipe.ScoreSummary;
@@ -35,52 +34,32 @@ final class ScoreController {
 
     @GetMapping(path = ADDRESS, produces = MediaType.APPLICATION_JSON_VALUE)
     ResponseEntity<ScoreSummary> summary(@PathVariable String id) {
-        return ResponseEntity.ok().varyBy(HttpHeaders.ACCEPT).body(of(id).summary());
+        PruningJob job = succeeded(id);
+        return ResponseEntity.ok().varyBy(HttpHeaders.ACCEPT).body(scores.planned(job.id()).orElseThrow());
     }
 
     @GetMapping(path = ADDRESS, produces = {Download.SAFETENSORS, MediaType.APPLICATION_OCTET_STREAM_VALUE})
     void file(@PathVariable String id, HttpServletRequest request, HttpServletResponse response) throws IOException {
-        ScoreSet set = of(id);
         response.setHeader(HttpHeaders.VARY, HttpHeaders.ACCEPT);
-        new Download((from, to, out) -> scores.write(set, new Window(out, from, to)), set.bytes(), set.id() + ".safetensors",
-                Download.SAFETENSORS, set.sha256()).send(request, response);
+        ScoreSet set = scores.findBriefly(succeeded(id).scoreSetId()).orElseThrow();
+        download(set, scores).send(request, response);
     }
 
-    private ScoreSet of(String jobId) {
+    /** The safetensors file of a set. */
+    static Download download(ScoreSet set, ScoreSets scores) {
+        return new Download((from, to, out) -> scores.write(set.id(), from, to, out), set.bytes(), set.id() + ".safetensors",
+                Download.SAFETENSORS, set.sha256());
+    }
+
+    private PruningJob succeeded(String jobId) {
         PruningJob job = jobs.find(jobId).orElseThrow(() -> PruningJobController.unknown(jobId));
-        return scores.findByJob(jobId).orElseThrow(() -> ProblemException.conflict(ProblemCode.SCORES_NOT_READY,
-                job.state().terminal()
-                        ? jobId + " is " + job.state().json() + " and left no scores"
-                        : jobId + " is " + job.state().json() + "; its scores are there once it has succeeded",
-                job.state().json()));
-    }
-
-    /** Lets the bytes between two positions through. The score file is kept in small pieces, so what is dropped costs little. */
-    private static final class Window extends FilterOutputStream {
-
-        private final long from;
-        private final long to;
-        private long at;
-
-        Window(OutputStream out, long from, long to) {
-            super(out);
-            this.from = from;
-            this.to = to;
+        if (job.state() != JobState.SUCCEEDED) {
+            throw ProblemException.conflict(ProblemCode.SCORES_NOT_READY,
+                    job.state().terminal()
+                            ? jobId + " is " + job.state().json() + " and left no scores"
+                            : jobId + " is " + job.state().json() + "; its scores are there once it has succeeded",
+                    job.state().json());
         }
-
-        @Override
-        public void write(int b) throws IOException {
-            write(new byte[]{(byte) b}, 0, 1);
-        }
-
-        @Override
-        public void write(byte[] bytes, int offset, int length) throws IOException {
-            long first = Math.max(from, at);
-            long end = Math.min(to, at + length);
-            if (first < end) {
-                out.write(bytes, (int) (offset + first - at), (int) (end - first));
-            }
-            at += length;
-        }
+        return job;
     }
 }

@@ -68,7 +68,7 @@ final class Shape {
     }
 
     private void add(JsonNode document, Error e) {
-        String at = dotted(e.getInstanceLocation());
+        String at = dotted(e.getInstanceLocation(), document);
         JsonNode given = e.getInstanceNode();
         JsonNode schema = schemaOf(e);
         Violation violation = switch (e.getKeyword()) {
@@ -120,10 +120,19 @@ final class Shape {
         return schema.isMissingNode() ? contract.component(component) : schema;
     }
 
-    private static String dotted(NodePath path) {
+    /** {@code protections.layers[0]}. */
+    private static String dotted(NodePath path, JsonNode document) {
         StringBuilder dotted = new StringBuilder();
+        JsonNode holder = document;
         for (int i = 0; i < path.getNameCount(); i++) {
-            dotted.append(i == 0 ? "" : ".").append(path.getName(i));
+            String name = path.getName(i);
+            if (holder.isArray()) {
+                dotted.append('[').append(name).append(']');
+                holder = holder.path(Integer.parseInt(name));
+            } else {
+                dotted.append(i == 0 ? "" : ".").append(name);
+                holder = holder.path(name);
+            }
         }
         return dotted.toString();
     }

@@ -34,7 +34,7 @@ public class Catalog {
         int before = found.size();
         Path model = recipe.model() == null ? null : resolveModel(recipe.model(), found);
         CorpusRef calibration = null;
-        if (recipe.method().name().needsTokens() && recipe.calibration() != null) {
+        if (recipe.measuresTokens() && recipe.calibration() != null) {
             calibration = resolveCorpus(recipe.calibration().corpus(), "calibration.corpus", found);
         }
         CorpusRef evaluation = recipe.evaluation() == null ? null : resolveCorpus(recipe.evaluation().corpus(), "evaluation.corpus", found);

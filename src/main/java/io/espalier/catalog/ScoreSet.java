@@ -6,12 +6,16 @@ import jakarta.persistence.Entity;
 import jakarta.persistence.Id;
 import jakarta.persistence.Table;
 
+import io.espalier.recipe.ScoreOrigin;
 import io.espalier.recipe.ScoreSummary;
 import org.hibernate.annotations.Immutable;
 import org.hibernate.annotations.JdbcTypeCode;
 import org.hibernate.type.SqlTypes;
 
-/** The scores of one run: a safetensors file, kept in the database, and its summary. */
+/**
+ * Scores of a model by one method: a safetensors file, kept in the database, and its summary. It stays for as long as a job refers to it, whether that
+ * measured it or found it.
+ */
 @Entity
 @Immutable
 @Table(name = "score_set")
@@ -25,16 +29,21 @@ public class ScoreSet {
     private long bytes;
     @JdbcTypeCode(SqlTypes.JSON)
     private ScoreSummary summary;
+    private String address;
+    @JdbcTypeCode(SqlTypes.JSON)
+    private ScoreOrigin origin;
 
     protected ScoreSet() {}
 
-    ScoreSet(String id, String jobId, Instant createdAt, String sha256, long bytes, ScoreSummary summary) {
+    ScoreSet(String id, String jobId, Instant createdAt, String sha256, long bytes, ScoreSummary summary, ScoreOrigin origin) {
         this.id = id;
         this.jobId = jobId;
         this.createdAt = createdAt;
         this.sha256 = sha256;
         this.bytes = bytes;
         this.summary = summary;
+        this.address = origin == null ? null : origin.address();
+        this.origin = origin;
     }
 
     /** {@code scr_...}. */
@@ -42,7 +51,7 @@ public class ScoreSet {
         return id;
     }
 
-    /** The job that measured it. */
+    /** The job that measured it; {@code null} when that was deleted. */
     public String jobId() {
         return jobId;
     }
@@ -62,7 +71,13 @@ public class ScoreSet {
         return bytes;
     }
 
+    /** By layer and expert, without what one job's plan made of it. */
     public ScoreSummary summary() {
         return summary;
+    }
+
+    /** What the scores are a function of; {@code null} for a set of before that was said, which can only be downloaded. */
+    public ScoreOrigin origin() {
+        return origin;
     }
 }

@@ -8,19 +8,27 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.sql.Types;
 import java.time.Clock;
 import java.time.temporal.ChronoUnit;
 import java.util.HexFormat;
+import java.util.List;
+import java.util.NoSuchElementException;
 import java.util.Optional;
 
 import jakarta.persistence.EntityManager;
 
+import io.espalier.recipe.MethodName;
+import io.espalier.recipe.ScoreOrigin;
 import io.espalier.recipe.ScoreShelf;
 import io.espalier.recipe.ScoreSummary;
-import org.springframework.jdbc.core.JdbcTemplate;
+import org.springframework.jdbc.core.simple.JdbcClient;
 import org.springframework.stereotype.Component;
 import org.springframework.transaction.annotation.Propagation;
 import org.springframework.transaction.annotation.Transactional;
+import tools.jackson.databind.json.JsonMapper;
 
 /** All score sets. Their files go in and out in pieces of {@value #CHUNK_BYTES} bytes and are never whole in memory. */
 @Component
@@ -28,11 +36,17 @@ public class ScoreSets implements ScoreShelf {
 
     static final int CHUNK_BYTES = 1 << 20;
 
+    private static final JsonMapper JSON = JsonMapper.builder().build();
+
+    private static final String BRIEF = """
+            select id, job_id, created_at, sha256, bytes, origin, summary - 'layers' as summary from score_set
+            """;
+
     private final EntityManager entities;
-    private final JdbcTemplate jdbc;
+    private final JdbcClient jdbc;
     private final Clock clock;
 
-    ScoreSets(EntityManager entities, JdbcTemplate jdbc, Clock clock) {
+    ScoreSets(EntityManager entities, JdbcClient jdbc, Clock clock) {
         this.entities = entities;
         this.jdbc = jdbc;
         this.clock = clock;
@@ -43,11 +57,41 @@ public class ScoreSets implements ScoreShelf {
         return Optional.ofNullable(entities.find(ScoreSet.class, id));
     }
 
-    /** The scores that a job measured; empty when it has not succeeded. */
+    /** A set, its summary without the layers: what most questions need, and some hundred times smaller. */
     @Transactional(readOnly = true)
-    public Optional<ScoreSet> findByJob(String jobId) {
-        return entities.createQuery("select s from ScoreSet s where s.jobId = :jobId", ScoreSet.class).setParameter("jobId", jobId)
-                .getResultStream().findFirst();
+    public Optional<ScoreSet> findBriefly(String id) {
+        return jdbc.sql(BRIEF + " where id = :id").param("id", id).query(ScoreSets::line).optional();
+    }
+
+    /**
+     * Score sets, newest first, their summaries without the layers.
+     *
+     * @param model only those of a model that was ordered by this name or path; {@code null}: all
+     * @param method only those by this method; {@code null}: all
+     * @param afterId only those older than this one; {@code null}: from the newest
+     * @param limit at most so many
+     */
+    @Transactional(readOnly = true)
+    public List<ScoreSet> list(String model, MethodName method, String afterId, int limit) {
+        return jdbc.sql(BRIEF + """
+                where (:model::text is null or model = :model) and (:method::text is null or method = :method)
+                  and (:after::text is null or id < :after) order by id desc limit :limit""")
+                .param("model", model, Types.VARCHAR).param("method", method == null ? null : method.json(), Types.VARCHAR)
+                .param("after", afterId, Types.VARCHAR).param("limit", limit).query(ScoreSets::line).list();
+    }
+
+    private static ScoreSet line(ResultSet row, int number) throws SQLException {
+        String origin = row.getString("origin");
+        return new ScoreSet(row.getString("id"), row.getString("job_id"), row.getTimestamp("created_at").toInstant(),
+                row.getString("sha256"), row.getLong("bytes"), JSON.readValue(row.getString("summary"), ScoreSummary.class),
+                origin == null ? null : JSON.readValue(origin, ScoreOrigin.class));
+    }
+
+    /** What a job's plan made of its scores; empty when it has not succeeded. */
+    @Transactional(readOnly = true)
+    public Optional<ScoreSummary> planned(String jobId) {
+        return jdbc.sql("select summary from job_scores where job_id = :job").param("job", jobId).query(String.class).optional()
+                .map(json -> JSON.readValue(json, ScoreSummary.class));
     }
 
     /**
@@ -57,29 +101,77 @@ public class ScoreSets implements ScoreShelf {
      * @throws IOException when the receiver does not take it
      */
     public void write(ScoreSet scores, OutputStream to) throws IOException {
-        long written = 0;
-        for (int number = 0; written < scores.bytes(); number++) {
-            byte[] chunk = jdbc.queryForObject("select content from score_set_chunk where score_set_id = ? and number = ?", byte[].class,
-                    scores.id(), number);
-            to.write(chunk);
-            written += chunk.length;
+        write(scores.id(), 0, scores.bytes(), to);
+    }
+
+    /** The bytes from one position (inclusive) to another (exclusive); pieces before the first are not read. */
+    public void write(String id, long from, long end, OutputStream to) throws IOException {
+        for (long at = from; at < end;) {
+            int number = Math.toIntExact(at / CHUNK_BYTES);
+            int skipped = Math.toIntExact(at - (long) number * CHUNK_BYTES);
+            byte[] chunk = jdbc.sql("select content from score_set_chunk where score_set_id = :id and number = :number").param("id", id)
+                    .param("number", number).query(byte[].class).optional()
+                    .orElseThrow(() -> new NoSuchElementException(id + ", piece " + number + ": gone (expected: " + end + " bytes)"));
+            int length = (int) Math.min(chunk.length - skipped, end - at);
+            to.write(chunk, skipped, length);
+            at += length;
+        }
+    }
+
+    @Override
+    public void fetch(String id, Path file) throws IOException {
+        ScoreSet scores = findBriefly(id).orElseThrow(() -> new NoSuchElementException("there is no score set " + id));
+        try (OutputStream out = Files.newOutputStream(file)) {
+            write(scores, out);
         }
     }
 
     @Override
     @Transactional(propagation = Propagation.MANDATORY)
-    public void keep(String id, String jobId, Path file, ScoreSummary summary) {
+    public Optional<String> findByAddress(String address) {
+        // why locked: whoever deletes the last job that refers to it waits, and then sees that there is another
+        return jdbc.sql("select id from score_set where address = :address for key share").param("address", address).query(String.class)
+                .optional();
+    }
+
+    @Override
+    @Transactional(propagation = Propagation.MANDATORY)
+    public void planned(String jobId, String id, ScoreSummary summary) {
+        jdbc.sql(
+                """
+                        insert into job_scores (job_id, summary)
+                        select :job, jsonb_set(:summary::jsonb, '{agreement}', coalesce(summary -> 'agreement', 'null')) from score_set where id = :id
+                        on conflict (job_id) do update set summary = excluded.summary""")
+                .param("job", jobId).param("id", id).param("summary", JSON.writeValueAsString(summary)).update();
+    }
+
+    @Override
+    @Transactional(propagation = Propagation.MANDATORY)
+    public String keep(String id, String jobId, Path file, ScoreSummary summary, ScoreOrigin origin) {
+        // why: two jobs that measured the same at the same time store one after the other, and the second finds what the first stored
+        jdbc.sql("select pg_advisory_xact_lock(hashtextextended(:address, 12))").param("address", origin.address()).query((row, n) -> 1)
+                .list();
+        String standing = findByAddress(origin.address()).orElseGet(() -> {
+            store(id, jobId, file, summary.withoutPlan(), origin);
+            return id;
+        });
+        planned(jobId, standing, summary);
+        return standing;
+    }
+
+    private void store(String id, String jobId, Path file, ScoreSummary summary, ScoreOrigin origin) {
         try (InputStream in = Files.newInputStream(file)) {
             MessageDigest sum = MessageDigest.getInstance("SHA-256");
             long bytes = 0;
             int number = 0;
             for (byte[] chunk = in.readNBytes(CHUNK_BYTES); chunk.length > 0; chunk = in.readNBytes(CHUNK_BYTES)) {
-                jdbc.update("insert into score_set_chunk (score_set_id, number, content) values (?, ?, ?)", id, number++, chunk);
+                jdbc.sql("insert into score_set_chunk (score_set_id, number, content) values (:id, :number, :content)").param("id", id)
+                        .param("number", number++).param("content", chunk).update();
                 sum.update(chunk);
                 bytes += chunk.length;
             }
             String sha256 = HexFormat.of().formatHex(sum.digest());
-            entities.persist(new ScoreSet(id, jobId, clock.instant().truncatedTo(ChronoUnit.MICROS), sha256, bytes, summary));
+            entities.persist(new ScoreSet(id, jobId, clock.instant().truncatedTo(ChronoUnit.MICROS), sha256, bytes, summary, origin));
             entities.flush();
         } catch (IOException e) {
             throw new UncheckedIOException(e);

@@ -71,6 +71,7 @@ public class PruningJob {
         this.inputs = inputs;
         this.createdAt = now;
         this.state = JobState.QUEUED;
+        this.scoreSetId = recipe.scoreSet();
     }
 
     List<JobEvent> submitted() {
@@ -129,15 +130,20 @@ public class PruningJob {
      */
     List<JobEvent> opened(Slicing cut, Pieces pieces, Instant now) {
         List<JobEvent> events = new ArrayList<>();
-        if (!cut.equals(slicing) && slicesDone > 0) {
+        if (!cut.equals(slicing) && slicesDone > 0 && cut.scoreSet() == null) {
             events.add(event(now, "slices_dropped", "The model, the texts or this service changed: " + slicesDone
                     + " finished slices no longer fit and are measured again", Map.of("slices", slicesDone)));
         }
         slicing = cut;
         slices = cut.slices().size();
+        scoreSetId = cut.scoreSet();
         pieces.at(0).done(null, null, now);
         pieces.readyToMeasure();
         finishWhenMeasured(pieces);
+        if (cut.scoreSet() != null) {
+            events.add(event(now, "scores_reused", "The scores were measured before: calibration is skipped, and " + cut.scoreSet()
+                    + " is used", Map.of("score_set_id", cut.scoreSet())));
+        }
         if (slices > 0) {
             events.add(event(now, "sliced", "The calibration set is measured in " + slices + (slices == 1 ? " slice" : " slices")
                     + (slicesDone > 0 ? ", " + slicesDone + " of them are finished" : ""),
@@ -454,7 +460,7 @@ public class PruningJob {
         return artifactId;
     }
 
-    /** {@code null} unless the job succeeded. */
+    /** What it measured, once it has succeeded; what it found and uses, from then on; {@code null} before. */
     public String scoreSetId() {
         return scoreSetId;
     }
@@ -462,6 +468,11 @@ public class PruningJob {
     /** Number of the last event of its history. */
     public long lastEvent() {
         return lastEvent;
+    }
+
+    /** Whether it uses scores that were measured before. */
+    public boolean scoresReused() {
+        return recipe.scoreSet() != null || slicing != null && slicing.scoreSet() != null;
     }
 
     /** Grows with every change of the row. */

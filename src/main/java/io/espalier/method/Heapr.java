@@ -47,21 +47,20 @@ record Heapr(MethodChoice.Unrouted unrouted, double tokenCountExponent) implemen
     public Scores score(Evidence evidence) {
         ExpertStatistics statistics = evidence.statistics();
         double[][] values = new double[statistics.experts()][];
-        double[][] lossChange = new double[statistics.experts()][];
+        double[] lossWeight = new double[statistics.experts()];
         for (int e = 0; e < values.length; e++) {
             double[] aa = statistics.mean(Moment.ACTIVATION_SQUARED, e);
             double[] dd = statistics.mean(Moment.GRADIENT_SQUARED, e);
             double f = (double) statistics.routedTokens(e) / statistics.tokens();
             values[e] = new double[aa.length];
-            lossChange[e] = new double[aa.length];
+            // s * f, of what s * f^gamma is known
+            lossWeight[e] = f > 0 ? Math.pow(f, 1 - tokenCountExponent) : 0;
             for (int k = 0; k < aa.length && f > 0; k++) {
-                double s = 0.5 * aa[k] * dd[k];
-                values[e][k] = s * Math.pow(f, tokenCountExponent);
-                lossChange[e][k] = s * f;
+                values[e][k] = 0.5 * aa[k] * dd[k] * Math.pow(f, tokenCountExponent);
             }
         }
         Unrouted.apply(unrouted, values, evidence);
-        return new Scores(values, lossChange, tokenCountExponent == 0
+        return new Scores(values, lossWeight, tokenCountExponent == 0
                 ? "nats per routed token"
                 : "nats per routed token, times routed share to the power " + tokenCountExponent);
     }

@@ -7,6 +7,7 @@ import io.espalier.checkpoint.ExpertTensors;
 import io.espalier.checkpoint.Scales;
 import io.espalier.checkpoint.Slab;
 import io.espalier.checkpoint.StoredMatrix;
+import io.espalier.recipe.Budget.RatioOf;
 
 /**
  * What the atoms of one routed expert are worth, and what one of them weighs.
@@ -44,5 +45,19 @@ public record ExpertScores(int layer, int expert, double[] scores, long paramete
             }
         }
         return new ExpertScores(expert.layer(), expert.expert(), scores, parameters, bytes, shared);
+    }
+
+    /**
+     * What so many of the expert's atoms weigh, whole blocks.
+     *
+     * @param unit in what it is counted
+     * @param sourceBlock atoms that share scales; 1 where each goes by itself
+     */
+    long cost(RatioOf unit, long atoms, int sourceBlock) {
+        return switch (unit) {
+            case ROUTED_ATOMS -> atoms;
+            case TOTAL_PARAMETERS -> parametersPerAtom * atoms;
+            case BYTES -> bytesPerAtom * atoms + bytesPerBlock * Math.ceilDiv(atoms, sourceBlock);
+        };
     }
 }

@@ -1,6 +1,8 @@
 package io.espalier.plan;
 
 import java.math.BigDecimal;
+import java.math.MathContext;
+import java.math.RoundingMode;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
@@ -10,13 +12,13 @@ import java.util.stream.IntStream;
 
 import io.espalier.recipe.ErrorCode;
 import io.espalier.recipe.MethodChoice.Scope;
-import io.espalier.recipe.PruningException;
 
 /**
  * One width a layer. Every expert of a layer keeps its best W atoms; what competes is the layer's next narrower width, by the mean score of all the atoms
- * that it costs, ascending by (mean, layer), until the target is reached. A layer keeps its narrowest possible width whatever the budget.
+ * that it costs, ascending by (mean, layer), until the target is reached. A layer keeps its narrowest possible width whatever the budget; a protected
+ * layer keeps its own and is in no share.
  */
-final class LayerWidths {
+final class LayerWidths implements Competition {
 
     /** A layer's widths, narrowest first, and the mean score of what goes between each and the one before it. */
     private static final class Steps {
@@ -34,47 +36,57 @@ final class LayerWidths {
         }
     }
 
-    private final Allocation order;
+    private final Allocation shape;
+    private final List<ExpertScores> experts;
     private final OwnRankings ranked;
+    private final Guarded guarded;
+    private final long total;
+    private final List<Steps> layers;
 
-    LayerWidths(Allocation order, OwnRankings ranked) {
-        this.order = order;
-        this.ranked = ranked;
+    /** @param total what the budget is a share of */
+    LayerWidths(Allocation order, RankedScores scores, Guarded guarded, long total) {
+        this.shape = order;
+        this.experts = scores.experts();
+        this.ranked = guarded.inUnits(scores, order.step()).own();
+        this.guarded = guarded;
+        this.total = total;
+        this.layers = LayerRange.of(experts).stream().map(this::steps).toList();
     }
 
-    /**
-     * The width of every expert.
-     *
-     * @param total what the budget's ratio is a share of
-     */
-    int[] decide(long total) {
-        List<Steps> layers = LayerRange.of(ranked.experts()).stream().map(this::steps).toList();
-        if (order.scope() == Scope.GLOBAL) {
-            narrow(layers, total);
-        } else {
-            layers.forEach(layer -> narrow(List.of(layer), total));
+    @Override
+    public Stay stay(Allocation order) {
+        List<Steps> competing = layers.stream().filter(steps -> !protectedWhole(steps.layer)).toList();
+        if (competing.isEmpty()) {
+            throw order.unreachable(BigDecimal.ZERO, total, "the protections let no more go");
         }
-        int[] widths = new int[ranked.experts().size()];
+        long whole = competing.stream().mapToLong(steps -> layerCost(steps.layer, Integer.MAX_VALUE)).sum();
+        if (order.scope() == Scope.GLOBAL) {
+            narrow(order, competing, whole);
+        } else {
+            competing.forEach(layer -> narrow(order, List.of(layer), whole));
+        }
+        int[] widths = new int[experts.size()];
         for (Steps steps : layers) {
             Arrays.fill(widths, steps.layer.from(), steps.layer.to(), steps.widths[steps.at]);
         }
-        return widths;
+        Stay stay = Stay.widths(ranked, widths);
+        guarded.requireKept(stay);
+        return stay;
     }
 
-    private void narrow(List<Steps> layers, long total) {
-        long whole = order.routedCost(ranked);
-        long share = layers.stream().mapToLong(layer -> layerCost(layer.layer, Integer.MAX_VALUE)).sum();
+    private void narrow(Allocation order, List<Steps> some, long whole) {
+        long share = some.stream().mapToLong(steps -> layerCost(steps.layer, Integer.MAX_VALUE)).sum();
         long target = order.target(total, share, whole);
-        long stays = layers.stream().mapToLong(steps -> layerCost(steps.layer, steps.widths[0])).sum();
+        long stays = some.stream().mapToLong(steps -> layerCost(steps.layer, steps.widths[0])).sum();
         if (target > share - stays) {
             throw order.unreachable(new BigDecimal(share - stays).multiply(new BigDecimal(whole))
-                    .divide(new BigDecimal(share).multiply(new BigDecimal(total)), 6, java.math.RoundingMode.FLOOR),
-                    "every layer keeps a width of at least " + layers.stream().mapToInt(steps -> steps.widths[0]).max().orElseThrow());
+                    .divide(new BigDecimal(share), new MathContext(34, RoundingMode.FLOOR)), total,
+                    "every layer keeps a width of at least " + some.stream().mapToInt(steps -> steps.widths[0]).max().orElseThrow());
         }
         PriorityQueue<Steps> next = new PriorityQueue<>(
                 Comparator.<Steps>comparingDouble(steps -> steps.means[steps.at]).thenComparingInt(steps -> steps.layer.layer()));
-        layers.stream().filter(steps -> steps.at > 0).forEach(next::add);
-        long gone = share - layers.stream().mapToLong(steps -> layerCost(steps.layer, steps.widths[steps.at])).sum();
+        some.stream().filter(steps -> steps.at > 0).forEach(next::add);
+        long gone = share - some.stream().mapToLong(steps -> layerCost(steps.layer, steps.widths[steps.at])).sum();
         while (gone < target) {
             Steps cheapest = next.remove();
             gone += layerCost(cheapest.layer, cheapest.widths[cheapest.at]) - layerCost(cheapest.layer, cheapest.widths[cheapest.at - 1]);
@@ -89,10 +101,14 @@ final class LayerWidths {
     private long layerCost(LayerRange layer, int width) {
         long cost = 0;
         for (int e = layer.from(); e < layer.to(); e++) {
-            ExpertScores expert = ranked.experts().get(e);
-            cost += order.cost(expert, Math.min(width, expert.scores().length));
+            ExpertScores expert = experts.get(e);
+            cost += shape.cost(expert, Math.min(width, expert.scores().length));
         }
         return cost;
+    }
+
+    private boolean protectedWhole(LayerRange layer) {
+        return guarded.whole()[layer.from()];
     }
 
     private Steps steps(LayerRange layer) {
@@ -103,7 +119,8 @@ final class LayerWidths {
             double sum = 0;
             long count = 0;
             for (int e = layer.from(); e < layer.to(); e++) {
-                double[] scores = ranked.experts().get(e).scores();
+                // why not the ranking's own scores: there, what is protected is infinite
+                double[] scores = experts.get(e).scores();
                 for (int atom : goes(e, worstFirst[e - layer.from()], widths[i], widths[i - 1])) {
                     sum = sum(sum, scores[atom]);
                     count++;
@@ -122,25 +139,41 @@ final class LayerWidths {
 
     /** Atoms of the wider choice that are not in the narrower. */
     private int[] goes(int e, int[] worstFirst, int wide, int narrow) {
-        if (order.sourceBlock() == 1) {
+        if (shape.sourceBlock() == 1) {
             return Arrays.copyOfRange(worstFirst, worstFirst.length - wide, worstFirst.length - narrow);
         }
         int[] stays = ranked.ofWidth(e, narrow);
         return Arrays.stream(ranked.ofWidth(e, wide)).filter(atom -> Arrays.binarySearch(stays, atom) < 0).toArray();
     }
 
+    /** The widths that a layer may have, narrowest first. */
     private int[] allowed(LayerRange layer) {
+        requireWhollyOrNot(layer);
         int narrowest = ranked.narrowest(layer.from(), layer.to());
         List<Integer> widths = new ArrayList<>();
-        for (int width = order.step(); width <= narrowest; width += order.step()) {
+        for (int width = shape.step(); width <= narrowest; width += shape.step()) {
             if (ranked.inBlocks(width, layer.from(), layer.to())) {
                 widths.add(width);
             }
         }
         if (widths.isEmpty()) {
-            throw new PruningException(ErrorCode.ALIGNMENT_LEAVES_NOTHING, order.alignmentWords() + " (expected: at most " + narrowest
-                    + ", the narrowest expert of layer " + layer.layer() + ")");
+            throw Allocation.refused(ErrorCode.ALIGNMENT_LEAVES_NOTHING, "alignment", shape.alignmentWords(), "at most " + narrowest
+                    + ", the narrowest expert of layer " + layer.layer());
         }
-        return widths.stream().mapToInt(Integer::intValue).toArray();
+        for (int e = layer.from(); e < layer.to(); e++) {
+            if (guarded.width(e, ranked) > widths.getLast()) {
+                throw guarded.uneven(e, ranked, widths.getLast(), "alignment, source blocks and the layer's narrowest expert let its layer be");
+            }
+        }
+        int least = IntStream.range(layer.from(), layer.to()).map(e -> guarded.width(e, ranked)).max().orElse(0);
+        return widths.stream().mapToInt(Integer::intValue).filter(width -> width >= least).toArray();
+    }
+
+    private void requireWhollyOrNot(LayerRange layer) {
+        long whole = IntStream.range(layer.from(), layer.to()).filter(e -> guarded.whole()[e]).count();
+        if (whole > 0 && whole < layer.count()) {
+            throw Allocation.refused(ErrorCode.INVALID_RECIPE, "layout", shape.layout().json(),
+                    "ragged or experts, because one width a layer cannot spare single experts of layer " + layer.layer());
+        }
     }
 }

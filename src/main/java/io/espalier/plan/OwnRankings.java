@@ -1,10 +1,15 @@
 package io.espalier.plan;
 
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
+import java.util.Set;
 
 import io.espalier.recipe.ErrorCode;
 import io.espalier.recipe.PruningException;
+import io.espalier.recipe.Violation;
 
 /**
  * Every expert's atoms in ascending order of (score, index), and cut into units of {@code alignment} atoms from the top; the rest at the bottom
@@ -41,14 +46,24 @@ final class OwnRankings {
             }
             firstUnit[e + 1] = unit;
             if (firstUnit[e] == unit && width(e) > 0) {
-                throw new PruningException(ErrorCode.ALIGNMENT_LEAVES_NOTHING,
-                        "alignment: " + alignment + (block == 1 ? "" : " in whole source blocks of " + block) + " (expected: at most "
-                                + width(e)
-                                + ", the width of layer " + experts.get(e).layer() + ", expert " + experts.get(e).expert() + ")");
+                throw new PruningException(ErrorCode.ALIGNMENT_LEAVES_NOTHING, List.of(new Violation("alignment",
+                        alignment + (block == 1 ? "" : " in whole source blocks of " + block), "at most " + width(e)
+                                + ", the width of layer " + experts.get(e).layer() + ", expert " + experts.get(e).expert())));
             }
         }
         this.unitStart = Arrays.copyOf(starts, unit);
         this.expertOfUnit = Arrays.copyOf(owners, unit);
+    }
+
+    /** The same units in another order of the atoms. */
+    private OwnRankings(OwnRankings like, List<ExpertScores> experts, int[] ranked) {
+        this.experts = experts;
+        this.block = like.block;
+        this.start = like.start;
+        this.ranked = ranked;
+        this.firstUnit = like.firstUnit;
+        this.unitStart = like.unitStart;
+        this.expertOfUnit = like.expertOfUnit;
     }
 
     /** @param block atoms of a source block, which stay or go as a whole; 1 when each goes by itself */
@@ -63,6 +78,23 @@ final class OwnRankings {
         experts.forEach(OwnRankings::refuseNaN);
         int[] ranked = block == 1 ? byAtoms(experts, start) : byBlocks(experts, start, alignment, block);
         return new OwnRankings(experts, alignment, block, start, ranked);
+    }
+
+    /** The same order in units of another alignment, where each atom goes by itself. */
+    OwnRankings inUnitsOf(int alignment) {
+        return new OwnRankings(experts, alignment, block, start, ranked);
+    }
+
+    /** The same with other scores for some experts, by their ordinals. */
+    OwnRankings rescored(Map<Integer, ExpertScores> others, int alignment) {
+        List<ExpertScores> rescored = new ArrayList<>(experts);
+        others.forEach(rescored::set);
+        int[] copy = ranked.clone();
+        others.forEach((e, expert) -> {
+            int[] own = of(List.of(expert), alignment, block).ranked;
+            System.arraycopy(own, 0, copy, start[e], own.length);
+        });
+        return block == 1 ? new OwnRankings(this, rescored, copy) : new OwnRankings(rescored, alignment, block, start, copy);
     }
 
     private static void refuseNaN(ExpertScores expert) {
@@ -151,7 +183,8 @@ final class OwnRankings {
         return ranked.length;
     }
 
-    private int width(int e) {
+    /** Atoms of expert {@code e}. */
+    int width(int e) {
         return start[e + 1] - start[e];
     }
 
@@ -189,11 +222,6 @@ final class OwnRankings {
         return firstUnit[e];
     }
 
-    /** Atoms of a unit. */
-    int atoms(int unit) {
-        return endOf(unit) - unitStart[unit];
-    }
-
     private int endOf(int unit) {
         int e = expertOfUnit[unit];
         return unit + 1 < firstUnit[e + 1] ? unitStart[unit + 1] : start[e + 1];
@@ -202,6 +230,51 @@ final class OwnRankings {
     /** The atoms of expert {@code e}, worst first. */
     int[] worstFirst(int e) {
         return Arrays.copyOfRange(ranked, start[e], start[e + 1]);
+    }
+
+    /** Atoms of the best {@code units} units of expert {@code e}. */
+    int widthOf(int e, int units) {
+        return units == 0 ? 0 : start[e + 1] - unitStart[firstUnit[e + 1] - units];
+    }
+
+    /** How many units of expert {@code e} have to stay so that at least its best {@code width} atoms do; one too many where even all are too few. */
+    int unitsFor(int e, int width) {
+        int units = 0;
+        while (widthOf(e, units) < width && units < units(e)) {
+            units++;
+        }
+        return widthOf(e, units) < width ? units + 1 : units;
+    }
+
+    /** How many of the best atoms of expert {@code e} it takes to have all of these among them. */
+    int widthFrom(int e, List<Integer> atoms) {
+        Set<Integer> sought = new HashSet<>(atoms);
+        for (int at = start[e]; at < start[e + 1]; at++) {
+            if (sought.contains(ranked[at])) {
+                return start[e + 1] - at;
+            }
+        }
+        return 0;
+    }
+
+    /** What the worst atoms of expert {@code e}, from one place of its own ranking up to another, score together with those before. */
+    double sumOfWorst(int e, int from, int to, double before) {
+        double[] scores = experts.get(e).scores();
+        double sum = before;
+        for (int at = start[e] + from; at < start[e] + to; at++) {
+            sum += scores[ranked[at]];
+        }
+        return sum;
+    }
+
+    /** Whether the best so many atoms of expert {@code e} are the last ones of its ranking, however many. */
+    boolean nested(int e) {
+        return width(e) % block == 0;
+    }
+
+    /** Whether all units of an expert have as many atoms. */
+    boolean evenUnits() {
+        return block == 1;
     }
 
     /** Mean score of every unit, expert after expert, worst first. */
@@ -220,6 +293,11 @@ final class OwnRankings {
             means[e] = mean(e, start[e], start[e + 1]);
         }
         return means;
+    }
+
+    /** Mean score of one unit. */
+    double unitMean(int unit) {
+        return mean(expertOfUnit[unit], unitStart[unit], endOf(unit));
     }
 
     private double mean(int e, int from, int to) {
@@ -241,10 +319,9 @@ final class OwnRankings {
         return worst >= best || Double.isInfinite(best) ? best : Math.clamp(sum / (to - from), worst, best);
     }
 
-    /** The best {@code units} units of expert {@code e}, as ascending atom indices. */
-    int[] best(int e, int units) {
-        int from = units == 0 ? start[e + 1] : unitStart[firstUnit[e + 1] - units];
-        int[] kept = Arrays.copyOfRange(ranked, from, start[e + 1]);
+    /** The last {@code width} atoms of the ranking of expert {@code e}, as ascending indices. */
+    int[] bestOfWidth(int e, int width) {
+        int[] kept = Arrays.copyOfRange(ranked, start[e + 1] - width, start[e + 1]);
         Arrays.sort(kept);
         return kept;
     }

@@ -42,7 +42,7 @@ final class Shares {
         missing[shareOfExpert[e]] -= cost;
     }
 
-    boolean needs(int e) {
-        return missing[shareOfExpert[e]] > 0;
+    boolean misses(int share) {
+        return missing[share] > 0;
     }
 }

@@ -8,11 +8,8 @@ import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.stream.IntStream;
 
-import io.espalier.calibration.ExpertStatistics;
 import io.espalier.checkpoint.Checkpoint;
-import io.espalier.checkpoint.ExpertTensors;
 import io.espalier.evaluation.ModelSize;
 import io.espalier.evaluation.Perplexity;
 import io.espalier.method.Criterion;
@@ -22,6 +19,7 @@ import io.espalier.plan.Allocation;
 import io.espalier.plan.Checksums;
 import io.espalier.plan.Cut;
 import io.espalier.plan.KeepPlan;
+import io.espalier.plan.Stay;
 import io.espalier.recipe.MethodChoice;
 import io.espalier.recipe.MethodName;
 import io.espalier.recipe.Phase;
@@ -30,7 +28,6 @@ import io.espalier.recipe.Progress;
 import io.espalier.recipe.PruningRecipe;
 import io.espalier.recipe.PruningResult;
 import io.espalier.recipe.PruningResult.Achieved;
-import io.espalier.recipe.PruningResult.Coverage;
 import io.espalier.recipe.PruningResult.Digests;
 import io.espalier.transformer.Architecture;
 import io.espalier.transformer.Decoder;
@@ -44,12 +41,11 @@ import tools.jackson.databind.node.ObjectNode;
  * step does all of them before the next begins.
  *
  * @param baseModel how the given model is called
- * @param scores of every atom
- * @param statistics behind them; {@code null} when the method sees no tokens
+ * @param scored of every atom, and what stands behind it
  * @param digests of everything before the plan
  */
-record Finishing(OpenedRun opened, ComputeDevice device, Path workDirectory, Progress progress, String baseModel, Scores scores,
-        ExpertStatistics statistics, Digests digests) {
+record Finishing(OpenedRun opened, ComputeDevice device, Path workDirectory, Progress progress, String baseModel, Scored scored,
+        Digests digests) {
 
     /** Of the random control; no seed that an order is likely to name. */
     private static final long CONTROL_SEED = 1_000_003;
@@ -71,8 +67,11 @@ record Finishing(OpenedRun opened, ComputeDevice device, Path workDirectory, Pro
     List<Made> make(List<PruningRecipe> orders) {
         stretch(Phase.PLAN, 67, 68).at(0, null, null, null);
         List<KeepPlan> plans = new ArrayList<>();
+        List<Double> lossChanges = new ArrayList<>();
         for (PruningRecipe order : orders) {
-            plans.add(opened.allocate(order, scores.values(), OpenedRun.granularity(order)));
+            Stay stay = opened.allocate(order, scored.values(), OpenedRun.granularity(order));
+            plans.add(stay.plan());
+            lossChanges.add(predictedLossChange(stay));
             notes(order).planned(opened, plans.getLast());
         }
         List<Path> artifacts = new ArrayList<>();
@@ -91,7 +90,8 @@ record Finishing(OpenedRun opened, ComputeDevice device, Path workDirectory, Pro
         List<Made> made = new ArrayList<>();
         for (int i = 0; i < orders.size(); i++) {
             double each = (1 - once) / orders.size();
-            made.add(check(orders.get(i), plans.get(i), artifacts.get(i), given, checking.part(once + i * each, once + (i + 1) * each)));
+            made.add(check(orders.get(i), plans.get(i), lossChanges.get(i), artifacts.get(i), given,
+                    checking.part(once + i * each, once + (i + 1) * each)));
         }
         return made;
     }
@@ -113,7 +113,7 @@ record Finishing(OpenedRun opened, ComputeDevice device, Path workDirectory, Pro
     }
 
     /** Measures the written model, opened by our own reader, against the given one, and describes it. */
-    private Made check(PruningRecipe order, KeepPlan plan, Path artifact, Perplexity given, PhaseProgress stretch) {
+    private Made check(PruningRecipe order, KeepPlan plan, Double lossChange, Path artifact, Perplexity given, PhaseProgress stretch) {
         PruningResult result;
         try (Checkpoint written = Checkpoint.open(artifact)) {
             DecoderSpec writtenSpec = Architecture.specOf(written);
@@ -132,13 +132,13 @@ record Finishing(OpenedRun opened, ComputeDevice device, Path workDirectory, Pro
                     share(plan.removedAtoms(), plan.atoms()),
                     share(before.totalParameters() - after.totalParameters(), before.totalParameters()),
                     share(before.bytes() - after.bytes(), before.bytes()), plan.minWidth(), plan.maxWidth(), plan.emptyExperts(),
-                    plan.removedExperts(), ChosenAlignment.of(order, opened.spec(), opened.checkpoint()).atoms());
-            result = new PruningResult(before, after, achieved, coverage(), perplexity, predictedLossChange(plan),
+                    plan.removedExperts(), opened.alignment(order).atoms());
+            result = new PruningResult(before, after, achieved, scored.coverage(opened.spec().experts()), perplexity, lossChange,
                     new Digests(digests.model(), digests.tokenizer(), digests.calibration(), digests.scores(), plan.digest(), null),
                     WrittenShape.engines(written, writtenSpec, artifact), List.of());
             notes(order).measured(result);
         }
-        ModelCard.write(artifact, order, baseModel, plan, result, ChosenAlignment.of(order, opened.spec(), opened.checkpoint()));
+        ModelCard.write(artifact, order, baseModel, plan, result, opened.alignment(order));
         return new Made(plan, result.summed(Checksums.write(artifact)), artifact);
     }
 
@@ -154,7 +154,7 @@ record Finishing(OpenedRun opened, ComputeDevice device, Path workDirectory, Pro
     private KeepPlan atRandom(PruningRecipe order) {
         MethodChoice draw = new MethodChoice(MethodName.RANDOM, null, null, null, CONTROL_SEED);
         Scores drawn = Criterion.of(draw).score(new Evidence(opened.checkpoint(), opened.spec().experts(), null));
-        return opened.allocate(order, drawn.values(), Allocation.Granularity.ATOM);
+        return opened.allocate(order, drawn.values(), Allocation.Granularity.ATOM).plan();
     }
 
     /** Reads a model through a plan. */
@@ -175,30 +175,8 @@ record Finishing(OpenedRun opened, ComputeDevice device, Path workDirectory, Pro
     }
 
     /** Sum over the removed atoms; {@code null} when the criterion is not in units of loss. */
-    private Double predictedLossChange(KeepPlan plan) {
-        if (scores.lossChange() == null) {
-            return null;
-        }
-        double sum = 0;
-        for (int e = 0; e < scores.lossChange().length; e++) {
-            double[] change = scores.lossChange()[e].clone();
-            for (int kept : plan.experts().get(e).kept()) {
-                change[kept] = 0;
-            }
-            sum += Arrays.stream(change).sum();
-        }
-        return sum;
-    }
-
-    private Coverage coverage() {
-        if (statistics == null) {
-            return null;
-        }
-        List<ExpertTensors> experts = opened.spec().experts();
-        long[] routed = IntStream.range(0, experts.size()).mapToLong(statistics::routedTokens).sorted().toArray();
-        int half = routed.length / 2;
-        double median = routed.length % 2 == 1 ? routed[half] : (routed[half - 1] + routed[half]) / 2.0;
-        return new Coverage(statistics.tokens(), routed[0], median, RunNotes.unrouted(experts, statistics));
+    private Double predictedLossChange(Stay stay) {
+        return scored.lossWeight() == null ? null : Double.valueOf(Arrays.stream(stay.lossChanges(scored.lossWeight())).sum());
     }
 
     private RunNotes notes(PruningRecipe order) {

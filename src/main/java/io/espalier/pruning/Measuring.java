@@ -33,15 +33,21 @@ record Measuring(OpenedRun opened, ComputeDevice device, String modelDigest, Pro
     private static final long SLICE_TOKENS_GPU = 131_072;
     /** Every claim reads the rows of all pieces of its job: a set of millions of windows gets longer slices, not more of them. */
     private static final int MOST_SLICES = 1000;
+    /** Bytes of a model that costs nothing to read once more: two slices at least, so that the halves of the calibration can be compared. */
+    private static final long HALVED_BELOW = 1L << 30;
+    /** Percent of the whole at which the calibration begins and ends. */
+    static final double SLICES_FROM = 2;
+    static final double SLICES_TO = 65;
 
     Slicing slicing(long tokensPerSlice) {
         if (opened.calibration() == null) {
-            return new Slicing(Sha256.of(modelDigest), 1, 1, List.of());
+            return new Slicing(Sha256.of(modelDigest), 1, 1, List.of(), opened.recipe().scoreSet());
         }
         int length = opened.calibration().length();
         int windows = opened.calibration().windows();
         long tokens = tokensPerSlice > 0 ? tokensPerSlice : device.isGpu() ? SLICE_TOKENS_GPU : SLICE_TOKENS_CPU;
-        int most = Math.clamp(Math.max(tokens / length, Math.ceilDiv(windows, MOST_SLICES)), 1, windows);
+        boolean halved = tokensPerSlice == 0 && opened.checkpoint().tensorBytes() < HALVED_BELOW;
+        int most = Math.clamp(Math.max(tokens / length, Math.ceilDiv(windows, MOST_SLICES)), 1, halved ? Math.ceilDiv(windows, 2) : windows);
         MemoryPlan plan = plan(most);
         notes().memoryPlanned(plan);
         int batch = plan.sequencesPerBatch();
@@ -85,7 +91,7 @@ record Measuring(OpenedRun opened, ComputeDevice device, String modelDigest, Pro
         try (Decoder decoder = Decoder.open(opened.checkpoint(), opened.spec(), KeptAtoms.ALL, plan.compute())) {
             Sweep sweep = new Sweep(decoder, opened.calibration(), Criterion.of(opened.recipe().method()).moments(), fingerprint, plan,
                     workDirectory);
-            return sweep.run(windows, saves, new PhaseProgress(progress, Phase.CALIBRATE, 2, 65));
+            return sweep.run(windows, saves, new PhaseProgress(progress, Phase.CALIBRATE, SLICES_FROM, SLICES_TO));
         }
     }
 

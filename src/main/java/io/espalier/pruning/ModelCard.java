@@ -9,7 +9,9 @@ import java.util.Locale;
 import java.util.Properties;
 
 import io.espalier.checkpoint.JsonFile;
+import io.espalier.plan.ChosenAlignment;
 import io.espalier.plan.KeepPlan;
+import io.espalier.recipe.Budget;
 import io.espalier.recipe.Layout;
 import io.espalier.recipe.PruningRecipe;
 import io.espalier.recipe.PruningResult;
@@ -51,10 +53,12 @@ final class ModelCard {
                 .append(method)
                 .append("\n- espalier\n---\n\n");
         card.append("# ").append(baseModel).append(", pruned\n\n");
-        card.append("Routed experts ").append(plan.removedExperts() > 0 ? "taken out" : "narrowed").append(" by [Espalier](pruning-manifest.json) with the criterion `").append(method).append("`: ratio ")
-                .append(recipe.budget().ratio().toPlainString()).append(" of ").append(name(recipe.budget().ratioOf())).append(", layout `")
-                .append(name(recipe.layout())).append("`, alignment ").append(result.achieved().alignment())
-                .append(recipe.tensorParallel() == 1 ? "" : " on each of " + recipe.tensorParallel() + " devices").append(". Nothing else was changed.\n\n");
+        card.append("Routed experts ").append(plan.removedExperts() > 0 ? "taken out" : "narrowed")
+                .append(" by [Espalier](pruning-manifest.json) with the criterion `").append(method).append("`: ")
+                .append(budget(recipe.budget())).append(", layout `").append(name(recipe.layout())).append("`, alignment ")
+                .append(result.achieved().alignment())
+                .append(recipe.tensorParallel() == 1 ? "" : " on each of " + recipe.tensorParallel() + " devices")
+                .append(". Nothing else was changed.\n\n");
         card.append("| | before | after |\n|---|---:|---:|\n");
         line(card, "parameters", result.before().totalParameters(), result.after().totalParameters());
         line(card, "active parameters a token", result.before().activeParameters(), result.after().activeParameters());
@@ -92,6 +96,12 @@ final class ModelCard {
 
     private static void line(StringBuilder card, String what, long before, long after) {
         card.append("| ").append(what).append(" | ").append(before).append(" | ").append(after).append(" |\n");
+    }
+
+    private static String budget(Budget budget) {
+        return budget.target() == null
+                ? "ratio " + budget.amount()
+                : "down to at most " + budget.amount() + " " + name(budget.unit());
     }
 
     private static String name(Enum<?> value) {

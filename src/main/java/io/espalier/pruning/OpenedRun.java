@@ -3,24 +3,31 @@ package io.espalier.pruning;
 import java.nio.file.Files;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
 import java.util.function.Supplier;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
 import io.espalier.checkpoint.Checkpoint;
 import io.espalier.checkpoint.ExpertTensors;
+import io.espalier.checkpoint.Tensor;
 import io.espalier.corpus.Corpus;
 import io.espalier.corpus.TokenWindows;
 import io.espalier.corpus.Tokenizer;
 import io.espalier.corpus.Windowing;
 import io.espalier.method.Criterion;
 import io.espalier.plan.Allocation;
+import io.espalier.plan.ChosenAlignment;
 import io.espalier.plan.EngineDemands;
 import io.espalier.plan.ExpertScores;
-import io.espalier.plan.KeepPlan;
+import io.espalier.plan.RankedScores;
+import io.espalier.plan.RouterShape;
+import io.espalier.plan.Stay;
 import io.espalier.recipe.Calibration;
 import io.espalier.recipe.ErrorCode;
 import io.espalier.recipe.Evaluation;
+import io.espalier.recipe.Protections;
 import io.espalier.recipe.PruningException;
 import io.espalier.recipe.PruningRecipe;
 import io.espalier.recipe.Violation;
@@ -37,6 +44,9 @@ import io.espalier.transformer.DecoderSpec;
  */
 record OpenedRun(PruningRecipe recipe, Checkpoint checkpoint, DecoderSpec spec, Tokenizer tokenizer, TokenWindows calibration,
         TokenWindows evaluation) implements AutoCloseable {
+
+    /** Fields that no further output has. */
+    private static final Pattern OF_THE_ORDER = Pattern.compile("method|protections");
 
     static OpenedRun open(PruningRun.Inputs inputs) {
         List<Violation> wrong = inputs.recipe().violations();
@@ -76,10 +86,15 @@ record OpenedRun(PruningRecipe recipe, Checkpoint checkpoint, DecoderSpec spec, 
                     new Violation("model", "a " + spec.modelType() + " model without routed experts",
                             "a model with Mixture-of-Experts layers"))));
         } else {
-            recipe.outputs().forEach(order -> gather(refused, () -> allocate(order, spec, checkpoint, zeros(spec), granularity(order))));
+            List<PruningRecipe> orders = recipe.outputs();
+            for (int i = 0; i < orders.size(); i++) {
+                PruningRecipe order = orders.get(i);
+                String at = i == 0 ? "" : "further_outputs[" + (i - 1) + "].";
+                gather(refused, () -> within(at, () -> allocate(order, spec, checkpoint, zeros(spec), granularity(order))));
+            }
         }
         TokenWindows calibration = null;
-        if (recipe.method().name().needsTokens()) {
+        if (recipe.measuresTokens()) {
             Calibration order = recipe.calibration();
             Windowing windowing = new Windowing.Sampled(order.sequences(), order.sequenceLength(), order.seed());
             calibration = gather(refused, () -> {
@@ -108,7 +123,7 @@ record OpenedRun(PruningRecipe recipe, Checkpoint checkpoint, DecoderSpec spec, 
             return recipe.evaluation().sequenceLength();
         }
         int calibrations = recipe.calibration().sequenceLength();
-        return recipe.method().name().needsTokens() ? calibrations : Math.min(calibrations, spec.maxPositions());
+        return recipe.measuresTokens() ? calibrations : Math.min(calibrations, spec.maxPositions());
     }
 
     private static void requireFits(DecoderSpec spec, int length, String field) {
@@ -128,28 +143,76 @@ record OpenedRun(PruningRecipe recipe, Checkpoint checkpoint, DecoderSpec spec, 
         }
     }
 
+    /** What is wrong with a further output is said of it, but for what is the whole order's. */
+    private static <T> T within(String at, Supplier<T> step) {
+        try {
+            return step.get();
+        } catch (PruningException e) {
+            if (at.isEmpty() || e.violations().isEmpty()) {
+                throw e;
+            }
+            throw new PruningException(e.code(), e.violations().stream().map(violation -> OF_THE_ORDER.matcher(violation.field()).lookingAt()
+                    ? violation
+                    : new Violation(at + violation.field(), violation.given(), violation.expected())).toList());
+        }
+    }
+
     private static double[][] zeros(DecoderSpec spec) {
         return spec.experts().stream().map(expert -> new double[expert.width()]).toArray(double[][]::new);
     }
 
-    /** The plan that an order's budget, layout and alignment make of some scores. */
-    KeepPlan allocate(PruningRecipe order, double[][] scores, Allocation.Granularity granularity) {
+    /** What an order's budget, layout, alignment and protections make of some scores. */
+    Stay allocate(PruningRecipe order, double[][] scores, Allocation.Granularity granularity) {
         return allocate(order, spec, checkpoint, scores, granularity);
     }
 
-    private static KeepPlan allocate(PruningRecipe recipe, DecoderSpec spec, Checkpoint checkpoint, double[][] scores,
+    private static Stay allocate(PruningRecipe order, DecoderSpec spec, Checkpoint checkpoint, double[][] scores,
             Allocation.Granularity granularity) {
-        List<ExpertTensors> experts = spec.experts();
-        List<ExpertScores> ranked = new ArrayList<>(experts.size());
-        for (int e = 0; e < experts.size(); e++) {
-            ranked.add(ExpertScores.of(checkpoint, experts.get(e), scores[e]));
-        }
-        int topK = spec.layers().stream().map(DecoderSpec.LayerSpec::mlp).filter(DecoderSpec.Moe.class::isInstance)
+        int block = Allocation.sourceBlock(checkpoint, spec.experts());
+        return new Allocation(order.budget(), order.layout(), alignment(order, spec, checkpoint).atoms(), order.allowEmptyExperts(),
+                order.method().scope(), granularity, block, new EngineDemands(order.tensorParallel(), topK(spec)),
+                order.protections() == null ? Protections.NONE : order.protections())
+                .stay(RankedScores.of(weighed(spec, checkpoint, scores), block),
+                        new Allocation.ModelSize(checkpoint.parameters(), checkpoint.tensorBytes()));
+    }
+
+    /** The alignment that an order comes to with this model. */
+    ChosenAlignment alignment(PruningRecipe order) {
+        return alignment(order, spec, checkpoint);
+    }
+
+    private static ChosenAlignment alignment(PruningRecipe order, DecoderSpec spec, Checkpoint checkpoint) {
+        return ChosenAlignment.of(order, spec.experts().stream().mapToInt(ExpertTensors::width).min().orElse(1),
+                Allocation.sourceBlock(checkpoint, spec.experts()));
+    }
+
+    private static int topK(DecoderSpec spec) {
+        return spec.layers().stream().map(DecoderSpec.LayerSpec::mlp).filter(DecoderSpec.Moe.class::isInstance)
                 .mapToInt(mlp -> ((DecoderSpec.Moe) mlp).topK()).max().orElse(1);
-        return new Allocation(recipe.budget(), recipe.layout(), ChosenAlignment.of(recipe, spec, checkpoint).atoms(),
-                recipe.allowEmptyExperts(), recipe.method().scope(), granularity, Allocation.sourceBlock(checkpoint, experts),
-                new EngineDemands(recipe.tensorParallel(), topK))
-                .plan(ranked, new Allocation.ModelSize(checkpoint.parameters(), checkpoint.tensorBytes()));
+    }
+
+    /** What its routers look like. */
+    RouterShape router() {
+        long[] parameters = new long[spec.experts().size()];
+        long[] bytes = new long[parameters.length];
+        Map<Integer, List<String>> perExpert = spec.perExpert();
+        for (int e = 0; e < parameters.length; e++) {
+            for (String name : perExpert.getOrDefault(spec.experts().get(e).layer(), List.of())) {
+                Tensor tensor = checkpoint.tensor(name);
+                parameters[e] += tensor.elements() / tensor.dim(0);
+                bytes[e] += tensor.length() / tensor.dim(0);
+            }
+        }
+        return new RouterShape(topK(spec), parameters, bytes);
+    }
+
+    /** Scores with what an atom weighs in the checkpoint. */
+    static List<ExpertScores> weighed(DecoderSpec spec, Checkpoint checkpoint, double[][] scores) {
+        List<ExpertScores> weighed = new ArrayList<>(scores.length);
+        for (int e = 0; e < scores.length; e++) {
+            weighed.add(ExpertScores.of(checkpoint, spec.experts().get(e), scores[e]));
+        }
+        return weighed;
     }
 
     static Compute.Precision precision(PruningRecipe recipe) {

@@ -4,18 +4,14 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.TreeMap;
 import java.util.stream.IntStream;
 
 import io.espalier.calibration.ExpertStatistics;
 import io.espalier.checkpoint.Checkpoint;
 import io.espalier.checkpoint.KnownDigests;
-import io.espalier.method.Criterion;
-import io.espalier.method.Evidence;
-import io.espalier.method.ScoreFile;
-import io.espalier.method.Scores;
 import io.espalier.recipe.CorpusRef;
 import io.espalier.recipe.ErrorCode;
+import io.espalier.recipe.MethodChoice;
 import io.espalier.recipe.Phase;
 import io.espalier.recipe.PhaseProgress;
 import io.espalier.recipe.Progress;
@@ -23,6 +19,7 @@ import io.espalier.recipe.PruningException;
 import io.espalier.recipe.PruningRecipe;
 import io.espalier.recipe.PruningResult;
 import io.espalier.recipe.PruningResult.Digests;
+import io.espalier.recipe.ScoreOrigin;
 import io.espalier.recipe.ScoreSummary;
 import io.espalier.recipe.Slicing;
 
@@ -50,13 +47,15 @@ public final class PruningRun implements AutoCloseable {
      * @param artifact directory with every file of the pruned model, finished and summed in {@code SHA256SUMS}
      * @param scores safetensors file of the scores and the statistics behind them
      * @param summary the scores by layer and expert
+     * @param origin what the scores are a function of
      * @param furtherArtifacts the same of each further output, as {@link PruningResult#further()} has them
      */
-    public record Outcome(PruningResult result, Path artifact, Path scores, ScoreSummary summary, List<Path> furtherArtifacts) {
+    public record Outcome(PruningResult result, Path artifact, Path scores, ScoreSummary summary, ScoreOrigin origin,
+            List<Path> furtherArtifacts) {
 
         /** One output. */
-        public Outcome(PruningResult result, Path artifact, Path scores, ScoreSummary summary) {
-            this(result, artifact, scores, summary, List.of());
+        public Outcome(PruningResult result, Path artifact, Path scores, ScoreSummary summary, ScoreOrigin origin) {
+            this(result, artifact, scores, summary, origin, List.of());
         }
     }
 
@@ -86,10 +85,27 @@ public final class PruningRun implements AutoCloseable {
             Slicing slicing = run.slicing(0, progress);
             List<Path> statistics = new ArrayList<>();
             for (int slice = 0; slice < slicing.slices().size(); slice++) {
-                statistics.add(run.measure(slicing, slice, workDirectory, null, progress));
+                statistics.add(run.measure(slicing, slice, workDirectory, null, part(progress, slice, slicing.slices().size())));
             }
             return run.finish(slicing, statistics, workDirectory, progress);
         }
+    }
+
+    /** A slice tells how far its own calibration is; here one follows the other. */
+    private static Progress part(Progress whole, int slice, int slices) {
+        return new Progress() {
+            @Override
+            public Answer tick(Tick tick) {
+                double percent = Measuring.SLICES_FROM
+                        + (slice * (Measuring.SLICES_TO - Measuring.SLICES_FROM) + tick.percent() - Measuring.SLICES_FROM) / slices;
+                return whole.tick(new Tick(tick.phase(), percent, tick.layer(), tick.layers(), tick.tokensPerSecond()));
+            }
+
+            @Override
+            public void note(String type, String message, Map<String, Object> data) {
+                whole.note(type, message, data);
+            }
+        };
     }
 
     /** As below, reading every byte of the model. */
@@ -152,6 +168,14 @@ public final class PruningRun implements AutoCloseable {
         return new Measuring(opened, device, modelDigest, progress);
     }
 
+    /** What the scores of this run are a function of: known before any is measured. */
+    public ScoreOrigin origin(Slicing slicing) {
+        MethodChoice method = recipe.method().ofScores();
+        return new ScoreOrigin(Sha256.of("espalier-scores/1|" + slicing.fingerprint() + "|" + method.identity()), slicing.fingerprint(),
+                recipe.model(), modelDigest, opened.calibration() == null ? null : opened.calibration().digest(), method,
+                recipe.precision());
+    }
+
     /**
      * Merges what was measured, scores, plans, cuts, checks.
      *
@@ -160,36 +184,46 @@ public final class PruningRun implements AutoCloseable {
      */
     public Outcome finish(Slicing slicing, List<Path> statistics, Path workDirectory, Progress progress) {
         return named(() -> {
-            ExpertStatistics merged = merged(slicing, statistics);
+            ExpertStatistics merged = merged(slicing, statistics, 0, slicing.slices().size());
             if (merged != null) {
                 notes(progress).calibrated(opened.spec().experts(), merged);
             }
-            return finish(merged, workDirectory, progress);
+            phase(progress, Phase.SCORE, 65, 67).at(0, null, null, null);
+            ScoreOrigin origin = origin(slicing);
+            return finish(Scored.measured(opened, merged, slicing, (from, to) -> merged(slicing, statistics, from, to), origin,
+                    workDirectory.resolve("scores.safetensors")), origin, workDirectory, progress);
         });
     }
 
-    private Outcome finish(ExpertStatistics statistics, Path workDirectory, Progress progress) {
-        phase(progress, Phase.SCORE, 65, 67).at(0, null, null, null);
-        Evidence evidence = new Evidence(opened.checkpoint(), opened.spec().experts(), statistics);
-        Scores scores = Criterion.of(recipe.method()).score(evidence);
-        Path scoreFile = workDirectory.resolve("scores.safetensors");
-        ScoreFile.write(scoreFile, recipe.method(), scores, evidence, provenance());
+    /**
+     * Plans, cuts and checks by scores that are there already.
+     *
+     * @param scores file that an earlier run left
+     * @param workDirectory of this piece's own; what the outcome names lies in it, but for the scores
+     */
+    public Outcome finish(Slicing slicing, Path scores, Path workDirectory, Progress progress) {
+        return named(() -> {
+            phase(progress, Phase.SCORE, 65, 67).at(0, null, null, null);
+            return finish(Scored.stored(opened, scores, modelDigest), origin(slicing), workDirectory, progress);
+        });
+    }
 
+    private Outcome finish(Scored scored, ScoreOrigin origin, Path workDirectory, Progress progress) {
         Digests digests = new Digests(modelDigest, opened.tokenizer() == null ? null : opened.tokenizer().digest(),
-                opened.calibration() == null ? null : opened.calibration().digest(), Sha256.of(scoreFile), null, null);
-        List<Finishing.Made> made = new Finishing(opened, device, workDirectory, progress, inputs.model().getFileName().toString(), scores,
-                statistics, digests).make(recipe.outputs());
-        ScoreSummary summary = ScoreTable.of(recipe.method().name(), scores, opened.spec().experts(), made.getFirst().plan(), statistics);
+                scored.calibrationDigest(), Sha256.of(scored.file()), null, null);
+        List<Finishing.Made> made = new Finishing(opened, device, workDirectory, progress, inputs.model().getFileName().toString(), scored,
+                digests).make(recipe.outputs());
+        ScoreSummary summary = ScoreTable.of(recipe.method().name(), scored, opened.spec().experts(), made.getFirst().plan());
         List<PruningResult.Further> further = IntStream.range(1, made.size())
                 .mapToObj(i -> made.get(i).result().as(recipe.furtherOutputs().get(i - 1))).toList();
-        return new Outcome(made.getFirst().result().with(further), made.getFirst().artifact(), scoreFile, summary,
+        return new Outcome(made.getFirst().result().with(further), made.getFirst().artifact(), scored.file(), summary, origin,
                 made.stream().skip(1).map(Finishing.Made::artifact).toList());
     }
 
-    /** In the order of the slicing, two at a time in memory; {@code null} when the method sees no tokens. */
-    private static ExpertStatistics merged(Slicing slicing, List<Path> files) {
+    /** Some slices in the order of the slicing, two at a time in memory; {@code null} when there is none. */
+    private static ExpertStatistics merged(Slicing slicing, List<Path> files, int from, int to) {
         ExpertStatistics merged = null;
-        for (int slice = 0; slice < slicing.slices().size(); slice++) {
+        for (int slice = from; slice < to; slice++) {
             ExpertStatistics next = ExpertStatistics.read(files.get(slice));
             if (!next.fingerprint().equals(slicing.fingerprint()) || !next.slices().equals(List.of(slicing.slices().get(slice)))) {
                 throw new PruningException(ErrorCode.INPUTS_CHANGED,
@@ -218,15 +252,6 @@ public final class PruningRun implements AutoCloseable {
     @Override
     public void close() {
         opened.close();
-    }
-
-    private Map<String, String> provenance() {
-        Map<String, String> provenance = new TreeMap<>();
-        provenance.put("model_sha256", modelDigest);
-        if (opened.calibration() != null) {
-            provenance.put("calibration_sha256", opened.calibration().digest());
-        }
-        return provenance;
     }
 
     private static PhaseProgress phase(Progress progress, Phase phase, double from, double to) {

@@ -3,6 +3,7 @@ package io.espalier.pruning;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.function.IntToLongFunction;
 import java.util.stream.IntStream;
 
 import io.espalier.calibration.ExpertStatistics;
@@ -10,6 +11,7 @@ import io.espalier.calibration.SavePoints;
 import io.espalier.checkpoint.ExpertTensors;
 import io.espalier.evaluation.ModelSize;
 import io.espalier.plan.Allocation;
+import io.espalier.plan.ChosenAlignment;
 import io.espalier.plan.KeepPlan;
 import io.espalier.recipe.Layout;
 import io.espalier.recipe.Progress;
@@ -33,7 +35,7 @@ record RunNotes(PruningRecipe recipe, Progress progress) {
         progress.note("calibrated",
                 statistics.tokens() + " tokens, mean negative log-likelihood " + statistics.meanLoss() + " nats a token",
                 Map.of("tokens", statistics.tokens(), "mean_loss", statistics.meanLoss()));
-        List<String> unrouted = unrouted(experts, statistics);
+        List<String> unrouted = unrouted(experts, statistics::routedTokens);
         if (!unrouted.isEmpty()) {
             progress.note("experts_unrouted",
                     unrouted.size() + " of " + experts.size() + " experts were reached by no calibration token; policy: "
@@ -51,7 +53,7 @@ record RunNotes(PruningRecipe recipe, Progress progress) {
                     + ", so atoms stay or go in whole blocks of " + block, Map.of("block", block));
         }
         if (recipe.alignment().isAuto()) {
-            ChosenAlignment alignment = ChosenAlignment.of(recipe, opened.spec(), opened.checkpoint());
+            ChosenAlignment alignment = opened.alignment(recipe);
             progress.note("alignment_chosen", "alignment " + alignment.atoms() + ": " + alignment.why(),
                     Map.of("alignment", alignment.atoms()));
         }
@@ -122,8 +124,8 @@ record RunNotes(PruningRecipe recipe, Progress progress) {
     }
 
     /** Experts that no token reached, as {@code layer:expert}. */
-    static List<String> unrouted(List<ExpertTensors> experts, ExpertStatistics statistics) {
-        return IntStream.range(0, experts.size()).filter(e -> statistics.routedTokens(e) == 0)
+    static List<String> unrouted(List<ExpertTensors> experts, IntToLongFunction routedTokens) {
+        return IntStream.range(0, experts.size()).filter(e -> routedTokens.applyAsLong(e) == 0)
                 .mapToObj(e -> experts.get(e).layer() + ":" + experts.get(e).expert()).toList();
     }
 }

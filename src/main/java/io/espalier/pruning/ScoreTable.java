@@ -3,9 +3,7 @@ package io.espalier.pruning;
 import java.util.ArrayList;
 import java.util.List;
 
-import io.espalier.calibration.ExpertStatistics;
 import io.espalier.checkpoint.ExpertTensors;
-import io.espalier.method.Scores;
 import io.espalier.plan.KeepPlan;
 import io.espalier.recipe.MethodName;
 import io.espalier.recipe.ScoreSummary;
@@ -15,7 +13,7 @@ final class ScoreTable {
 
     private ScoreTable() {}
 
-    static ScoreSummary of(MethodName method, Scores scores, List<ExpertTensors> experts, KeepPlan plan, ExpertStatistics statistics) {
+    static ScoreSummary of(MethodName method, Scored scored, List<ExpertTensors> experts, KeepPlan plan) {
         List<ScoreSummary.Layer> layers = new ArrayList<>();
         int from = 0;
         while (from < experts.size()) {
@@ -26,18 +24,19 @@ final class ScoreTable {
             List<ScoreSummary.Expert> lines = new ArrayList<>();
             for (; to < experts.size() && experts.get(to).layer() == layer; to++) {
                 Range range = new Range();
-                range.add(scores.values()[to]);
-                ofLayer.add(scores.values()[to]);
+                range.add(scored.values()[to]);
+                ofLayer.add(scored.values()[to]);
                 int keptWidth = plan.experts().get(to).keptWidth();
                 kept += keptWidth;
-                lines.add(new ScoreSummary.Expert(experts.get(to).expert(), statistics == null ? null : statistics.routedTokens(to),
-                        range.mean(),
-                        range.min(), range.max(), experts.get(to).width(), keptWidth));
+                lines.add(
+                        new ScoreSummary.Expert(experts.get(to).expert(), scored.routedTokens() == null ? null : scored.routedTokens()[to],
+                                range.mean(),
+                                range.min(), range.max(), experts.get(to).width(), keptWidth));
             }
             layers.add(new ScoreSummary.Layer(layer, ofLayer.mean(), ofLayer.min(), ofLayer.max(), kept, lines));
             from = to;
         }
-        return new ScoreSummary(method, scores.unit(), statistics == null ? null : statistics.tokens(), layers);
+        return new ScoreSummary(method, scored.unit(), scored.tokens(), layers, scored.agreement());
     }
 
     /** Mean, least and greatest of the finite ones; {@code null} while there is none. */

@@ -66,6 +66,22 @@ public record MethodChoice(MethodName name, Unrouted unrouted, Scope scope, BigD
                 .orElseThrow(() -> new IllegalArgumentException("there is no method " + name)));
     }
 
+    /** The same as far as scores go: within what atoms compete is a matter of the plan. */
+    public MethodChoice ofScores() {
+        return within(null);
+    }
+
+    /** The same criterion, its atoms competing within another scope; {@code null} for the default. */
+    public MethodChoice within(Scope other) {
+        return new MethodChoice(name, unrouted, other, tokenCountExponent, seed);
+    }
+
+    /** Everything that changes a score, one text for one meaning. */
+    public String identity() {
+        return String.join("|", name.json(), String.valueOf(unrouted), String.valueOf(seed),
+                tokenCountExponent == null ? "null" : tokenCountExponent.stripTrailingZeros().toPlainString());
+    }
+
     private static boolean weighsTokens(MethodName name) {
         return name == MethodName.HEAPR || name == MethodName.ACTIVATION;
     }

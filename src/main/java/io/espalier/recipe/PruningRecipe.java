@@ -6,6 +6,7 @@ import java.util.Objects;
 import java.util.function.UnaryOperator;
 import java.util.regex.Pattern;
 
+import com.fasterxml.jackson.annotation.JsonInclude;
 import tools.jackson.databind.PropertyNamingStrategies.SnakeCaseStrategy;
 import tools.jackson.databind.annotation.JsonNaming;
 
@@ -27,11 +28,14 @@ import tools.jackson.databind.annotation.JsonNaming;
  * @param furtherOutputs more models to make of the same scores, at most {@link #MAX_FURTHER_OUTPUTS}; none when absent
  * @param project whose order it is: jobs of one project share its place in the queue; {@code default} when absent
  * @param priority -10 to 10, higher first; 0 when absent
+ * @param protections what stays whatever the budget; {@code null} for nothing
+ * @param scoreSet id of scores that were measured before, to be used in place of a calibration; {@code null} to measure, unless there are such
  */
 @JsonNaming(SnakeCaseStrategy.class)
 public record PruningRecipe(String model, MethodChoice method, Calibration calibration, Budget budget, Layout layout,
         Alignment alignment, Integer tensorParallel, Boolean allowEmptyExperts, Evaluation evaluation, Precision precision,
-        List<Output> furtherOutputs, String project, Integer priority) {
+        List<Output> furtherOutputs, String project, Integer priority,
+        @JsonInclude(JsonInclude.Include.NON_NULL) Protections protections, @JsonInclude(JsonInclude.Include.NON_NULL) String scoreSet) {
 
     /** Widest alignment any known kernel asks for, in atoms. */
     public static final int MAX_ALIGNMENT = 256;
@@ -50,7 +54,7 @@ public record PruningRecipe(String model, MethodChoice method, Calibration calib
 
     public PruningRecipe {
         method = method == null ? MethodChoice.of(MethodName.HEAPR) : method;
-        calibration = calibration == null && !method.name().needsTokens() ? Calibration.NONE : calibration;
+        calibration = calibration == null && (scoreSet != null || !method.name().needsTokens()) ? Calibration.NONE : calibration;
         layout = layout == null ? Layout.RAGGED : layout;
         alignment = alignment == null ? Alignment.NONE : alignment;
         tensorParallel = tensorParallel == null ? 1 : tensorParallel;
@@ -68,7 +72,12 @@ public record PruningRecipe(String model, MethodChoice method, Calibration calib
     public PruningRecipe(String model, MethodChoice method, Calibration calibration, Budget budget, Layout layout, Integer alignment,
             Boolean allowEmptyExperts, Evaluation evaluation, Precision precision) {
         this(model, method, calibration, budget, layout, alignment == null ? null : new Alignment(alignment), null, allowEmptyExperts,
-                evaluation, precision, null, null, null);
+                evaluation, precision, null, null, null, null, null);
+    }
+
+    /** Whether tokens have to be measured to carry this order out. */
+    public boolean measuresTokens() {
+        return method.name().needsTokens() && scoreSet == null;
     }
 
     /** The same order with other words for its inline texts: a manifest or a list is no place for a corpus. */
@@ -81,10 +90,10 @@ public record PruningRecipe(String model, MethodChoice method, Calibration calib
                         ? null
                         : new Evaluation(worded(evaluation.corpus(), words), evaluation.windows(), evaluation.sequenceLength(),
                                 evaluation.randomControl()),
-                precision, furtherOutputs, project, priority);
+                precision, furtherOutputs, project, priority, protections, scoreSet);
     }
 
-    /** This order, and one for each further output, as if it alone had been ordered. */
+    /** This order, and one for each further output, as if it alone had been ordered. What is protected stays in all of them. */
     public List<PruningRecipe> outputs() {
         List<PruningRecipe> orders = new ArrayList<>(List.of(this));
         furtherOutputs.forEach(output -> orders.add(with(output)));
@@ -93,7 +102,8 @@ public record PruningRecipe(String model, MethodChoice method, Calibration calib
 
     private PruningRecipe with(Output output) {
         return new PruningRecipe(model, method, calibration, output.budget(), output.layout(),
-                output.alignment(), output.tensorParallel(), output.allowEmptyExperts(), evaluation, precision, null, project, priority);
+                output.alignment(), output.tensorParallel(), output.allowEmptyExperts(), evaluation, precision, null, project, priority,
+                protections, scoreSet);
     }
 
     private static CorpusRef worded(CorpusRef corpus, UnaryOperator<String> words) {
@@ -109,11 +119,13 @@ public record PruningRecipe(String model, MethodChoice method, Calibration calib
         method.violations("method", found);
         if (calibration == null) {
             found.add(Violation.missing("calibration", "a calibration corpus, because " + method.name().json() + " measures activations"));
-        } else if (method.name().needsTokens()) {
+        } else if (measuresTokens()) {
             calibration.violations("calibration", found);
+        } else if (scoreSet != null && calibration.corpus() != null) {
+            found.add(new Violation("calibration.corpus", "a corpus", "absent, because score_set names what was measured already"));
         }
         if (budget == null) {
-            found.add(Violation.missing("budget", "an object with ratio"));
+            found.add(Violation.missing("budget", "an object with ratio, target_parameters or target_bytes"));
         } else {
             budget.violations("budget", found);
         }
@@ -122,7 +134,7 @@ public record PruningRecipe(String model, MethodChoice method, Calibration calib
             found.add(new Violation("further_outputs", furtherOutputs.size() + " of them", "at most " + MAX_FURTHER_OUTPUTS));
         }
         for (int i = 0; i < furtherOutputs.size(); i++) {
-            String at = "further_outputs." + i + ".";
+            String at = "further_outputs[" + i + "].";
             if (furtherOutputs.get(i).layout() == null) {
                 found.add(Violation.missing(at + "layout", "which shapes the model may have"));
             }
@@ -139,6 +151,9 @@ public record PruningRecipe(String model, MethodChoice method, Calibration calib
         if (Math.abs((long) priority) > MAX_PRIORITY) {
             found.add(new Violation("priority", String.valueOf(priority), "an integer from -" + MAX_PRIORITY + " to " + MAX_PRIORITY));
         }
+        if (protections != null) {
+            protections.violations("protections", found);
+        }
         if (evaluation != null) {
             evaluation.violations("evaluation", found);
         }
@@ -152,6 +167,9 @@ public record PruningRecipe(String model, MethodChoice method, Calibration calib
         }
         if (tensorParallel < 1 || tensorParallel > MAX_TENSOR_PARALLEL) {
             found.add(new Violation(at + "tensor_parallel", String.valueOf(tensorParallel), "an integer from 1 to " + MAX_TENSOR_PARALLEL));
+        }
+        if (protections != null && protections.minWidth() != null && allowEmptyExperts) {
+            found.add(new Violation(at + "allow_empty_experts", "true", "false, because protections.min_width lets no expert be empty"));
         }
         boolean wholeExperts = method.name() == MethodName.FREQUENCY;
         switch (layout) {

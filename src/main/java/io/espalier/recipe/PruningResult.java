@@ -61,8 +61,8 @@ public record PruningResult(Size before, Size after, Achieved achieved, Coverage
     public record Size(long totalParameters, long activeParameters, long routedAtoms, long bytes) {}
 
     /**
-     * @param requestedRatio as ordered
-     * @param ratioOf of what
+     * @param requestedRatio as ordered; {@code null} where a target was ordered
+     * @param ratioOf of what; {@code null} where a target was ordered
      * @param atomsRemoved routed atoms that are gone
      * @param routedAtomRatio their share of the routed atoms
      * @param totalParameterRatio share of all parameters that is gone

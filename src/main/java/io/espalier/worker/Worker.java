@@ -26,6 +26,7 @@ import io.espalier.pruning.Saving;
 import io.espalier.recipe.Phase;
 import io.espalier.recipe.Progress;
 import io.espalier.recipe.PruningException;
+import io.espalier.recipe.ScoreOrigin;
 import io.espalier.recipe.ScoreShelf;
 import io.espalier.recipe.Slicing;
 import org.slf4j.Logger;
@@ -181,16 +182,23 @@ class Worker {
 
     private void open(Lease lease, ComputeDevice device) throws Exception {
         Slicing slicing;
+        ScoreOrigin origin;
         try (WatchedProgress progress = watched(lease)) {
-            slicing = benches.open(lease, device, progress).slicing(manner.sliceTokens(), progress);
+            Workshop.Run run = benches.open(lease, device, progress);
+            slicing = run.slicing(manner.sliceTokens(), progress);
+            origin = slicing.scoreSet() == null ? run.origin(slicing) : null;
         }
-        benches.sliced(device, slicing);
-        persist(() -> {
+        Slicing left = persist(() -> products.transaction().execute(status -> {
+            // why in one transaction: scores that were found stay only until it ends, or for as long as the job refers to them
+            Slicing found = origin == null
+                    ? slicing
+                    : products.shelf().findByAddress(origin.address()).map(slicing::scoredBy).orElse(slicing);
             if (!jobs.done(lease)) {
-                jobs.opened(lease, slicing);
+                jobs.opened(lease, found);
             }
-            return null;
-        });
+            return found;
+        }));
+        benches.sliced(device, left);
     }
 
     private void measure(Lease lease, ComputeDevice device, Path directory) throws Exception {
@@ -206,6 +214,10 @@ class Worker {
     }
 
     private void finish(Lease lease, ComputeDevice device, Path directory) throws Exception {
+        if (lease.slicing().scoreSet() != null) {
+            finishScored(lease, device, directory);
+            return;
+        }
         List<Piece> slices = persist(() -> jobs.pieces(lease.jobId())).stream().filter(piece -> piece.kind() == Piece.Kind.SLICE).toList();
         List<Path> statistics = IntStream.range(0, slices.size()).mapToObj(i -> directory.resolve("slice-" + i + ".safetensors")).toList();
         for (int i = 0; i < slices.size(); i++) {
@@ -223,6 +235,19 @@ class Worker {
         PruningRun.Outcome outcome;
         try (WatchedProgress progress = watched(lease)) {
             outcome = benches.of(lease, device, progress.silent()).finish(lease.slicing(), statistics, directory, progress);
+        }
+        publish(lease, outcome);
+    }
+
+    private void finishScored(Lease lease, ComputeDevice device, Path directory) throws Exception {
+        Path scores = directory.resolve("scores.safetensors");
+        persist(() -> {
+            products.shelf().fetch(lease.slicing().scoreSet(), scores);
+            return null;
+        });
+        PruningRun.Outcome outcome;
+        try (WatchedProgress progress = watched(lease)) {
+            outcome = benches.of(lease, device, progress.silent()).finish(lease.slicing(), scores, directory, progress);
         }
         publish(lease, outcome);
     }
@@ -249,8 +274,7 @@ class Worker {
                     // why asked: a commit whose answer was lost may have happened
                     if (!jobs.done(lease)) {
                         moved.forEach(artifacts::record);
-                        products.shelf().keep(lease.scoreSetId(), lease.jobId(), outcome.scores(), outcome.summary());
-                        jobs.succeed(lease, outcome.result(), moved.getFirst().id(), lease.scoreSetId());
+                        jobs.succeed(lease, outcome.result(), moved.getFirst().id(), shelve(lease, outcome));
                     }
                 });
                 return null;
@@ -274,6 +298,15 @@ class Worker {
             moved.add(artifacts.move(outcome.furtherArtifacts().get(i), Lease.furtherArtifactId(id, i + 1), lease.jobId(),
                     outcome.result().further().get(i).digests().artifact()));
         }
+    }
+
+    /** Keeps the scores, unless they are there; answers the id of the set that has them. */
+    private String shelve(Lease lease, PruningRun.Outcome outcome) {
+        if (lease.slicing().scoreSet() != null) {
+            products.shelf().planned(lease.jobId(), lease.slicing().scoreSet(), outcome.summary());
+            return lease.slicing().scoreSet();
+        }
+        return products.shelf().keep(lease.scoreSetId(), lease.jobId(), outcome.scores(), outcome.summary(), outcome.origin());
     }
 
     /** Writes what must not be lost: when the database does not answer, again and again until it does, or the process must stop. */

@@ -7,6 +7,7 @@ import io.espalier.pruning.ComputeDevice;
 import io.espalier.pruning.PruningRun;
 import io.espalier.pruning.Saving;
 import io.espalier.recipe.Progress;
+import io.espalier.recipe.ScoreOrigin;
 import io.espalier.recipe.Slicing;
 
 /** What a worker does with a piece of a job once it has one: the steps of {@link PruningRun}, and in tests whatever a test needs. */
@@ -22,7 +23,11 @@ interface Workshop {
         /** @param saving {@code null}: nothing is saved on the way */
         Path measure(Slicing slicing, int slice, Path workDirectory, Saving saving, Progress progress);
 
+        ScoreOrigin origin(Slicing slicing);
+
         PruningRun.Outcome finish(Slicing slicing, List<Path> statistics, Path workDirectory, Progress progress);
+
+        PruningRun.Outcome finish(Slicing slicing, Path scores, Path workDirectory, Progress progress);
 
         @Override
         void close();
@@ -52,6 +57,16 @@ interface Workshop {
             @Override
             public PruningRun.Outcome finish(Slicing slicing, List<Path> statistics, Path workDirectory, Progress progress) {
                 return run.finish(slicing, statistics, workDirectory, progress);
+            }
+
+            @Override
+            public ScoreOrigin origin(Slicing slicing) {
+                return run.origin(slicing);
+            }
+
+            @Override
+            public PruningRun.Outcome finish(Slicing slicing, Path scores, Path workDirectory, Progress progress) {
+                return run.finish(slicing, scores, workDirectory, progress);
             }
 
             @Override

@@ -43,7 +43,8 @@ class BadOrdersTest {
                 "{\"model\": \"tiny-qwen2moe\", \"method\": \"random\", \"budget\": {\"ratio\": 0.5, \"ratoi\": 1}, \"lr\": [1]}");
 
         assertThat(answer.violations()).containsOnlyKeys("budget.ratoi", "lr");
-        assertThat(answer.violations().get("budget.ratoi")).isEqualTo("1 -> absent; the fields here are ratio, ratio_of");
+        assertThat(answer.violations().get("budget.ratoi"))
+                .isEqualTo("1 -> absent; the fields here are ratio, ratio_of, target_parameters, target_bytes");
         assertThat(answer.violations().get("lr")).startsWith("an array -> absent; the fields here are model, method");
     }
 
@@ -119,7 +120,8 @@ class BadOrdersTest {
     void what_is_missing_is_said() {
         assertThat(refused("{}").violations()).containsOnlyKeys("model", "budget", "calibration");
         assertThat(refused("{\"model\": \"tiny-qwen2moe\", \"method\": \"random\", \"budget\": {}}").violations())
-                .containsExactly(Map.entry("budget.ratio", "null -> a number more than 0 and less than 1"));
+                .containsExactly(Map.entry("budget.ratio",
+                        "null -> more than 0 and less than 1; or target_parameters or target_bytes in its place"));
     }
 
     @Test
@@ -127,8 +129,8 @@ class BadOrdersTest {
         assertThat(refused(Posted.SHORTEST.replaceFirst("\\{", """
                 {"further_outputs": [{"layout": "uniform"}, {"layout": "experts", "alignment": 8, "tensor_parallel": 99}, {"alignment": 4},
                  {"layout": "square"}, 7, {"layout": "ragged", "width": 3, "budget": {"ratio": 2}}],""")).violations()).containsOnlyKeys(
-                "further_outputs.1.alignment", "further_outputs.1.tensor_parallel", "further_outputs.2.layout", "further_outputs.3.layout",
-                "further_outputs.4", "further_outputs.5.width", "further_outputs.5.budget.ratio");
+                "further_outputs[1].alignment", "further_outputs[1].tensor_parallel", "further_outputs[2].layout", "further_outputs[3].layout",
+                "further_outputs[4]", "further_outputs[5].width", "further_outputs[5].budget.ratio");
         assertThat(refused(Posted.SHORTEST.replaceFirst("\\{",
                 "{\"further_outputs\": [" + "{\"layout\": \"uniform\"}, ".repeat(8) + "{\"layout\": \"uniform\"}], ")).violations())
                 .containsOnlyKeys("further_outputs");

@@ -5,6 +5,8 @@ import java.io.UncheckedIOException;
 import java.math.BigDecimal;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.security.SecureRandom;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 
@@ -16,10 +18,13 @@ import io.espalier.job.Lease;
 import io.espalier.job.PruningJobs;
 import io.espalier.recipe.Budget;
 import io.espalier.recipe.Loadability;
+import io.espalier.recipe.MethodChoice;
 import io.espalier.recipe.MethodName;
 import io.espalier.recipe.Phase;
+import io.espalier.recipe.Precision;
 import io.espalier.recipe.Progress;
 import io.espalier.recipe.PruningResult;
+import io.espalier.recipe.ScoreOrigin;
 import io.espalier.recipe.ScoreSummary;
 import org.springframework.transaction.support.TransactionTemplate;
 
@@ -48,6 +53,11 @@ record Runs(PruningJobs jobs, Artifacts artifacts, ScoreSets scores, Transaction
 
     /** A succeeded job; answers its artifact's id. */
     String succeed(String id) {
+        return succeed(id, SCORES, summary(), origin(HexFormat.of().formatHex(new SecureRandom().generateSeed(32)), null));
+    }
+
+    /** A succeeded job with these scores. */
+    String succeed(String id, byte[] scoreBytes, ScoreSummary summary, ScoreOrigin origin) {
         Lease lease = start(id);
         jobs.note(lease, "experts_unrouted", "1 expert saw no token", Map.of("experts", List.of("3:17")));
         try {
@@ -59,12 +69,11 @@ record Runs(PruningJobs jobs, Artifacts artifacts, ScoreSets scores, Transaction
             Files.writeString(directory.resolve("merges with space.txt"), "a b\n");
             Files.writeString(directory.resolve("tokenizer.model"), "binary");
             Path scoreFile = WORK.resolve(lease.scoreSetId());
-            Files.write(scoreFile, SCORES);
+            Files.write(scoreFile, scoreBytes);
             Artifact artifact = artifacts.move(directory, lease.artifactId(), id, "a".repeat(64));
             transaction.executeWithoutResult(status -> {
                 artifacts.record(artifact);
-                scores.keep(lease.scoreSetId(), id, scoreFile, summary());
-                jobs.succeed(lease, result(), artifact.id(), lease.scoreSetId());
+                jobs.succeed(lease, result(), artifact.id(), scores.keep(lease.scoreSetId(), id, scoreFile, summary, origin));
             });
             return artifact.id();
         } catch (IOException e) {
@@ -76,11 +85,17 @@ record Runs(PruningJobs jobs, Artifacts artifacts, ScoreSets scores, Transaction
         jobs.fail(start(id), error);
     }
 
+    /** @param calibration digest, or {@code null} */
+    static ScoreOrigin origin(String address, String calibration) {
+        return new ScoreOrigin(address, "f".repeat(64), "tiny-qwen2moe", "1".repeat(64), calibration, MethodChoice.of(MethodName.HEAPR),
+                Precision.F32);
+    }
+
     static ScoreSummary summary() {
         ScoreSummary.Expert met = new ScoreSummary.Expert(0, 100L, 0.5, 0.25, 0.75, 64, 48);
         ScoreSummary.Expert unmet = new ScoreSummary.Expert(1, 0L, null, null, null, 64, 64);
         return new ScoreSummary(MethodName.HEAPR, "nats per routed token", 2048L,
-                List.of(new ScoreSummary.Layer(0, 0.5, 0.25, 0.75, 112, List.of(met, unmet))));
+                List.of(new ScoreSummary.Layer(0, 0.5, 0.25, 0.75, 112L, List.of(met, unmet))));
     }
 
     static PruningResult result() {

@@ -14,6 +14,7 @@ import io.espalier.recipe.Budget.RatioOf;
 import io.espalier.recipe.ErrorCode;
 import io.espalier.recipe.Layout;
 import io.espalier.recipe.MethodChoice.Scope;
+import io.espalier.recipe.Protections;
 import io.espalier.recipe.PruningException;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.Test;
@@ -26,7 +27,7 @@ class LayoutAllocationTest {
 
     private static Allocation order(Layout layout, String ratio, int alignment, Scope scope, int devices, int topK) {
         return new Allocation(new Budget(new BigDecimal(ratio), RatioOf.ROUTED_ATOMS), layout, alignment, false, scope,
-                Allocation.Granularity.ATOM, 1, new EngineDemands(devices, topK));
+                Allocation.Granularity.ATOM, 1, new EngineDemands(devices, topK), Protections.NONE);
     }
 
     private static ExpertScores expert(int layer, int expert, double... scores) {

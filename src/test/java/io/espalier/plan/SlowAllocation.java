@@ -7,8 +7,10 @@ import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 
 import io.espalier.plan.Allocation.Granularity;
 
@@ -27,11 +29,12 @@ final class SlowAllocation {
 
     /** Kept atoms by (layer, expert), or {@code null} when the budget cannot be reached. Costs are the experts' parameters per atom. */
     static List<List<Integer>> kept(Allocation order, List<ExpertScores> experts, BigDecimal costToRemove) {
-        long allCost = experts.stream().mapToLong(e -> e.parametersPerAtom() * e.scores().length).sum();
+        long allCost = IntStream.range(0, experts.size()).filter(e -> !whole(order, experts.get(e)))
+                .mapToLong(e -> experts.get(e).parametersPerAtom() * experts.get(e).scores().length).sum();
         Map<Integer, List<Unit>> left = new TreeMap<>();
         Map<Object, List<Integer>> competitions = new LinkedHashMap<>();
         for (int e = 0; e < experts.size(); e++) {
-            left.put(e, units(e, experts.get(e), order.alignment(), order.sourceBlock()));
+            left.put(e, units(e, experts.get(e), order));
             Object competition = switch (order.scope()) {
                 case GLOBAL -> "model";
                 case LAYER -> experts.get(e).layer();
@@ -40,10 +43,14 @@ final class SlowAllocation {
             competitions.computeIfAbsent(competition, any -> new ArrayList<>()).add(e);
         }
         for (List<Integer> members : competitions.values()) {
-            long cost = members.stream().mapToLong(e -> experts.get(e).parametersPerAtom() * experts.get(e).scores().length).sum();
+            long cost = members.stream().filter(e -> !whole(order, experts.get(e)))
+                    .mapToLong(e -> experts.get(e).parametersPerAtom() * experts.get(e).scores().length).sum();
             // removed / cost >= costToRemove / allCost, without a division
             BigDecimal threshold = costToRemove.multiply(BigDecimal.valueOf(cost));
             List<List<Unit>> candidates = candidates(order, experts, members, left);
+            if (allCost == 0) {
+                return null;
+            }
             while (BigDecimal.valueOf(removed(experts, members, left)).multiply(BigDecimal.valueOf(allCost)).compareTo(threshold) < 0) {
                 if (candidates.isEmpty()) {
                     return null;
@@ -56,10 +63,46 @@ final class SlowAllocation {
                 .map(units -> units.stream().flatMap(unit -> unit.atoms.stream()).map(Atom::index).sorted().toList()).toList();
     }
 
-    private static List<Unit> units(int e, ExpertScores expert, int alignment, int block) {
+    private static boolean whole(Allocation order, ExpertScores expert) {
+        return order.protections().layers().contains(expert.layer()) || order.protections().experts().stream()
+                .anyMatch(one -> one.layer() == expert.layer() && one.expert() == expert.expert() && one.atoms() == null);
+    }
+
+    private static Set<Integer> protectedAtoms(Allocation order, ExpertScores expert) {
+        return order.protections().experts().stream()
+                .filter(one -> one.layer() == expert.layer() && one.expert() == expert.expert() && one.atoms() != null)
+                .flatMap(one -> one.atoms().stream()).collect(Collectors.toSet());
+    }
+
+    /** Units, worst first, of which the last so many have to stay. */
+    private static int floor(Allocation order, ExpertScores expert, List<Unit> units) {
+        if (whole(order, expert)) {
+            return units.size();
+        }
+        Set<Integer> staying = protectedAtoms(order, expert);
+        int floor = order.allowEmptyExperts() ? 0 : 1;
+        for (int keep = units.size(); keep > 0; keep--) {
+            List<Integer> going = units.subList(0, units.size() - keep + 1).stream().flatMap(unit -> unit.atoms.stream()).map(Atom::index)
+                    .toList();
+            boolean losesOne = going.stream().anyMatch(staying::contains);
+            int width = units.subList(units.size() - keep + 1, units.size()).stream().mapToInt(unit -> unit.atoms.size()).sum();
+            boolean tooNarrow = order.protections().minWidth() != null && width < order.protections().minWidth();
+            if (losesOne || tooNarrow) {
+                return Math.max(floor, keep);
+            }
+        }
+        return floor;
+    }
+
+    private static List<Unit> units(int e, ExpertScores expert, Allocation order) {
+        int alignment = order.alignment();
+        int block = order.sourceBlock();
+        Set<Integer> staying = protectedAtoms(order, expert);
         List<Atom> atoms = new ArrayList<>();
         for (int k = 0; k < expert.scores().length; k++) {
-            atoms.add(new Atom(e, k, expert.scores()[k]));
+            atoms.add(new Atom(e, k, staying.contains(k)
+                    ? Double.POSITIVE_INFINITY
+                    : staying.isEmpty() ? expert.scores()[k] : Math.min(expert.scores()[k], RankedScores.ABOVE_MEASURED)));
         }
         atoms.sort(Comparator.comparingDouble(Atom::score).thenComparingInt(Atom::index));
         if (block > 1) {
@@ -100,7 +143,7 @@ final class SlowAllocation {
         List<List<Unit>> removable = new ArrayList<>();
         for (int e : members) {
             List<Unit> units = left.get(e);
-            removable.add(List.copyOf(units.subList(0, Math.max(0, units.size() - (order.allowEmptyExperts() ? 0 : 1)))));
+            removable.add(List.copyOf(units.subList(0, Math.max(0, units.size() - floor(order, experts.get(e), units)))));
         }
         if (order.granularity() == Granularity.EXPERT) {
             Map<Integer, Double> means = members.stream()

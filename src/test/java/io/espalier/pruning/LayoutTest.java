@@ -27,6 +27,7 @@ import io.espalier.recipe.Budget;
 import io.espalier.recipe.Budget.RatioOf;
 import io.espalier.recipe.Layout;
 import io.espalier.recipe.MethodChoice.Scope;
+import io.espalier.recipe.Protections;
 import io.espalier.recipe.PhaseProgress;
 import io.espalier.transformer.Architecture;
 import io.espalier.transformer.Compute;
@@ -263,7 +264,7 @@ class LayoutTest {
             scores.add(ExpertScores.of(source, expert, random.doubles(expert.width()).map(score -> score * factor).toArray()));
         }
         return new Allocation(new Budget(new BigDecimal(ratio), RatioOf.ROUTED_ATOMS), layout, alignment, false, Scope.GLOBAL,
-                Allocation.Granularity.ATOM, Allocation.sourceBlock(source, experts(source)), demands)
+                Allocation.Granularity.ATOM, Allocation.sourceBlock(source, experts(source)), demands, Protections.NONE)
                 .plan(scores, new Allocation.ModelSize(source.parameters(), source.tensorBytes()));
     }
 }

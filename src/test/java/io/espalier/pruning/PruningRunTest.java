@@ -152,7 +152,7 @@ class PruningRunTest {
         PruningRecipe order = recipe(Fixture.QWEN2_MOE, MethodChoice.of(MethodName.MAGNITUDE), new BigDecimal("0.3"), Layout.UNIFORM, false,
                 false);
         PruningRecipe recipe = new PruningRecipe(order.model(), order.method(), order.calibration(), order.budget(), Layout.UNIFORM,
-                Alignment.AUTO, 2, false, null, null, null, null, null);
+                Alignment.AUTO, 2, false, null, null, null, null, null, null, null);
         List<String> notes = new ArrayList<>();
         PruningRun.Outcome outcome = run(Fixture.QWEN2_MOE, recipe, noting(notes));
         // 96 atoms, 48 a device, an eighth of it is 6: 4 on each of 2 devices
@@ -191,7 +191,7 @@ class PruningRunTest {
         List<Output> further = List.of(new Output(Layout.UNIFORM, Alignment.AUTO, 2, null, null),
                 new Output(Layout.EXPERTS, null, null, null, half));
         PruningRecipe several = new PruningRecipe(first.model(), first.method(), first.calibration(), first.budget(), first.layout(), null, null,
-                null, first.evaluation(), null, further, null, null);
+                null, first.evaluation(), null, further, null, null, null, null);
         PruningRun.Outcome outcome = run(Fixture.QWEN2_MOE, several);
         assertThat(outcome.furtherArtifacts()).hasSize(2).allMatch(artifact -> Files.exists(artifact.resolve("SHA256SUMS")));
         assertThat(outcome.result().further()).extracting(PruningResult.Further::output).isEqualTo(several.furtherOutputs());

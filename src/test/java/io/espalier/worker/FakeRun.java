@@ -1,10 +1,14 @@
 package io.espalier.worker;
 
+import static org.assertj.core.api.Assertions.assertThat;
+
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.math.BigDecimal;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.security.SecureRandom;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 
@@ -13,12 +17,15 @@ import io.espalier.pruning.PruningRun;
 import io.espalier.pruning.Saving;
 import io.espalier.recipe.Budget;
 import io.espalier.recipe.Layout;
+import io.espalier.recipe.MethodChoice;
 import io.espalier.recipe.MethodName;
 import io.espalier.recipe.Output;
 import io.espalier.recipe.Phase;
+import io.espalier.recipe.Precision;
 import io.espalier.recipe.Progress;
 import io.espalier.recipe.PruningRecipe;
 import io.espalier.recipe.PruningResult;
+import io.espalier.recipe.ScoreOrigin;
 import io.espalier.recipe.ScoreSummary;
 import io.espalier.recipe.Slicing;
 
@@ -31,12 +38,27 @@ final class FakeRun {
 
     private FakeRun() {}
 
+    /** Scores that nobody measured before. */
+    static ScoreOrigin origin() {
+        return origin(HexFormat.of().formatHex(new SecureRandom().generateSeed(32)));
+    }
+
+    static ScoreOrigin origin(String address) {
+        return new ScoreOrigin(address, "f".repeat(64), "tiny-qwen2moe", "a".repeat(64), null, MethodChoice.of(MethodName.RANDOM),
+                Precision.F32);
+    }
+
     static PruningRun.Outcome outcome(Path workDirectory) {
+        return outcome(workDirectory, origin());
+    }
+
+    static PruningRun.Outcome outcome(Path workDirectory, ScoreOrigin origin) {
         try {
             Path artifact = Files.createDirectories(workDirectory.resolve("artifact"));
             Files.writeString(artifact.resolve("config.json"), "{}");
             Path scores = Files.writeString(workDirectory.resolve("scores.safetensors"), "scores");
-            return new PruningRun.Outcome(RESULT, artifact, scores, new ScoreSummary(MethodName.RANDOM, "rank only", null, List.of()));
+            return new PruningRun.Outcome(RESULT, artifact, scores, new ScoreSummary(MethodName.RANDOM, "rank only", null, List.of()),
+                    origin);
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
@@ -49,7 +71,8 @@ final class FakeRun {
             Path further = Files.createDirectories(workDirectory.resolve("further"));
             Files.writeString(further.resolve("config.json"), "{\"further\": 1}");
             PruningResult.Further figures = RESULT.summed("9".repeat(64)).as(new Output(Layout.EXPERTS, null, null, null, null));
-            return new PruningRun.Outcome(RESULT.with(List.of(figures)), first.artifact(), first.scores(), first.summary(), List.of(further));
+            return new PruningRun.Outcome(RESULT.with(List.of(figures)), first.artifact(), first.scores(), first.summary(), first.origin(),
+                    List.of(further));
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
@@ -70,6 +93,11 @@ final class FakeRun {
 
     /** A run without slices, whose finishing piece does it all. */
     static Workshop workshop(Whole whole) {
+        return workshop(whole, origin());
+    }
+
+    /** One whose scores come from there. */
+    static Workshop workshop(Whole whole, ScoreOrigin origin) {
         return (inputs, device, opening) -> new Workshop.Run() {
             @Override
             public Slicing slicing(long tokensPerSlice, Progress progress) {
@@ -83,6 +111,17 @@ final class FakeRun {
 
             @Override
             public PruningRun.Outcome finish(Slicing slicing, List<Path> statistics, Path workDirectory, Progress progress) {
+                return whole.execute(new At(inputs, workDirectory), device, progress);
+            }
+
+            @Override
+            public ScoreOrigin origin(Slicing slicing) {
+                return origin;
+            }
+
+            @Override
+            public PruningRun.Outcome finish(Slicing slicing, Path scores, Path workDirectory, Progress progress) {
+                assertThat(scores).hasContent("scores");
                 return whole.execute(new At(inputs, workDirectory), device, progress);
             }
 

@@ -36,6 +36,7 @@ import io.espalier.recipe.Progress;
 import io.espalier.recipe.Progress.Answer;
 import io.espalier.recipe.PruningRecipe;
 import io.espalier.recipe.ScoreShelf;
+import io.espalier.recipe.ScoreOrigin;
 import io.espalier.recipe.Slicing;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -257,6 +258,17 @@ class SavedSliceTest {
         @Override
         public PruningRun.Outcome finish(Slicing slicing, List<Path> statistics, Path workDirectory, Progress progress) {
             return run.finish(slicing, statistics, workDirectory, progress);
+        }
+
+        /** Another one every time, so that no test finds the scores of the one before. */
+        @Override
+        public ScoreOrigin origin(Slicing slicing) {
+            return FakeRun.origin();
+        }
+
+        @Override
+        public PruningRun.Outcome finish(Slicing slicing, Path scores, Path workDirectory, Progress progress) {
+            throw new AssertionError("no scores are there");
         }
 
         @Override

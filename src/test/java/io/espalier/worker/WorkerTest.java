@@ -31,6 +31,7 @@ import io.espalier.recipe.Phase;
 import io.espalier.recipe.Progress;
 import io.espalier.recipe.PruningException;
 import io.espalier.recipe.ResolvedInputs;
+import io.espalier.recipe.ScoreOrigin;
 import io.espalier.recipe.ScoreShelf;
 import io.espalier.recipe.Violation;
 import org.junit.jupiter.api.BeforeEach;
@@ -276,6 +277,43 @@ class WorkerTest {
     }
 
     @Test
+    void aJobWhoseScoresExistSkipsCalibration() {
+        ScoreOrigin origin = FakeRun.origin();
+        Worker worker = worker((inputs, device, progress) -> FakeRun.outcome(inputs.workDirectory(), origin), origin);
+        assertThat(carryOut(worker, id)).isEqualTo(Worker.Fate.DONE);
+        PruningJob first = jobs.find(id).orElseThrow();
+        assertThat(first.scoresReused()).isFalse();
+
+        String second = jobs.submit(Orders.recipe(), Orders.inputs()).id();
+        assertThat(carryOut(worker, second)).isEqualTo(Worker.Fate.DONE);
+        PruningJob job = jobs.find(second).orElseThrow();
+        assertThat(job.state()).isEqualTo(JobState.SUCCEEDED);
+        assertThat(job.scoresReused()).isTrue();
+        assertThat(job.scoreSetId()).isEqualTo(first.scoreSetId());
+        assertThat(job.slices()).isZero();
+        assertThat(jobs.events(second, 0, 100)).filteredOn(event -> event.type().equals("scores_reused")).singleElement()
+                .satisfies(event -> assertThat(event.data()).containsEntry("score_set_id", first.scoreSetId()));
+        assertThat(jdbc.queryForObject("select count(*) from job_scores", Long.class)).isEqualTo(2);
+
+        jdbc.update("delete from pruning_job where id = ?", id);
+        assertThat(jdbc.queryForList("select id from score_set", String.class)).containsExactly(first.scoreSetId());
+        jdbc.update("delete from pruning_job where id = ?", second);
+        assertThat(jdbc.queryForList("select id from score_set", String.class)).isEmpty();
+    }
+
+    @Test
+    void aJobHoldsTheScoresThatItFoundFromTheMomentItIsOpened() {
+        ScoreOrigin origin = FakeRun.origin();
+        Worker worker = worker((inputs, device, progress) -> FakeRun.outcome(inputs.workDirectory(), origin), origin);
+        carryOut(worker, id);
+        String second = jobs.submit(Orders.recipe(), Orders.inputs()).id();
+        worker.carryOut(entry(second), CPU);
+        jdbc.update("delete from pruning_job where id = ?", id);
+        assertThat(carryOut(worker, second)).isEqualTo(Worker.Fate.DONE);
+        assertThat(jobs.find(second).orElseThrow().state()).isEqualTo(JobState.SUCCEEDED);
+    }
+
+    @Test
     void manyTicksAreFewWrites() {
         Worker worker = worker((inputs, device, progress) -> {
             for (int i = 0; i < 10_000; i++) {
@@ -302,9 +340,13 @@ class WorkerTest {
     }
 
     private Worker worker(FakeRun.Whole whole) {
+        return worker(whole, FakeRun.origin());
+    }
+
+    private Worker worker(FakeRun.Whole whole, ScoreOrigin origin) {
         return new Worker("test", settings.directory(),
                 new Worker.Products(artifacts, shelf, slices, new TransactionTemplate(transactions)), jobs,
-                FakeRun.workshop(whole), new Worker.Manner(0, Duration.ZERO, Duration.ZERO));
+                FakeRun.workshop(whole, origin), new Worker.Manner(0, Duration.ZERO, Duration.ZERO));
     }
 
     private void assertNothingWasPublished() {

@@ -1,11 +1,7 @@
-package io.espalier.pruning;
+package io.espalier.plan;
 
-import io.espalier.checkpoint.Checkpoint;
-import io.espalier.checkpoint.ExpertTensors;
-import io.espalier.plan.Allocation;
 import io.espalier.recipe.Layout;
 import io.espalier.recipe.PruningRecipe;
-import io.espalier.transformer.DecoderSpec;
 
 /**
  * The alignment that an order comes to: the one it names, or for {@code auto} one that the serving engines' kernels like and the experts can afford.
@@ -21,20 +17,23 @@ import io.espalier.transformer.DecoderSpec;
  * @param atoms at least 1
  * @param why a sentence
  */
-record ChosenAlignment(int atoms, String why) {
+public record ChosenAlignment(int atoms, String why) {
 
     private static final int WIDEST_TILE = 128;
     private static final int STEPS_AN_EXPERT = 8;
 
-    static ChosenAlignment of(PruningRecipe recipe, DecoderSpec spec, Checkpoint checkpoint) {
+    /**
+     * @param width of the model's narrowest routed expert (atoms)
+     * @param block atoms that share FP8 scales, 1 where each goes by itself
+     */
+    public static ChosenAlignment of(PruningRecipe recipe, int width, int block) {
         if (!recipe.alignment().isAuto()) {
             return new ChosenAlignment(recipe.alignment().atoms(), "as ordered");
         }
         if (recipe.layout() == Layout.EXPERTS) {
             return new ChosenAlignment(1, "whole experts go, and the widths stay as they are");
         }
-        int narrowest = spec.experts().stream().mapToInt(ExpertTensors::width).min().orElse(1) / recipe.tensorParallel();
-        int block = Allocation.sourceBlock(checkpoint, spec.experts());
+        int narrowest = width / recipe.tensorParallel();
         if (block > 1 && block <= narrowest) {
             return new ChosenAlignment(block, "the experts are stored in FP8 in blocks of " + block
                     + ", and engines refuse a width that is no multiple of it");
