@@ -27,7 +27,7 @@ record Guarded(boolean[] whole, Map<Integer, List<Integer>> atoms, int minWidth)
     static Guarded of(Protections protections, List<ExpertScores> experts) {
         List<Violation> wrong = new ArrayList<>();
         Map<Place, Integer> ordinals = new HashMap<>();
-        for (int e = 0; e < experts.size(); e++) {
+        for (int e = 0; e < experts.size() && !protections.experts().isEmpty(); e++) {
             ordinals.put(new Place(experts.get(e).layer(), experts.get(e).expert()), e);
         }
         boolean[] whole = new boolean[experts.size()];

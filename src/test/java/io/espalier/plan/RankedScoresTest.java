@@ -23,7 +23,8 @@ class RankedScoresTest {
                 experts.add(new ExpertScores(e / 4, e % 4, scores, 6, 12));
             }
             RankedScores ranked = RankedScores.of(experts, block);
-            Map<Integer, ExpertScores> others = ranked.raised(Map.of(random.nextInt(6), List.of(3, 50), 6 + random.nextInt(6), List.of(99)));
+            Map<Integer, ExpertScores> others = ranked
+                    .raised(Map.of(random.nextInt(6), List.of(3, 50), 6 + random.nextInt(6), List.of(99)));
             List<ExpertScores> replaced = new ArrayList<>(experts);
             others.forEach(replaced::set);
             for (int alignment : List.of(1, 2, 8)) {
