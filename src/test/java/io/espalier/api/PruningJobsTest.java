@@ -253,6 +253,23 @@ class PruningJobsTest {
     }
 
     @Test
+    void a_deleted_job_leaves_the_scores_that_another_job_uses() {
+        String measured = api.ordered(Posted.SHORTEST);
+        runs.succeed(measured, ScoreBytes.file(), ScoreBytes.summary(), Runs.origin("d".repeat(64), "e".repeat(64)));
+        String set = api.get(JOBS + "/" + measured).json().at("/score_set/id").stringValue();
+        String later = api.ordered("{\"score_set\": \"" + set + "\", \"budget\": {\"ratio\": 0.25}}");
+
+        assertThat(api.send("DELETE", JOBS + "/" + measured, null).status()).isEqualTo(204);
+
+        assertThat(api.get("/v1/score-sets/" + set).json().path("job").isNull()).isTrue();
+        assertThat(api.get(JOBS + "/" + later).json().at("/score_set/id").stringValue()).isEqualTo(set);
+        assertThat(api.get("/v1/score-sets/" + set, "Accept", "application/vnd.safetensors").body()).isEqualTo(ScoreBytes.file());
+        api.send("POST", JOBS + "/" + later + "/cancel", null);
+        assertThat(api.send("DELETE", JOBS + "/" + later, null).status()).isEqualTo(204);
+        assertThat(api.get("/v1/score-sets/" + set).code()).as("the last job took it along").isEqualTo("score_set_not_found");
+    }
+
+    @Test
     void a_job_that_has_not_ended_is_not_deleted() {
         String id = api.ordered(Posted.SHORTEST);
         Api.Answer waiting = api.send("DELETE", JOBS + "/" + id, null);

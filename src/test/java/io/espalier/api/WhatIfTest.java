@@ -171,6 +171,30 @@ class WhatIfTest {
         assertThat(atoms.at("/layers/1/widths/2").intValue()).isGreaterThanOrEqualTo(2);
     }
 
+    @Test
+    void every_layout_can_be_asked_about_with_what_engines_ask_for() {
+        JsonNode experts = planned("{\"budget\": {\"ratio\": 0.33}, \"layout\": \"experts\", \"alignment\": \"auto\"}");
+        assertThat(experts.at("/after/routed_atoms").longValue()).isEqualTo(32);
+        assertThat(experts.at("/after/total_parameters").longValue()).as("with the rows of the router")
+                .isEqualTo(ScoreBytes.PARAMETERS - 16 * 6 - 2 * 2);
+        assertThat(experts.at("/after/bytes").longValue()).isEqualTo(ScoreBytes.BYTES - 16 * 12 - 2 * 4);
+        assertThat(experts.at("/achieved/removed_experts").intValue()).isEqualTo(2);
+        assertThat(experts.at("/achieved/min_width").intValue()).isEqualTo(8);
+        assertThat(experts.at("/layers/1/removed_experts")).hasSize(1);
+        assertThat(experts.at("/recipe/alignment").stringValue()).as("as it was asked").isEqualTo("auto");
+        JsonNode layers = planned("{\"budget\": {\"ratio\": 0.3}, \"layout\": \"per_layer\", \"alignment\": 2, \"tensor_parallel\": 2}");
+        assertThat(layers.path("layers").valueStream().flatMap(layer -> layer.path("widths").valueStream()).map(JsonNode::intValue))
+                .allMatch(width -> width % 4 == 0);
+        assertThat(layers.at("/achieved/alignment").intValue()).isEqualTo(2);
+        JsonNode spared = planned("{\"budget\": {\"target_bytes\": 1900}, \"layout\": \"per_layer\", \"protections\": {\"layers\": [1]}}");
+        assertThat(spared.at("/layers/0/widths").toString()).isEqualTo("[8,8,8]");
+        assertThat(spared.at("/after/bytes").longValue()).isEqualTo(ScoreBytes.BYTES - 3 * 3 * 12);
+        JsonNode kept = planned("{\"budget\": {\"ratio\": 0.33}, \"layout\": \"experts\", \"protections\": {\"experts\": [{\"layer\": 3,"
+                + " \"expert\": " + experts.at("/layers/1/removed_experts/0") + ", \"atoms\": [2]}]}}");
+        assertThat(kept.at("/layers/1/removed_experts")).hasSize(1).isNotEqualTo(experts.at("/layers/1/removed_experts"));
+        assertThat(kept.at("/layers/0")).isEqualTo(experts.at("/layers/0"));
+    }
+
     @ParameterizedTest
     @CsvSource(delimiter = '|', value = {
             "{\"budget\": {\"ratio\": 0.99}}|budget.ratio|at most 0.875000, every expert keeps at least 1 atoms",
@@ -178,14 +202,22 @@ class WhatIfTest {
             "{\"budget\": {\"target_parameters\": 1000}}|budget.target_parameters|less than 1000, what the model has before",
             "{\"budget\": {\"ratio\": 0.5}, \"alignment\": 16}|alignment|at most 8, the width of layer 1, expert 0",
             "{\"budget\": {\"ratio\": 0.5}, \"protections\": {\"layers\": [2]}}|protections.layers[0]|a layer with routed experts, one of 1, 3",
-            "{\"budget\": {\"ratio\": 0.5}, \"layout\": \"uniform\", \"protections\": {\"layers\": [1]}}|layout|ragged, because one width for all"
+            "{\"budget\": {\"ratio\": 0.5}, \"layout\": \"uniform\", \"protections\": {\"layers\": [1]}}|layout|ragged or per_layer, because one width for all"
                     + " cannot spare protected layers or experts",
             "{\"budget\": {\"ratio\": 0.5, \"target_bytes\": 5}}|budget|exactly one of them",
             "{\"budget\": {\"target_bytes\": 5, \"ratio_of\": \"bytes\"}}|budget.ratio_of|absent, only a ratio is a share of something",
-            "{\"budget\": {\"ratio\": 0.5}, \"model\": \"x\"}|model|absent; the fields here are budget, layout, alignment, allow_empty_experts, scope,"
-                    + " protections",
+            "{\"budget\": {\"ratio\": 0.5}, \"model\": \"x\"}|model|absent; the fields here are budget, layout, alignment, tensor_parallel,"
+                    + " allow_empty_experts, scope, protections",
             "{\"budget\": {\"ratio\": 0.5}, \"allow_empty_experts\": true, \"protections\": {\"min_width\": 2}}|allow_empty_experts|false, because"
-                    + " protections.min_width lets no expert be empty"})
+                    + " protections.min_width lets no expert be empty",
+            "{\"budget\": {\"ratio\": 0.5}, \"layout\": \"per_layer\", \"protections\": {\"experts\": [{\"layer\": 3, \"expert\": 1}]}}|layout|ragged"
+                    + " or experts, because one width a layer cannot spare single experts of layer 3",
+            "{\"budget\": {\"ratio\": 0.3}, \"layout\": \"experts\", \"protections\": {\"min_width\": 2}}|protections.min_width|absent, because layout"
+                    + " experts takes whole experts and leaves the widths of the others as they are",
+            "{\"budget\": {\"ratio\": 0.3}, \"layout\": \"experts\", \"protections\": {\"layers\": [1]}}|budget.ratio|at most 0.000000, of the 3"
+                    + " experts of a layer at least 3 stay, because the protections keep 3 in one layer, and every layer keeps equally many",
+            "{\"budget\": {\"ratio\": 0.3}, \"layout\": \"experts\", \"tensor_parallel\": 4}|tensor_parallel|a divisor of a number of experts from"
+                    + " top_k 1 to the 3 of a layer"})
     void what_cannot_be_done_is_refused_with_what_can(String order, String field, String expected) {
         Api.Answer answer = plan(order);
 
@@ -268,6 +300,18 @@ class WhatIfTest {
             assertThat(ragged.get(i).path("bytes")).isEqualTo(plan.at("/after/bytes"));
             assertThat(ragged.get(i).path("predicted_loss_change")).isEqualTo(plan.path("predicted_loss_change"));
         }
+        for (JsonNode layout : curves.path("layouts")) {
+            for (JsonNode point : layout.path("points")) {
+                if (!point.path("ratio").decimalValue().equals(BigDecimal.ZERO)) {
+                    JsonNode plan = planned("{\"budget\": {\"ratio\": " + point.path("ratio") + "}, \"layout\": " + layout.path("layout") + "}");
+                    assertThat(point.path("bytes")).as(layout.path("layout").stringValue()).isEqualTo(plan.at("/after/bytes"));
+                    assertThat(point.path("removed_experts")).isEqualTo(plan.at("/achieved/removed_experts"));
+                    assertThat(point.path("min_width")).isEqualTo(plan.at("/achieved/min_width"));
+                }
+            }
+        }
+        assertThat(api.get(set + "/curve?layout=per_layer&alignment=auto&tensor_parallel=4").json().at("/layouts/0/points/100").isMissingNode())
+                .isTrue();
         JsonNode uniform = api.get(set + "/curve?layout=uniform&alignment=4&ratio_of=bytes&scope=layer").json().path("layouts");
         assertThat(uniform).hasSize(1);
         assertThat(uniform.at("/0/points/1/max_width").intValue()).isEqualTo(4);
@@ -275,7 +319,7 @@ class WhatIfTest {
 
     @ParameterizedTest
     @ValueSource(strings = {"points=1", "points=x", "points=2000", "alignment=3", "alignment=512", "layout=round", "ratio_of=experts",
-            "scope=world"})
+            "scope=world", "alignment=1.0", "tensor_parallel=0", "tensor_parallel=65"})
     void a_parameter_of_a_curve_that_cannot_be_is_named(String parameter) {
         Api.Answer answer = api.get(set + "/curve?" + parameter);
 

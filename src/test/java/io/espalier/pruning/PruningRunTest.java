@@ -189,13 +189,15 @@ class PruningRunTest {
         PruningRecipe first = recipe(Fixture.QWEN2_MOE, MethodChoice.of(MethodName.HEAPR), new BigDecimal("0.25"), Layout.RAGGED, false, true);
         Budget half = new Budget(new BigDecimal("0.5"), RatioOf.ROUTED_ATOMS);
         List<Output> further = List.of(new Output(Layout.UNIFORM, Alignment.AUTO, 2, null, null),
-                new Output(Layout.EXPERTS, null, null, null, half));
+                new Output(Layout.EXPERTS, null, null, null, half),
+                new Output(Layout.PER_LAYER, Alignment.AUTO, null, null, new Budget(null, null, null, 6_000_000L)));
         PruningRecipe several = new PruningRecipe(first.model(), first.method(), first.calibration(), first.budget(), first.layout(), null, null,
                 null, first.evaluation(), null, further, null, null, null, null);
         PruningRun.Outcome outcome = run(Fixture.QWEN2_MOE, several);
-        assertThat(outcome.furtherArtifacts()).hasSize(2).allMatch(artifact -> Files.exists(artifact.resolve("SHA256SUMS")));
+        assertThat(outcome.furtherArtifacts()).hasSize(3).allMatch(artifact -> Files.exists(artifact.resolve("SHA256SUMS")));
         assertThat(outcome.result().further()).extracting(PruningResult.Further::output).isEqualTo(several.furtherOutputs());
-        for (int i = 0; i < 3; i++) {
+        assertThat(outcome.result().further().getLast().after().bytes()).isBetween(5_900_000L, 6_000_000L);
+        for (int i = 0; i < 4; i++) {
             PruningResult alone = run(Fixture.QWEN2_MOE, several.outputs().get(i)).result();
             PruningResult.Further together = i == 0 ? outcome.result().as(null) : outcome.result().further().get(i - 1);
             assertThat(together.digests().plan()).isEqualTo(alone.digests().plan());

@@ -26,9 +26,12 @@ import io.espalier.recipe.Evaluation;
 import io.espalier.recipe.Layout;
 import io.espalier.recipe.MethodChoice;
 import io.espalier.recipe.MethodName;
+import io.espalier.recipe.Output;
 import io.espalier.recipe.Progress;
+import io.espalier.recipe.Protections;
 import io.espalier.recipe.PruningException;
 import io.espalier.recipe.PruningRecipe;
+import io.espalier.recipe.Violation;
 import io.espalier.transformer.RandomModel;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -89,6 +92,18 @@ class RefusalTest {
         PruningRecipe recipe = new PruningRecipe("m", order.method(), order.calibration(),
                 new Budget(new BigDecimal("0.99"), Budget.RatioOf.TOTAL_PARAMETERS), Layout.RAGGED, 1, false, null, null);
         refused(RandomModel.OLMOE.write(directory.resolve("model"), 1), recipe, ErrorCode.BUDGET_UNREACHABLE, "0.99");
+    }
+
+    @Test
+    void whatIsWrongWithAFurtherOutputIsSaidOfItAndOnceWhereTheWholeOrderIsWrong() {
+        PruningRecipe order = recipe(16, 4, "0.3");
+        Budget most = new Budget(null, null, null, 1L);
+        PruningRecipe recipe = new PruningRecipe("m", order.method(), order.calibration(), order.budget(), null, null, null, null, null, null,
+                List.of(new Output(Layout.UNIFORM, null, null, null, most), new Output(Layout.EXPERTS, null, null, null, null)), null, null,
+                new Protections(1, null, null), null);
+        Path model = RandomModel.OLMOE.write(directory.resolve("model"), 1);
+        assertThat(refused(model, recipe, ErrorCode.BUDGET_UNREACHABLE, "further_outputs[0].").violations()).extracting(Violation::field)
+                .containsExactly("further_outputs[0].budget.target_bytes", "protections.min_width");
     }
 
     @ParameterizedTest

@@ -30,6 +30,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.springframework.beans.factory.annotation.Autowired;
+import org.springframework.beans.factory.annotation.Qualifier;
 import org.springframework.jdbc.core.JdbcTemplate;
 import org.springframework.transaction.PlatformTransactionManager;
 import org.springframework.transaction.support.TransactionTemplate;
@@ -52,6 +53,9 @@ class DispatcherTest {
     private PlatformTransactionManager transactions;
     @Autowired
     private DataSource database;
+    @Autowired
+    @Qualifier("queueConnections")
+    private DataSource queueConnections;
     @Autowired
     private Clock clock;
     @Autowired
@@ -101,7 +105,7 @@ class DispatcherTest {
         List.of("enable_hashjoin", "enable_mergejoin", "enable_hashagg", "enable_sort", "enable_material")
                 .forEach(setting -> jdbc.execute("alter role current_user set " + setting + " = off"));
         try (HikariDataSource planned = new HikariDataSource()) {
-            HikariDataSource pool = (HikariDataSource) database;
+            HikariDataSource pool = (HikariDataSource) queueConnections;
             planned.setJdbcUrl(pool.getJdbcUrl());
             planned.setUsername(pool.getUsername());
             planned.setPassword(pool.getPassword());

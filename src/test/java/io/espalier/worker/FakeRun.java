@@ -93,7 +93,7 @@ final class FakeRun {
 
     /** A run without slices, whose finishing piece does it all. */
     static Workshop workshop(Whole whole) {
-        return workshop(whole, origin());
+        return (inputs, device, opening) -> workshop(whole, origin()).open(inputs, device, opening);
     }
 
     /** One whose scores come from there. */
