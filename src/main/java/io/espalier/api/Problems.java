@@ -13,6 +13,7 @@ import io.espalier.recipe.Violation;
 import org.apache.coyote.BadRequestException;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import org.springframework.core.MethodParameter;
 import org.springframework.dao.DataIntegrityViolationException;
 import org.springframework.http.HttpHeaders;
 import org.springframework.http.HttpMethod;
@@ -24,6 +25,7 @@ import org.springframework.web.HttpMediaTypeNotAcceptableException;
 import org.springframework.web.HttpMediaTypeNotSupportedException;
 import org.springframework.web.HttpRequestMethodNotSupportedException;
 import org.springframework.web.bind.annotation.ExceptionHandler;
+import org.springframework.web.bind.annotation.RequestParam;
 import org.springframework.web.bind.annotation.RestControllerAdvice;
 import org.springframework.web.method.annotation.HandlerMethodValidationException;
 import org.springframework.web.method.annotation.MethodArgumentTypeMismatchException;
@@ -128,9 +130,15 @@ final class Problems {
     private static List<Violation> violations(HandlerMethodValidationException e) {
         List<Violation> violations = new ArrayList<>();
         e.getParameterValidationResults().forEach(result -> result.getResolvableErrors()
-                .forEach(error -> violations.add(new Violation(result.getMethodParameter().getParameterName(),
+                .forEach(error -> violations.add(new Violation(name(result.getMethodParameter()),
                         Given.printable(String.valueOf(result.getArgument())), error.getDefaultMessage()))));
         return violations;
+    }
+
+    /** As a client writes it. */
+    private static String name(MethodParameter parameter) {
+        RequestParam said = parameter.getParameterAnnotation(RequestParam.class);
+        return said == null || said.name().isEmpty() ? parameter.getParameterName() : said.name();
     }
 
     private static String accepted(HttpServletRequest request) {
