@@ -262,7 +262,8 @@ final class Fleet implements AutoCloseable {
 
     /** Warnings and errors in the logs since the instant, one line for each that differs, without stack traces. */
     List<String> complaints(Instant since) {
-        return everyone.stream().flatMap(process -> process.words().stream().filter(line -> line.matches("\\d{4}-.* (WARN|ERROR) .*") && !line.contains("CudaUtils"))
+        return everyone.stream().flatMap(process -> process.words().stream()
+                .filter(line -> line.matches("\\d{4}-.* (WARN|ERROR) .*") && !line.contains("CudaUtils"))
                 .filter(line -> !instant(line).isBefore(since))
                 .map(line -> process.name().replaceAll("-\\d+", "") + ": " + line.replaceFirst("^\\S+\\s+", "")
                         .replaceAll("@[0-9a-f]+|\\d+ --- |\\[[^\\]]*\\]|job_\\w+|\\bc?\\.?io\\.espalier\\.", "").replaceAll("\\s+", " ")))

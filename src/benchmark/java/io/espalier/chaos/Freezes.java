@@ -126,7 +126,7 @@ public final class Freezes {
             }
             case AMID_CLAIM -> watch.amidFirstClaim(holder);
             case AMID_SLICE_END -> {
-                watch.slice(2);
+                watch.slicesDone(1);
                 holder.closes("job_event");
                 yield watch.storedAndWaiting();
             }

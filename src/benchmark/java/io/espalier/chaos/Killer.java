@@ -77,7 +77,7 @@ final class Killer {
     }
 
     private void stored() throws Exception {
-        watch.claimed(random.nextInt(1, usual.slices()));
+        watch.slicesDone(random.nextInt(1, usual.slices()));
         // why this table: a slice is told with an event, and its statistics are stored before
         try (Holder _ = fleet.holder().closes("job_event")) {
             killHolder(watch.storedAndWaiting());

@@ -133,7 +133,8 @@ public final class Kills {
                 round.moment(), String.join(",", round.kills().stream().map(Killer.Kill::who).toList()),
                 String.join(",", round.kills().stream().flatMap(kill -> kill.lost().stream())
                         .map(piece -> piece.kind().equals("slice") ? "slice " + piece.number() : piece.kind()).toList()),
-                round.redone(slices), detection.max(), claim.max(), recovery.max(), round.problems().isEmpty() ? "" : "PROBLEMS " + round.problems());
+                round.redone(slices), detection.max(), claim.max(), recovery.max(),
+                round.problems().isEmpty() ? "" : "PROBLEMS " + round.problems());
     }
 
     private static void report(Report report, List<Round> rounds, Audit.Reference reference) {

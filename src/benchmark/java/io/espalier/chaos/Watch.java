@@ -13,6 +13,7 @@ import java.util.stream.Stream;
 final class Watch {
 
     private static final Duration LOOK_EVERY = Duration.ofMillis(4);
+    private static final Duration LONGEST = Duration.ofMinutes(3);
 
     private final Fleet fleet;
     private final String job;
@@ -30,9 +31,10 @@ final class Watch {
         }
     }
 
-    /** The first piece that is running and fits. */
+    /** The first piece that is running and fits; {@code null} also when there is none for long: whoever waits may hold what the job needs. */
     Fleet.Piece running(Predicate<Fleet.Piece> fits) throws InterruptedException {
-        while (true) {
+        Instant end = Instant.now().plus(LONGEST);
+        while (Instant.now().isBefore(end)) {
             for (Fleet.Piece piece : fleet.running()) {
                 if (piece.jobId().equals(job) && fits.test(piece)) {
                     return piece;
@@ -43,6 +45,13 @@ final class Watch {
             }
             Thread.sleep(LOOK_EVERY);
         }
+        return null;
+    }
+
+    /** So many slices are finished, and another one is at work. */
+    Fleet.Piece slicesDone(int done) throws InterruptedException {
+        return running(piece -> piece.kind().equals("slice") && fleet.sql().queryForObject(
+                "select slices_done >= ? from pruning_job where id = ?", Boolean.class, done, job));
     }
 
     Fleet.Piece claimed(int claims) throws InterruptedException {
@@ -62,7 +71,10 @@ final class Watch {
                 "select phase from pruning_job where id = ?", String.class, job)));
     }
 
-    /** A slice whose statistics are stored, and whose worker stands before the table of events, which somebody else holds. */
+    /**
+     * A slice whose statistics are stored, and whose worker stands before the table of events, which somebody else holds: since after the first slice's
+     * end, because the phase's beginning is an event, too.
+     */
     Fleet.Piece storedAndWaiting() throws InterruptedException {
         return running(piece -> fleet.sql().queryForObject(
                 "select exists (select 1 from slice_chunk where job_id = ? and piece = ? and attempt = ?)", Boolean.class, job,
