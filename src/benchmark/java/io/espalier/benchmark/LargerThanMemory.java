@@ -44,7 +44,8 @@ final class LargerThanMemory {
     }
 
     public static void main(String[] arguments) throws Exception {
-        Options options = Options.of(arguments, "tiny", "size", "layers", "sequences", "length", "limit", "heap", "hard", "keep", "warm", "large-tensors");
+        Options options = Options.of(arguments, "tiny", "size", "layers", "sequences", "length", "limit", "heap", "hard", "keep", "warm",
+                "large-tensors");
         boolean tiny = options.flag("tiny");
         ModelShape shape = tiny ? ModelShape.TINY_QWEN3 : options.flag("large-tensors") ? ModelShape.LARGE_TENSORS : ModelShape.QWEN3_30B;
         int fitting = (int) ((options.gibibytes("size", 12) - shape.withLayers(0).bytes()) / shape.layerBytes());

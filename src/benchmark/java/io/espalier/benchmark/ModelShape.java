@@ -34,19 +34,23 @@ record ModelShape(String architecture, int hidden, int layers, int experts, int 
     static final ModelShape TINY_QWEN3 = new ModelShape("qwen3_moe", 64, 4, 16, 4, 24, 0, 4, 2, 16, 512, DType.BF16, false);
 
     ModelShape withLayers(int count) {
-        return new ModelShape(architecture, hidden, count, experts, topK, width, sharedWidth, heads, kvHeads, headDim, vocabulary, dtype, fused);
+        return new ModelShape(architecture, hidden, count, experts, topK, width, sharedWidth, heads, kvHeads, headDim, vocabulary, dtype,
+                fused);
     }
 
     ModelShape withExperts(int count) {
-        return new ModelShape(architecture, hidden, layers, count, topK, width, sharedWidth, heads, kvHeads, headDim, vocabulary, dtype, fused);
+        return new ModelShape(architecture, hidden, layers, count, topK, width, sharedWidth, heads, kvHeads, headDim, vocabulary, dtype,
+                fused);
     }
 
     ModelShape withVocabulary(int count) {
-        return new ModelShape(architecture, hidden, layers, experts, topK, width, sharedWidth, heads, kvHeads, headDim, count, dtype, fused);
+        return new ModelShape(architecture, hidden, layers, experts, topK, width, sharedWidth, heads, kvHeads, headDim, count, dtype,
+                fused);
     }
 
     ModelShape withDtype(DType other) {
-        return new ModelShape(architecture, hidden, layers, experts, topK, width, sharedWidth, heads, kvHeads, headDim, vocabulary, other, fused);
+        return new ModelShape(architecture, hidden, layers, experts, topK, width, sharedWidth, heads, kvHeads, headDim, vocabulary, other,
+                fused);
     }
 
     private boolean qwen2() {
@@ -139,7 +143,8 @@ record ModelShape(String architecture, int hidden, int layers, int experts, int 
     /** One word that tells shapes apart. */
     String slug() {
         return architecture + "-h" + hidden + "-l" + layers + "-e" + experts + "k" + topK + "-w" + width + "-s" + sharedWidth + "-a" + heads
-                + "kv" + kvHeads + "x" + headDim + "-v" + vocabulary + (fused ? "-fused-" : "-") + dtype.name().toLowerCase(java.util.Locale.ROOT);
+                + "kv" + kvHeads + "x" + headDim + "-v" + vocabulary + (fused ? "-fused-" : "-")
+                + dtype.name().toLowerCase(java.util.Locale.ROOT);
     }
 
     @Override

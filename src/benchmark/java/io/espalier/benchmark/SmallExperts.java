@@ -13,7 +13,8 @@ final class SmallExperts {
 
     /** Hidden, experts, selected a token, width, tokens of the micro-batch. */
     private static final List<int[]> SHAPES = List.of(new int[]{128, 16, 2, 32, 2048}, new int[]{128, 64, 8, 32, 2048},
-            new int[]{256, 64, 8, 16, 512}, new int[]{256, 256, 8, 32, 512}, new int[]{256, 256, 8, 8, 2048}, new int[]{512, 128, 8, 64, 2048},
+            new int[]{256, 64, 8, 16, 512}, new int[]{256, 256, 8, 32, 512}, new int[]{256, 256, 8, 8, 2048},
+            new int[]{512, 128, 8, 64, 2048},
             new int[]{512, 128, 8, 128, 2048}, new int[]{1024, 64, 8, 256, 2048}, new int[]{2048, 60, 4, 1408, 2048},
             new int[]{2048, 128, 8, 768, 2048}, new int[]{2048, 128, 8, 768, 512});
 

@@ -40,7 +40,7 @@ record Attention(AttentionSpec spec, NDArray q, NDArray k, NDArray v, NDArray o,
      * What the backward pass needs of the forward pass. The probabilities are not in it: they are S times larger than the rest.
      *
      * @param rawQueries before norm and rotation, [B S, H D]; {@code null} when there is no norm, which alone looks at them again; rawKeys likewise
-     * @param queries rotated, [B K, G S, D]
+     * @param queries rotated and divided by sqrt(D), because D numbers are fewer than the S scores of a query, [B K, G S, D]
      * @param keys rotated, [B K, S, D]; values likewise
      * @param mixed concat_h p v, [B K, G S, D]
      */
@@ -51,13 +51,13 @@ record Attention(AttentionSpec spec, NDArray q, NDArray k, NDArray v, NDArray o,
         try (Scratch scratch = new Scratch()) {
             NDArray rawQueries = linear(x, q, qBias);
             NDArray rawKeys = linear(x, k, kBias);
-            NDArray queries = scratch.keep(byKeyHead(rotated(rawQueries, qNorm, spec.heads(), batch, positions), batch));
+            NDArray queries = scratch.keep(byKeyHead(rotated(rawQueries, qNorm, spec.heads(), batch, positions), batch).muli(scale()));
             NDArray keys = scratch.keep(byKeyHead(rotated(rawKeys, kNorm, spec.kvHeads(), batch, positions), batch));
             NDArray values = scratch.keep(byKeyHead(linear(x, v, vBias).reshape(batch, -1, spec.kvHeads(), spec.headDim()), batch));
             NDList mixed = new NDList();
             for (NDIndex heads : blocks(keys)) {
                 try (Scratch block = new Scratch()) {
-                    NDArray p = probabilities(queries.get(heads), keys.get(heads), positions);
+                    NDArray p = Kernels.probabilities(queries.get(heads), keys.get(heads), positions.mask());
                     mixed.add(block.keep(p.matMul(values.get(heads))));
                 }
             }
@@ -84,11 +84,8 @@ record Attention(AttentionSpec spec, NDArray q, NDArray k, NDArray v, NDArray o,
     /** dy [B S, hidden] to dx. */
     NDArray backward(Tape tape, NDArray dy, int batch, Positions positions) {
         try (Scratch scratch = new Scratch()) {
-            // forward was y = mixed W_o', mixed = p v, p = softmax(c q k' + mask), c = 1 / sqrt(D)
+            // forward was y = mixed W_o', mixed = p v, p = softmax(q k' + mask), q = c q0, c = 1 / sqrt(D)
             NDArray dMixed = byKeyHead(Kernels.times(dy, o).reshape(batch, -1, spec.heads(), spec.headDim()), batch);
-            // p . dp summed over keys is mixed . dMixed summed over D: D numbers a row instead of S
-            NDArray rowSums = tape.mixed().mul(dMixed).sum(new int[]{-1}, true);
-            double c = 1 / Math.sqrt(spec.headDim());
             NDList dQueries = new NDList();
             NDList dKeys = new NDList();
             NDList dValues = new NDList();
@@ -97,10 +94,10 @@ record Attention(AttentionSpec spec, NDArray q, NDArray k, NDArray v, NDArray o,
                     NDArray qh = tape.queries().get(heads);
                     NDArray kh = tape.keys().get(heads);
                     NDArray dm = dMixed.get(heads);
-                    NDArray p = probabilities(qh, kh, positions);
+                    NDArray p = Kernels.probabilities(qh, kh, positions.mask());
                     dValues.add(block.keep(p.transpose(0, 2, 1).matMul(dm)));
-                    NDArray ds = dm.matMul(tape.values().get(heads).transpose(0, 2, 1)).subi(rowSums.get(heads)).muli(p).muli(c);
-                    dQueries.add(block.keep(ds.matMul(kh)));
+                    NDArray ds = Kernels.softmaxGradient(p, dm.matMul(tape.values().get(heads).transpose(0, 2, 1)));
+                    dQueries.add(block.keep(ds.matMul(kh).muli(scale())));
                     dKeys.add(block.keep(ds.transpose(0, 2, 1).matMul(qh)));
                 }
             }
@@ -125,13 +122,8 @@ record Attention(AttentionSpec spec, NDArray q, NDArray k, NDArray v, NDArray o,
         return bias == null ? y : y.addi(bias);
     }
 
-    /** softmax(q k' / sqrt(D) + mask): q [n, G S, D], k [n, S, D] to [n, G S, S]. */
-    private NDArray probabilities(NDArray q, NDArray k, Positions positions) {
-        long n = k.getShape().get(0);
-        long s = k.getShape().get(1);
-        NDArray scores = q.matMul(k.transpose(0, 2, 1)).muli(1 / Math.sqrt(spec.headDim()));
-        NDArray masked = scores.reshape(-1, s, s).addi(positions.mask());
-        return masked.softmax(-1).reshape(n, -1, s);
+    private double scale() {
+        return 1 / Math.sqrt(spec.headDim());
     }
 
     /** Projection [B S, heads D], normed and rotated: [B, S, heads, D]. */

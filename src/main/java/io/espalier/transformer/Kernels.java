@@ -106,6 +106,12 @@ final class Kernels {
               du = torch.mul_(s, da0)
               dx = torch.addmm_(torch.matmul(dg, wg), du, wu)
               return [a, da0, dr, torch.type_as(dx, dy)]
+            def probabilities(self: __torch__.Ops, q: Tensor, k: Tensor, mask: Tensor) -> Tensor:
+              s = torch.size(k, 1)
+              scores = torch.view(torch.bmm(q, torch.transpose(k, 1, 2)), [-1, s, s])
+              return torch.view(torch.softmax(torch.add_(scores, mask), -1), [torch.size(k, 0), -1, s])
+            def softmax_gradient(self: __torch__.Ops, p: Tensor, dp: Tensor) -> Tensor:
+              return torch._softmax_backward_data(dp, p, -1, ops.prim.dtype(p))
             """;
 
     private static final NDManager MANAGER = NDManager.newBaseManager();
@@ -141,6 +147,16 @@ final class Kernels {
     /** E = W_d a, [n, hidden], in the type of {@code like}. */
     static NDArray project(NDArray a, NDArray down, NDArray like) {
         return call("project", a, down, like).get(0);
+    }
+
+    /** softmax(q k' + mask): q [n, G S, D], k [n, S, D], mask [S, S] to [n, G S, S]. */
+    static NDArray probabilities(NDArray q, NDArray k, NDArray mask) {
+        return call("probabilities", q, k, mask).get(0);
+    }
+
+    /** Back through a softmax over the last axis: p (dp - sum(p dp)). */
+    static NDArray softmaxGradient(NDArray p, NDArray dp) {
+        return call("softmax_gradient", p, dp).get(0);
     }
 
     /** What {@link #taped} computes, of several MLPs at once, each for its own rows of x: g and u, [n, width]. */

@@ -158,7 +158,9 @@ public record MemoryPlan(Compute compute, int sequencesPerBatch, boolean spill, 
             long layer = common + (residency == Residency.ONE_EXPERT ? 0 : experts);
             long head = Math.min(wholeHead, Math.max(HEAD_PIECE_BYTES, layer));
             long weights = (residency == Residency.TWO_LAYERS ? 2 : 1) * Math.max(layer, head)
-                    + (residency == Residency.ONE_EXPERT ? lanes * Math.max(largest, Math.min(experts, ExpertGroup.WEIGHTS_AT_ONCE * m)) : 0);
+                    + (residency == Residency.ONE_EXPERT
+                            ? lanes * Math.max(largest, Math.min(experts, ExpertGroup.WEIGHTS_AT_ONCE * m))
+                            : 0);
             long states = spill
                     ? 0
                     : (work.reverse() ? spec.layers().size() + 2L : 2L) * work.sequences() * work.sequenceLength() * spec.hiddenSize() * a;

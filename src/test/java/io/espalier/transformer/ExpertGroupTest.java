@@ -59,7 +59,8 @@ class ExpertGroupTest {
     }
 
     private static int[] sizes(int[] selected, java.util.function.IntUnaryOperator width, long weightsAtOnce) {
-        return ExpertGroup.of(selected, TOP_K, 6, width, HIDDEN, weightsAtOnce).stream().mapToInt(group -> group.experts().length).toArray();
+        return ExpertGroup.of(selected, TOP_K, 6, width, HIDDEN, weightsAtOnce).stream().mapToInt(group -> group.experts().length)
+                .toArray();
     }
 
     @ParameterizedTest
