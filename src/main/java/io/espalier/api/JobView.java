@@ -22,7 +22,8 @@ import tools.jackson.databind.annotation.JsonNaming;
 @JsonNaming(SnakeCaseStrategy.class)
 record JobView(String id, JobState state, boolean terminal, PruningRecipe recipe, Instant createdAt, Instant startedAt, Instant finishedAt,
         List<PhaseTimes> phases, double percent, Phase phase, Integer layer, Integer layers, Double tokensPerSecond, Long etaSeconds,
-        Integer slices, int slicesDone, PruningResult result, JobError error, ArtifactLink artifact, List<ArtifactLink> artifacts, Links links) {
+        Integer slices, int slicesDone, PruningResult result, JobError error, ArtifactLink artifact, List<ArtifactLink> artifacts,
+        Links links) {
 
     /** Characters of an inline text that a list shows: a page of jobs must not weigh a page of books. */
     private static final int LISTED_TEXT = 80;
@@ -93,6 +94,7 @@ record JobView(String id, JobState state, boolean terminal, PruningRecipe recipe
         }
         int further = job.result() == null ? 0 : job.result().further().size();
         return IntStream.rangeClosed(0, further)
-                .mapToObj(place -> ArtifactLink.of(place == 0 ? job.artifactId() : Lease.furtherArtifactId(job.artifactId(), place))).toList();
+                .mapToObj(place -> ArtifactLink.of(place == 0 ? job.artifactId() : Lease.furtherArtifactId(job.artifactId(), place)))
+                .toList();
     }
 }

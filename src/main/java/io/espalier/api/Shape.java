@@ -77,7 +77,8 @@ final class Shape {
             case "additionalProperties" ->
                 new Violation(Given.printable(join(at, e.getProperty())), Given.of(given.path(e.getProperty()), true),
                         "absent; the fields here are " + String.join(", ", schema.path("properties").propertyNames()));
-            default -> new Violation(at, Given.of(given, "type".equals(e.getKeyword()) || amongNumbers(schema)), Expected.of(schema, contract));
+            default ->
+                new Violation(at, Given.of(given, "type".equals(e.getKeyword()) || amongNumbers(schema)), Expected.of(schema, contract));
         };
         found.putIfAbsent(violation.field(), violation);
     }

@@ -130,12 +130,14 @@ public final class Compatibility {
             return Loadability.no(LLAMA_CPP, "its converter for " + shape.modelType() + " was not found to read fused expert tensors");
         }
         if (shape.fp8Block() == ModelShape.FP8_ROWS) {
-            return Loadability.no(LLAMA_CPP, "its converter was found to dequantise FP8 with scales in blocks, and here every row has its own");
+            return Loadability.no(LLAMA_CPP,
+                    "its converter was found to dequantise FP8 with scales in blocks, and here every row has its own");
         }
         String quants = shape.width() % K_QUANT == 0
                 ? "K-quants fit"
                 : shape.width() % QUANT == 0
-                        ? "K-quants of the down projection fall back to types with blocks of " + QUANT + ", as their width is no multiple of "
+                        ? "K-quants of the down projection fall back to types with blocks of " + QUANT
+                                + ", as their width is no multiple of "
                                 + K_QUANT
                         : "the down projection stays in F16 when quantised, as its width is no multiple of " + QUANT;
         return Loadability.needs(LLAMA_CPP, "conversion with convert_hf_to_gguf.py", oneWidth() + "; " + quants);

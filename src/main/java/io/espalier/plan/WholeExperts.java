@@ -64,13 +64,16 @@ final class WholeExperts {
 
     private void refuse(long total, List<List<Integer>> ranked, int count, int least) {
         if (least > count) {
-            throw refused("tensor_parallel", String.valueOf(order.demands().tensorParallel()), "a divisor of a number of experts from top_k "
-                    + order.demands().topK() + " to the " + count + " of a layer");
+            throw refused("tensor_parallel", String.valueOf(order.demands().tensorParallel()),
+                    "a divisor of a number of experts from top_k "
+                            + order.demands().topK() + " to the " + count + " of a layer");
         }
         BigDecimal most = new BigDecimal(cost(ranked, count - least)).divide(new BigDecimal(total), 6, RoundingMode.FLOOR);
         throw order.unreachable(most, "of the " + count + " experts of a layer at least " + least + " stay, because a token selects top_k "
                 + order.demands().topK()
-                + (order.demands().tensorParallel() == 1 ? "" : " and tensor_parallel " + order.demands().tensorParallel() + " divides them"));
+                + (order.demands().tensorParallel() == 1
+                        ? ""
+                        : " and tensor_parallel " + order.demands().tensorParallel() + " divides them"));
     }
 
     private static PruningException refused(String field, String given, String expected) {

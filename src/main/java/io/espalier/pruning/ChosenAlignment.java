@@ -43,7 +43,8 @@ record ChosenAlignment(int atoms, String why) {
         while (atoms * 2 <= Math.min(WIDEST_TILE, narrowest / STEPS_AN_EXPERT)) {
             atoms *= 2;
         }
-        return new ChosenAlignment(atoms, "the largest power of two up to " + WIDEST_TILE + " that leaves the narrowest expert, " + narrowest
-                + " atoms a device, at least " + STEPS_AN_EXPERT + " steps");
+        return new ChosenAlignment(atoms,
+                "the largest power of two up to " + WIDEST_TILE + " that leaves the narrowest expert, " + narrowest
+                        + " atoms a device, at least " + STEPS_AN_EXPERT + " steps");
     }
 }

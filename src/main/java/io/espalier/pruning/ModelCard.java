@@ -51,10 +51,12 @@ final class ModelCard {
                 .append(method)
                 .append("\n- espalier\n---\n\n");
         card.append("# ").append(baseModel).append(", pruned\n\n");
-        card.append("Routed experts ").append(plan.removedExperts() > 0 ? "taken out" : "narrowed").append(" by [Espalier](pruning-manifest.json) with the criterion `").append(method).append("`: ratio ")
+        card.append("Routed experts ").append(plan.removedExperts() > 0 ? "taken out" : "narrowed")
+                .append(" by [Espalier](pruning-manifest.json) with the criterion `").append(method).append("`: ratio ")
                 .append(recipe.budget().ratio().toPlainString()).append(" of ").append(name(recipe.budget().ratioOf())).append(", layout `")
                 .append(name(recipe.layout())).append("`, alignment ").append(result.achieved().alignment())
-                .append(recipe.tensorParallel() == 1 ? "" : " on each of " + recipe.tensorParallel() + " devices").append(". Nothing else was changed.\n\n");
+                .append(recipe.tensorParallel() == 1 ? "" : " on each of " + recipe.tensorParallel() + " devices")
+                .append(". Nothing else was changed.\n\n");
         card.append("| | before | after |\n|---|---:|---:|\n");
         line(card, "parameters", result.before().totalParameters(), result.after().totalParameters());
         line(card, "active parameters a token", result.before().activeParameters(), result.after().activeParameters());
@@ -83,10 +85,12 @@ final class ModelCard {
         return switch (layout) {
             case UNIFORM -> "All experts have one width, which `config.json` says with the stock key.";
             case PER_LAYER -> "The experts of a layer have one width, which `config.json` says under `per_layer_config`.";
-            case RAGGED -> "Experts have different widths, which `config.json` lists under `espalier`; stock loaders expect one width and will"
-                    + " refuse the shapes.";
-            case EXPERTS -> plan.removedExperts() + " of " + plan.experts().size() + " experts are gone, their rows of the router too; those"
-                    + " that stay have moved up in number, and `pruning-plan.json` says which they were.";
+            case RAGGED ->
+                "Experts have different widths, which `config.json` lists under `espalier`; stock loaders expect one width and will"
+                        + " refuse the shapes.";
+            case EXPERTS ->
+                plan.removedExperts() + " of " + plan.experts().size() + " experts are gone, their rows of the router too; those"
+                        + " that stay have moved up in number, and `pruning-plan.json` says which they were.";
         };
     }
 

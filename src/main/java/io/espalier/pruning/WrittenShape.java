@@ -58,7 +58,9 @@ final class WrittenShape {
         if (!experts.stream().allMatch(ExpertTensors::fused)) {
             return Dialect.MIXED;
         }
-        return experts.stream().allMatch(expert -> expert.down().tensor().contains(".mlp.experts.")) ? Dialect.FUSED : Dialect.FUSED_ELSEWHERE;
+        return experts.stream().allMatch(expert -> expert.down().tensor().contains(".mlp.experts."))
+                ? Dialect.FUSED
+                : Dialect.FUSED_ELSEWHERE;
     }
 
     private static int fp8Block(Checkpoint written, List<ExpertTensors> experts) {

@@ -148,7 +148,8 @@ public record PruningRecipe(String model, MethodChoice method, Calibration calib
     /** What is wrong with layout, alignment and devices, or cannot go together with them. */
     private void shapeViolations(String at, List<Violation> found) {
         if (!alignment.isAllowed()) {
-            found.add(new Violation(at + "alignment", String.valueOf(alignment.json()), "auto, or a power of two from 1 to " + MAX_ALIGNMENT));
+            found.add(new Violation(at + "alignment", String.valueOf(alignment.json()),
+                    "auto, or a power of two from 1 to " + MAX_ALIGNMENT));
         }
         if (tensorParallel < 1 || tensorParallel > MAX_TENSOR_PARALLEL) {
             found.add(new Violation(at + "tensor_parallel", String.valueOf(tensorParallel), "an integer from 1 to " + MAX_TENSOR_PARALLEL));

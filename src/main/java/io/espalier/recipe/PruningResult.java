@@ -120,6 +120,7 @@ public record PruningResult(Size before, Size after, Achieved achieved, Coverage
     /** The same with the digest of the written files, which is known last: the manifest inside them cannot hold it. */
     public PruningResult summed(String artifact) {
         return new PruningResult(before, after, achieved, coverage, perplexity, predictedLossChange,
-                new Digests(digests.model, digests.tokenizer, digests.calibration, digests.scores, digests.plan, artifact), compatibility, further);
+                new Digests(digests.model, digests.tokenizer, digests.calibration, digests.scores, digests.plan, artifact), compatibility,
+                further);
     }
 }

@@ -42,7 +42,8 @@ public final class DecoderLayer {
             }
             case Moe many -> {
                 this.dense = null;
-                this.moe = new MoeBlock(weights.vector(many.router()), weights.removed(many.experts()), many, weights.experts(many.experts()),
+                this.moe = new MoeBlock(weights.vector(many.router()), weights.removed(many.experts()), many,
+                        weights.experts(many.experts()),
                         many.shared() == null ? null : weights.mlp(many.shared()),
                         many.sharedGate() == null ? null : weights.vector(many.sharedGate()), spec.index(), ExpertGroup.WEIGHTS_AT_ONCE);
             }

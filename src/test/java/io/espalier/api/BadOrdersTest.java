@@ -135,7 +135,8 @@ class BadOrdersTest {
     }
 
     @ParameterizedTest
-    @CsvSource(delimiter = '|', value = {"\"layout\": \"experts\", \"alignment\": 8|alignment|8 -> 1 or auto, because layout experts leaves the widths as they are",
+    @CsvSource(delimiter = '|', value = {
+            "\"layout\": \"experts\", \"alignment\": 8|alignment|8 -> 1 or auto, because layout experts leaves the widths as they are",
             "\"layout\": \"experts\", \"allow_empty_experts\": true|allow_empty_experts|true -> false, because layout experts removes whole experts, router rows and all",
             "\"layout\": \"experts\", \"method\": {\"name\": \"heapr\", \"scope\": \"expert\"}|method.scope|expert -> global or layer, because layout experts ranks whole experts",
             "\"layout\": \"per_layer\", \"method\": \"frequency\"|layout|per_layer -> ragged or experts, because frequency ranks whole experts and per_layer keeps every expert",

@@ -53,7 +53,8 @@ class MutatedOrdersTest {
                 "calibration", "calibration/corpus", "calibration/corpus/text", "calibration/corpus/name", "calibration/corpus/path",
                 "calibration/corpus/field", "calibration/sequences", "calibration/sequence_length", "calibration/seed", "budget",
                 "budget/ratio",
-                "budget/ratio_of", "layout", "alignment", "tensor_parallel", "allow_empty_experts", "evaluation", "evaluation/corpus", "evaluation/windows",
+                "budget/ratio_of", "layout", "alignment", "tensor_parallel", "allow_empty_experts", "evaluation", "evaluation/corpus",
+                "evaluation/windows",
                 "evaluation/sequence_length", "evaluation/random_control"}) {
             for (String value : values) {
                 JsonNode order = json.readTree(Posted.COMPLETE);

@@ -93,7 +93,8 @@ class PruningJobsTest {
     @Test
     void further_outputs_arrive_with_their_defaults() {
         JsonNode recipe = api.order(Posted.SHORTEST.replaceFirst("\\{", """
-                {"further_outputs": [{"layout": "uniform", "alignment": "auto"}, {"layout": "experts", "budget": {"ratio": 0.50}}],""")).json()
+                {"further_outputs": [{"layout": "uniform", "alignment": "auto"}, {"layout": "experts", "budget": {"ratio": 0.50}}],"""))
+                .json()
                 .path("recipe");
         assertThat(recipe.at("/further_outputs/0/alignment").stringValue()).isEqualTo("auto");
         assertThat(recipe.at("/further_outputs/0/tensor_parallel").intValue()).isEqualTo(1);

@@ -59,7 +59,8 @@ class CompatibilityTest {
         assertThat(loads(shape("qwen3_moe", Dialect.FUSED, -1, false, one))).isEqualTo("NO STOCK NEEDS NEEDS NEEDS");
         assertThat(loads(shape("olmoe", Dialect.FUSED, -1, false, one))).isEqualTo("NO STOCK NEEDS NEEDS NO");
         assertThat(loads(shape("mixtral", Dialect.FUSED_ELSEWHERE, -1, false, one))).isEqualTo("NO NO NEEDS NEEDS NO");
-        assertThat(loads(shape("qwen3_moe", Dialect.MIXED, -1, true, new int[]{64, 64}, new int[]{3, 4}))).isEqualTo("NEEDS NEEDS NO NO NO");
+        assertThat(loads(shape("qwen3_moe", Dialect.MIXED, -1, true, new int[]{64, 64}, new int[]{3, 4})))
+                .isEqualTo("NEEDS NEEDS NO NO NO");
     }
 
     @Test

@@ -101,7 +101,8 @@ class LayoutAllocationTest {
                 expert(3, 0, 100, 100), expert(3, 1, 90, 0), expert(3, 2, 70, 0), expert(3, 3, 80, 5));
         KeepPlan plan = order(Layout.EXPERTS, "0.25", 1, Scope.GLOBAL, 1, 2).plan(experts, MODEL);
         // of equal sums the first goes
-        assertThat(plan.experts().stream().filter(KeepPlan.Expert::removed).map(e -> e.layer() + ":" + e.expert())).containsExactly("1:1", "3:2");
+        assertThat(plan.experts().stream().filter(KeepPlan.Expert::removed).map(e -> e.layer() + ":" + e.expert())).containsExactly("1:1",
+                "3:2");
         assertThat(plan.remaining()).allMatch(expert -> expert.keptWidth() == 2);
         // a little more, and another expert of every layer goes
         plan = order(Layout.EXPERTS, "0.26", 1, Scope.LAYER, 1, 2).plan(experts, MODEL);

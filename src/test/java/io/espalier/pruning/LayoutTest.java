@@ -172,12 +172,14 @@ class LayoutTest {
         try (Checkpoint source = Checkpoint.open(sharded)) {
             KeepPlan plan = plan(source, Layout.EXPERTS, "0.4", new EngineDemands(1, 2));
             cut(source, directory.resolve("cut"), plan);
-            JsonNode places = JsonMapper.shared().readTree(directory.resolve("cut/model.safetensors.index.json").toFile()).get("weight_map");
+            JsonNode places = JsonMapper.shared().readTree(directory.resolve("cut/model.safetensors.index.json").toFile())
+                    .get("weight_map");
             assertThat(places.propertyNames().stream().filter(name -> name.contains(".experts.")).toList()).hasSize(3 * 3 * 3)
                     .noneMatch(name -> name.contains(".experts.3.") || name.contains(".experts.5."));
             try (Checkpoint written = Checkpoint.open(directory.resolve("cut"))) {
                 assertThat(places.propertyNames()).containsExactlyInAnyOrderElementsOf(written.tensors().keySet());
-                assertThat(JsonMapper.shared().readTree(directory.resolve("cut/model.safetensors.index.json").toFile()).at("/metadata/total_size")
+                assertThat(JsonMapper.shared().readTree(directory.resolve("cut/model.safetensors.index.json").toFile())
+                        .at("/metadata/total_size")
                         .longValue()).isEqualTo(written.tensorBytes());
             }
         }
@@ -222,7 +224,8 @@ class LayoutTest {
     static double loss(Checkpoint checkpoint, KeptAtoms kept, Path directory) {
         int[][] ids = {new Random(1).ints(20, 0, 50).toArray(), new Random(2).ints(20, 0, 50).toArray()};
         try (Decoder decoder = Decoder.open(checkpoint, Architecture.specOf(checkpoint), kept, Compute.cpu())) {
-            Perplexity measured = Perplexity.measure(decoder, TokenWindows.of(ids), new MemoryPlan(Compute.cpu(), 8, false, 0, 0), directory,
+            Perplexity measured = Perplexity.measure(decoder, TokenWindows.of(ids), new MemoryPlan(Compute.cpu(), 8, false, 0, 0),
+                    directory,
                     PhaseProgress.IGNORED);
             return measured.negativeLogLikelihood() / measured.predictedTokens();
         }

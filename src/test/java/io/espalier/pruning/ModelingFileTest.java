@@ -62,7 +62,8 @@ class ModelingFileTest {
     }
 
     private static void compile(Path file) throws IOException, InterruptedException {
-        boolean python = Arrays.stream(System.getenv("PATH").split(File.pathSeparator)).anyMatch(at -> Files.isExecutable(Path.of(at, "python3")));
+        boolean python = Arrays.stream(System.getenv("PATH").split(File.pathSeparator))
+                .anyMatch(at -> Files.isExecutable(Path.of(at, "python3")));
         assumeThat(python).as("a python3 on the path").isTrue();
         Process process = new ProcessBuilder("python3", "-m", "py_compile", file.toString()).redirectErrorStream(true).start();
         String said = new String(process.getInputStream().readAllBytes(), java.nio.charset.StandardCharsets.UTF_8);

@@ -96,7 +96,8 @@ class RefusalTest {
             "LLAMA | rope_scaling | {\"rope_type\": \"llama3\", \"factor\": 8.0} | rope_scaling",
             "QWEN3_MOE | use_sliding_window | true | sliding_window", "MIXTRAL | sliding_window | 32 | sliding_window",
             "OLMOE | clip_qkv | 8.0 | clip_qkv", "DEEPSEEK | hidden_act | \"gelu\" | hidden_act", "LLAMA | mlp_bias | true | mlp_bias",
-            "DEEPSEEK | scoring_func | \"sigmoid\" | scoring_func", "DEEPSEEK | n_group | 4 | n_group", "QWEN2_MOE | num_attention_heads | \"four\" | num_attention_heads",
+            "DEEPSEEK | scoring_func | \"sigmoid\" | scoring_func", "DEEPSEEK | n_group | 4 | n_group",
+            "QWEN2_MOE | num_attention_heads | \"four\" | num_attention_heads",
             "QWEN2_MOE | num_experts_per_tok | 7 | num_experts_per_tok", "MIXTRAL | num_key_value_heads | 3 | num_key_value_heads"})
     void aConfigurationThatWouldChangeTheMathematicsIsRefusedByName(RandomModel model, String key, String value, String named)
             throws IOException {

@@ -107,7 +107,8 @@ class WorkerTest {
         assertThat(carryOut(worker((inputs, _, _) -> FakeRun.twoOutcomes(inputs.workDirectory())), id)).isEqualTo(Worker.Fate.DONE);
 
         PruningJob job = jobs.find(id).orElseThrow();
-        assertThat(job.result().further()).singleElement().satisfies(further -> assertThat(further.output().layout()).isEqualTo(Layout.EXPERTS));
+        assertThat(job.result().further()).singleElement()
+                .satisfies(further -> assertThat(further.output().layout()).isEqualTo(Layout.EXPERTS));
         Artifact further = artifacts.find(Lease.furtherArtifactId(job.artifactId(), 1)).orElseThrow();
         assertThat(further.jobId()).isEqualTo(id);
         assertThat(further.digest()).isEqualTo("9".repeat(64));
