@@ -101,7 +101,8 @@ class Dispatcher implements SmartLifecycle {
             Worker.Ending ending = worker.carryOut(entry, device);
             return switch (ending.fate()) {
                 case DONE -> (complete, queue) -> queue.remove();
-                case WAITS -> (complete, queue) -> queue.reschedule(complete, ending.due() == null ? complete.getExecution().executionTime : ending.due());
+                case WAITS -> (complete, queue) -> queue.reschedule(complete,
+                        ending.due() == null ? complete.getExecution().executionTime : ending.due());
                 case LOST -> (complete, queue) -> {};
             };
         } finally {
