@@ -110,7 +110,8 @@ public final class Throughput {
                 context.getBean(ScoreShelf.class), context.getBean(SliceShelf.class),
                 new TransactionTemplate(context.getBean(PlatformTransactionManager.class))), context.getBean(PruningJobs.class),
                 FakeRun.workshop((inputs, device, progress) -> FakeRun.outcome(inputs.workDirectory())), settings.manner());
-        return new Dispatcher(name, context.getBean("queueConnections", DataSource.class), context.getBean(Clock.class), () -> List.of(new ComputeDevice(name, 0)), worker,
+        return new Dispatcher(name, context.getBean("queueConnections", DataSource.class), context.getBean(Clock.class),
+                () -> List.of(new ComputeDevice(name, 0)), worker,
                 settings.worker());
     }
 

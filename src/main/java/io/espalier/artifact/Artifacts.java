@@ -84,7 +84,8 @@ public class Artifacts {
     /** Ids of what a job has published, in the order of its outputs. */
     @Transactional(readOnly = true)
     public List<String> ofJob(String jobId) {
-        return entities.createQuery("select a.id from Artifact a where a.jobId = :job order by a.id", String.class).setParameter("job", jobId)
+        return entities.createQuery("select a.id from Artifact a where a.jobId = :job order by a.id", String.class)
+                .setParameter("job", jobId)
                 .getResultList();
     }
 

@@ -101,7 +101,7 @@ record Measuring(OpenedRun opened, ComputeDevice device, String modelDigest, Pro
     }
 
     private String fingerprint(int sequencesPerBatch) {
-        return Sha256.of(String.join("|", "espalier-statistics/1", modelDigest, opened.calibration().digest(),
+        return Sha256.of(String.join("|", "espalier-statistics/2", modelDigest, opened.calibration().digest(),
                 Criterion.of(opened.recipe().method()).moments().toString(), opened.recipe().precision().name(),
                 String.valueOf(sequencesPerBatch)));
     }

@@ -2,7 +2,6 @@ package io.espalier.worker;
 
 import java.time.Clock;
 import java.time.Duration;
-import java.time.Instant;
 import java.util.List;
 import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.BlockingQueue;
@@ -89,11 +88,11 @@ class Dispatcher implements SmartLifecycle {
                 .execute((instance, context) -> carryOut(instance.getId()));
     }
 
-    /** Due at once. The library's own way of saying so asks the machine's clock. */
+    /** Due as before, so that what was begun comes before what was not. The library's own way makes it due now, by the machine's clock. */
     private void revive(ExecutionComplete dead, ExecutionOperations<Void> queue) {
         log.warn("{} was held by {}, whose heart has stopped: it is handed out again", dead.getExecution().taskInstance.getId(),
                 dead.getExecution().pickedBy);
-        queue.reschedule(dead, clock.instant());
+        queue.reschedule(dead, dead.getExecution().executionTime);
     }
 
     private CompletionHandler<Void> carryOut(String entry) {
@@ -102,16 +101,13 @@ class Dispatcher implements SmartLifecycle {
             Worker.Ending ending = worker.carryOut(entry, device);
             return switch (ending.fate()) {
                 case DONE -> (complete, queue) -> queue.remove();
-                case WAITS -> (complete, queue) -> queue.reschedule(complete, due(ending));
+                case WAITS -> (complete, queue) -> queue.reschedule(complete,
+                        ending.due() == null ? complete.getExecution().executionTime : ending.due());
                 case LOST -> (complete, queue) -> {};
             };
         } finally {
             idle.add(device);
         }
-    }
-
-    private Instant due(Worker.Ending ending) {
-        return ending.due() == null ? clock.instant() : ending.due();
     }
 
     /** A process that was closed while it runs, because the database is of a newer version: what is at work is handed back, nothing more is taken. */

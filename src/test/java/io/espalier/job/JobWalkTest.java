@@ -211,7 +211,8 @@ class JobWalkTest {
         successes.merge(lease.jobId(), 1, Integer::sum);
     }
 
-    private static final io.espalier.recipe.PruningResult RESULT = new io.espalier.recipe.PruningResult(null, null, null, null, null, null, null,
+    private static final io.espalier.recipe.PruningResult RESULT = new io.espalier.recipe.PruningResult(null, null, null, null, null, null,
+            null,
             null, null);
 
     private void hold() {

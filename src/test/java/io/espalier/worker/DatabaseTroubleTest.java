@@ -264,7 +264,8 @@ class DatabaseTroubleTest {
     private Dispatcher worker(String name, FakeRun.Whole workshop, String... devices) {
         Worker worker = new Worker(name, service.getBean(WorkerSettings.class).directory(), new Worker.Products(
                 service.getBean(Artifacts.class), service.getBean(ScoreShelf.class), service.getBean(SliceShelf.class),
-                service.getBean(TransactionTemplate.class)), jobs, FakeRun.workshop(workshop), new Worker.Manner(0, Duration.ZERO, Duration.ZERO));
+                service.getBean(TransactionTemplate.class)), jobs, FakeRun.workshop(workshop),
+                new Worker.Manner(0, Duration.ZERO, Duration.ZERO));
         Dispatcher dispatcher = new Dispatcher(name, service.getBean("queueConnections", DataSource.class), service.getBean(Clock.class),
                 () -> Stream.of(devices).map(device -> new ComputeDevice(device, 0)).toList(), worker,
                 new WorkerSettings.Worker(true, "auto", DataSize.ofBytes(0), 0, HEARTBEAT, 4, Duration.ofMillis(100),

@@ -30,7 +30,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.springframework.beans.factory.annotation.Autowired;
-import org.springframework.beans.factory.annotation.Qualifier;
+import org.springframework.core.env.Environment;
 import org.springframework.jdbc.core.JdbcTemplate;
 import org.springframework.transaction.PlatformTransactionManager;
 import org.springframework.transaction.support.TransactionTemplate;
@@ -54,12 +54,11 @@ class DispatcherTest {
     @Autowired
     private DataSource database;
     @Autowired
-    @Qualifier("queueConnections")
-    private DataSource queueConnections;
-    @Autowired
     private Clock clock;
     @Autowired
     private JdbcTemplate jdbc;
+    @Autowired
+    private Environment environment;
     private final Queue<Dispatcher> started = new ConcurrentLinkedQueue<>();
 
     @BeforeEach
@@ -105,10 +104,9 @@ class DispatcherTest {
         List.of("enable_hashjoin", "enable_mergejoin", "enable_hashagg", "enable_sort", "enable_material")
                 .forEach(setting -> jdbc.execute("alter role current_user set " + setting + " = off"));
         try (HikariDataSource planned = new HikariDataSource()) {
-            HikariDataSource pool = (HikariDataSource) queueConnections;
-            planned.setJdbcUrl(pool.getJdbcUrl());
-            planned.setUsername(pool.getUsername());
-            planned.setPassword(pool.getPassword());
+            planned.setJdbcUrl(environment.getProperty("spring.datasource.url"));
+            planned.setUsername(environment.getProperty("spring.datasource.username"));
+            planned.setPassword(environment.getProperty("spring.datasource.password"));
             List<String> ids = IntStream.range(0, 5).mapToObj(i -> submit()).toList();
             jdbc.execute("analyze scheduled_tasks");
             CountDownLatch running = new CountDownLatch(1);
