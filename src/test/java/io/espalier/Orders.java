@@ -33,7 +33,8 @@ public final class Orders {
     public static PruningRecipe recipe(String project, int priority) {
         PruningRecipe order = recipe();
         return new PruningRecipe(order.model(), order.method(), order.calibration(), order.budget(), order.layout(), order.alignment(),
-                order.tensorParallel(), order.allowEmptyExperts(), order.evaluation(), order.precision(), order.furtherOutputs(), project, priority,
+                order.tensorParallel(), order.allowEmptyExperts(), order.evaluation(), order.precision(), order.furtherOutputs(), project,
+                priority,
                 order.protections(), order.scoreSet());
     }
 

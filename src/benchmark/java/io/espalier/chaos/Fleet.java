@@ -79,7 +79,8 @@ final class Fleet implements AutoCloseable {
                   new.origin := null;
                   return new;
                 end $$""");
-        sql().execute("create trigger score_set_forgets_its_address before insert on score_set for each row execute function forget_address()");
+        sql().execute(
+                "create trigger score_set_forgets_its_address before insert on score_set for each row execute function forget_address()");
     }
 
     ServiceProcess startApi() throws IOException {

@@ -100,6 +100,7 @@ record JobView(String id, JobState state, boolean terminal, PruningRecipe recipe
         }
         int further = job.result() == null ? 0 : job.result().further().size();
         return IntStream.rangeClosed(0, further)
-                .mapToObj(place -> ArtifactLink.of(place == 0 ? job.artifactId() : Lease.furtherArtifactId(job.artifactId(), place))).toList();
+                .mapToObj(place -> ArtifactLink.of(place == 0 ? job.artifactId() : Lease.furtherArtifactId(job.artifactId(), place)))
+                .toList();
     }
 }

@@ -13,9 +13,9 @@ import java.util.regex.Pattern;
 import jakarta.servlet.http.HttpServletRequest;
 
 import io.espalier.catalog.Catalog;
-import io.espalier.job.IdempotencyKey;
 import io.espalier.catalog.ScoreSet;
 import io.espalier.catalog.ScoreSets;
+import io.espalier.job.IdempotencyKey;
 import io.espalier.recipe.MethodChoice;
 import io.espalier.recipe.PruningRecipe;
 import io.espalier.recipe.ResolvedInputs;

@@ -102,8 +102,7 @@ final class ScoreSetController {
             @RequestParam(defaultValue = "101") @Min(value = 2, message = POINTS) @Max(value = MAX_POINTS, message = POINTS) int points,
             @RequestParam(name = "ratio_of", defaultValue = "routed_atoms") String ratioOf, @RequestParam(required = false) String layout,
             @RequestParam(defaultValue = "1") String alignment,
-            @RequestParam(name = "tensor_parallel", defaultValue = "1") @Min(value = 1, message = DEVICES) @Max(value =
-                    PruningRecipe.MAX_TENSOR_PARALLEL, message = DEVICES) int tensorParallel,
+            @RequestParam(name = "tensor_parallel", defaultValue = "1") @Min(value = 1, message = DEVICES) @Max(value = PruningRecipe.MAX_TENSOR_PARALLEL, message = DEVICES) int tensorParallel,
             @RequestParam(defaultValue = "global") String scope) {
         ScoreSet set = plannable(id);
         Layout only = layout == null ? null : word("layout", layout, Layout.values(), Layout::json);

@@ -31,7 +31,8 @@ public record Curve(Layout layout, List<Point> points) {
      * @param predictedLossChange as {@link Forecast#predictedLossChange} has it
      */
     @JsonNaming(SnakeCaseStrategy.class)
-    public record Point(BigDecimal ratio, double routedAtomRatio, long totalParameters, long bytes, int minWidth, int maxWidth, int removedExperts,
+    public record Point(BigDecimal ratio, double routedAtomRatio, long totalParameters, long bytes, int minWidth, int maxWidth,
+            int removedExperts,
             Double predictedLossChange) {}
 
     /**

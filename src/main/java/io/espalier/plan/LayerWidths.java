@@ -162,7 +162,8 @@ final class LayerWidths implements Competition {
         }
         for (int e = layer.from(); e < layer.to(); e++) {
             if (guarded.width(e, ranked) > widths.getLast()) {
-                throw guarded.uneven(e, ranked, widths.getLast(), "alignment, source blocks and the layer's narrowest expert let its layer be");
+                throw guarded.uneven(e, ranked, widths.getLast(),
+                        "alignment, source blocks and the layer's narrowest expert let its layer be");
             }
         }
         int least = IntStream.range(layer.from(), layer.to()).map(e -> guarded.width(e, ranked)).max().orElse(0);

@@ -25,7 +25,8 @@ import io.espalier.recipe.PruningRecipe;
  * @param tokens calibration tokens; {@code null} for methods that see none
  * @param metadata the file's: {@code method}, {@code unit}, {@code model_sha256} and others
  */
-public record StoredScores(RankedScores ranked, double[][] scores, double[] lossWeights, ModelSize model, RouterShape router, long[] routedTokens,
+public record StoredScores(RankedScores ranked, double[][] scores, double[] lossWeights, ModelSize model, RouterShape router,
+        long[] routedTokens,
         Long tokens, Map<String, String> metadata) {
 
     /**

@@ -41,8 +41,10 @@ final class WholeExperts implements Competition {
         this.least = Math.ceilDiv(atLeast, step) * step;
         if (least > count) {
             throw mostGuarded() > order.demands().topK()
-                    ? Allocation.refused(ErrorCode.INVALID_RECIPE, "tensor_parallel", String.valueOf(step), "a divisor of a number of experts"
-                            + " from " + mostGuarded() + ", which the protections keep in one layer, to the " + count + " of a layer")
+                    ? Allocation.refused(ErrorCode.INVALID_RECIPE, "tensor_parallel", String.valueOf(step),
+                            "a divisor of a number of experts"
+                                    + " from " + mostGuarded() + ", which the protections keep in one layer, to the " + count
+                                    + " of a layer")
                     : Allocation.refused(ErrorCode.INVALID_RECIPE, "tensor_parallel", String.valueOf(step),
                             "a divisor of a number of experts from top_k " + order.demands().topK() + " to the " + count + " of a layer");
         }

@@ -47,7 +47,8 @@ record Measuring(OpenedRun opened, ComputeDevice device, String modelDigest, Pro
         int windows = opened.calibration().windows();
         long tokens = tokensPerSlice > 0 ? tokensPerSlice : device.isGpu() ? SLICE_TOKENS_GPU : SLICE_TOKENS_CPU;
         boolean halved = tokensPerSlice == 0 && opened.checkpoint().tensorBytes() < HALVED_BELOW;
-        int most = Math.clamp(Math.max(tokens / length, Math.ceilDiv(windows, MOST_SLICES)), 1, halved ? Math.ceilDiv(windows, 2) : windows);
+        int most = Math.clamp(Math.max(tokens / length, Math.ceilDiv(windows, MOST_SLICES)), 1,
+                halved ? Math.ceilDiv(windows, 2) : windows);
         MemoryPlan plan = plan(most);
         notes().memoryPlanned(plan);
         int batch = plan.sequencesPerBatch();

@@ -87,10 +87,12 @@ final class ModelCard {
         return switch (layout) {
             case UNIFORM -> "All experts have one width, which `config.json` says with the stock key.";
             case PER_LAYER -> "The experts of a layer have one width, which `config.json` says under `per_layer_config`.";
-            case RAGGED -> "Experts have different widths, which `config.json` lists under `espalier`; stock loaders expect one width and will"
-                    + " refuse the shapes.";
-            case EXPERTS -> plan.removedExperts() + " of " + plan.experts().size() + " experts are gone, their rows of the router too; those"
-                    + " that stay have moved up in number, and `pruning-plan.json` says which they were.";
+            case RAGGED ->
+                "Experts have different widths, which `config.json` lists under `espalier`; stock loaders expect one width and will"
+                        + " refuse the shapes.";
+            case EXPERTS ->
+                plan.removedExperts() + " of " + plan.experts().size() + " experts are gone, their rows of the router too; those"
+                        + " that stay have moved up in number, and `pruning-plan.json` says which they were.";
         };
     }
 

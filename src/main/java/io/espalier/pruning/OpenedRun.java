@@ -151,9 +151,10 @@ record OpenedRun(PruningRecipe recipe, Checkpoint checkpoint, DecoderSpec spec, 
             if (at.isEmpty() || e.violations().isEmpty()) {
                 throw e;
             }
-            throw new PruningException(e.code(), e.violations().stream().map(violation -> OF_THE_ORDER.matcher(violation.field()).lookingAt()
-                    ? violation
-                    : new Violation(at + violation.field(), violation.given(), violation.expected())).toList());
+            throw new PruningException(e.code(),
+                    e.violations().stream().map(violation -> OF_THE_ORDER.matcher(violation.field()).lookingAt()
+                            ? violation
+                            : new Violation(at + violation.field(), violation.given(), violation.expected())).toList());
         }
     }
 

@@ -129,7 +129,8 @@ class BadOrdersTest {
         assertThat(refused(Posted.SHORTEST.replaceFirst("\\{", """
                 {"further_outputs": [{"layout": "uniform"}, {"layout": "experts", "alignment": 8, "tensor_parallel": 99}, {"alignment": 4},
                  {"layout": "square"}, 7, {"layout": "ragged", "width": 3, "budget": {"ratio": 2}}],""")).violations()).containsOnlyKeys(
-                "further_outputs[1].alignment", "further_outputs[1].tensor_parallel", "further_outputs[2].layout", "further_outputs[3].layout",
+                "further_outputs[1].alignment", "further_outputs[1].tensor_parallel", "further_outputs[2].layout",
+                "further_outputs[3].layout",
                 "further_outputs[4]", "further_outputs[5].width", "further_outputs[5].budget.ratio");
         assertThat(refused(Posted.SHORTEST.replaceFirst("\\{",
                 "{\"further_outputs\": [" + "{\"layout\": \"uniform\"}, ".repeat(8) + "{\"layout\": \"uniform\"}], ")).violations())

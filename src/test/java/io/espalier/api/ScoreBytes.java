@@ -44,7 +44,8 @@ final class ScoreBytes {
                     new Declared("parameters_per_expert", DType.I64, perExpert), new Declared("bytes_per_expert", DType.I64, perExpert),
                     new Declared("token_count", DType.I64, perExpert),
                     new Declared("loss_weight", DType.F64, perExpert)),
-                    Map.of("method", "heapr", "unit", "nats per routed token", "tokens", "2048", "granularity", "ATOM", "source_block", "1", "top_k", "1",
+                    Map.of("method", "heapr", "unit", "nats per routed token", "tokens", "2048", "granularity", "ATOM", "source_block", "1",
+                            "top_k", "1",
                             "model_parameters", String.valueOf(PARAMETERS), "model_bytes", String.valueOf(BYTES)))) {
                 writer.begin("scores").doubles(scores);
                 writer.begin("widths").longs(filled(each, WIDTH));

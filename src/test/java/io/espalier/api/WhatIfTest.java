@@ -303,14 +303,16 @@ class WhatIfTest {
         for (JsonNode layout : curves.path("layouts")) {
             for (JsonNode point : layout.path("points")) {
                 if (!point.path("ratio").decimalValue().equals(BigDecimal.ZERO)) {
-                    JsonNode plan = planned("{\"budget\": {\"ratio\": " + point.path("ratio") + "}, \"layout\": " + layout.path("layout") + "}");
+                    JsonNode plan = planned(
+                            "{\"budget\": {\"ratio\": " + point.path("ratio") + "}, \"layout\": " + layout.path("layout") + "}");
                     assertThat(point.path("bytes")).as(layout.path("layout").stringValue()).isEqualTo(plan.at("/after/bytes"));
                     assertThat(point.path("removed_experts")).isEqualTo(plan.at("/achieved/removed_experts"));
                     assertThat(point.path("min_width")).isEqualTo(plan.at("/achieved/min_width"));
                 }
             }
         }
-        assertThat(api.get(set + "/curve?layout=per_layer&alignment=auto&tensor_parallel=4").json().at("/layouts/0/points/100").isMissingNode())
+        assertThat(api.get(set + "/curve?layout=per_layer&alignment=auto&tensor_parallel=4").json().at("/layouts/0/points/100")
+                .isMissingNode())
                 .isTrue();
         JsonNode uniform = api.get(set + "/curve?layout=uniform&alignment=4&ratio_of=bytes&scope=layer").json().path("layouts");
         assertThat(uniform).hasSize(1);

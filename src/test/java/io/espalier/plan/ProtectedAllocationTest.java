@@ -144,11 +144,13 @@ class ProtectedAllocationTest {
         assertThat(kept(order(ratio("0.25"), Layout.PER_LAYER, 1, new Protections(null, List.of(0), null)).plan(experts, MODEL)))
                 .isDeepEqualTo(new int[][]{{0, 1, 2, 3}, {0, 1, 2, 3}, {2, 3}, {2, 3}});
         // the weakest atom of the weakest expert stays, and the others of its layer are as many
-        assertThat(kept(order(ratio("0.375"), Layout.PER_LAYER, 1, new Protections(null, null, List.of(atoms(0, 0, 0)))).plan(experts, MODEL)))
+        assertThat(
+                kept(order(ratio("0.375"), Layout.PER_LAYER, 1, new Protections(null, null, List.of(atoms(0, 0, 0)))).plan(experts, MODEL)))
                 .isDeepEqualTo(new int[][]{{0}, {3}, {0, 1, 2, 3}, {0, 1, 2, 3}});
         assertThat(kept(order(ratio("0.5"), Layout.PER_LAYER, 1, new Protections(2, null, null)).plan(experts, MODEL)))
                 .isDeepEqualTo(new int[][]{{2, 3}, {2, 3}, {2, 3}, {2, 3}});
-        assertThat(violations(order(ratio("0.1"), Layout.PER_LAYER, 1, new Protections(null, null, List.of(new Protections.Expert(1, 0, null)))),
+        assertThat(violations(
+                order(ratio("0.1"), Layout.PER_LAYER, 1, new Protections(null, null, List.of(new Protections.Expert(1, 0, null)))),
                 experts)).containsExactly(new Violation("layout", "per_layer",
                         "ragged or experts, because one width a layer cannot spare single experts of layer 1"));
         assertThat(violations(order(ratio("0.1"), Layout.PER_LAYER, 1, new Protections(null, List.of(0, 1), null)), experts))
@@ -161,15 +163,18 @@ class ProtectedAllocationTest {
 
     @Test
     void protectedExpertsStayWhereWholeExpertsGoAndEveryLayerKeepsAsMany() {
-        List<ExpertScores> experts = List.of(expert(0, 0, 1, 1), expert(0, 1, 2, 2), expert(0, 2, 3, 3), expert(1, 0, 9, 9), expert(1, 1, 8, 8),
+        List<ExpertScores> experts = List.of(expert(0, 0, 1, 1), expert(0, 1, 2, 2), expert(0, 2, 3, 3), expert(1, 0, 9, 9),
+                expert(1, 1, 8, 8),
                 expert(1, 2, 7, 7));
         KeepPlan plan = order(ratio("0.33"), Layout.EXPERTS, 1, new Protections(null, null,
                 List.of(new Protections.Expert(0, 0, null), atoms(1, 2, 1)))).plan(experts, MODEL);
-        assertThat(plan.experts().stream().filter(KeepPlan.Expert::removed).map(e -> e.layer() + ":" + e.expert())).containsExactly("0:1", "1:1");
+        assertThat(plan.experts().stream().filter(KeepPlan.Expert::removed).map(e -> e.layer() + ":" + e.expert())).containsExactly("0:1",
+                "1:1");
         assertThat(violations(order(ratio("0.5"), Layout.EXPERTS, 1, new Protections(null, null,
                 List.of(new Protections.Expert(0, 0, null), new Protections.Expert(0, 1, null)))), experts)).containsExactly(
-                        new Violation("budget.ratio", "0.5 of routed_atoms", "at most 0.333333, of the 3 experts of a layer at least 2 stay,"
-                                + " because the protections keep 2 in one layer, and every layer keeps equally many"));
+                        new Violation("budget.ratio", "0.5 of routed_atoms",
+                                "at most 0.333333, of the 3 experts of a layer at least 2 stay,"
+                                        + " because the protections keep 2 in one layer, and every layer keeps equally many"));
         assertThat(violations(order(ratio("0.1"), Layout.EXPERTS, 1, new Protections(1, null, null)), experts))
                 .extracting(Violation::field).containsExactly("protections.min_width");
     }

@@ -167,7 +167,8 @@ class PruningRunTest {
         assertThat(engines.get("engines")).extracting(engine -> engine.get("engine").stringValue()).containsExactly("transformers 4",
                 "transformers 5", "vLLM", "SGLang", "llama.cpp");
         assertThat(engines.at("/engines/2/why").stringValue()).endsWith("1, 2, 4, 8");
-        assertThat(Files.readString(outcome.artifact().resolve("README.md"))).contains("| vLLM | stock |  |", "alignment 4 on each of 2 devices");
+        assertThat(Files.readString(outcome.artifact().resolve("README.md"))).contains("| vLLM | stock |  |",
+                "alignment 4 on each of 2 devices");
     }
 
     @Test
@@ -186,12 +187,14 @@ class PruningRunTest {
 
     @Test
     void oneSetOfScoresMakesSeveralModelsEachAsIfItAloneHadBeenOrdered() {
-        PruningRecipe first = recipe(Fixture.QWEN2_MOE, MethodChoice.of(MethodName.HEAPR), new BigDecimal("0.25"), Layout.RAGGED, false, true);
+        PruningRecipe first = recipe(Fixture.QWEN2_MOE, MethodChoice.of(MethodName.HEAPR), new BigDecimal("0.25"), Layout.RAGGED, false,
+                true);
         Budget half = new Budget(new BigDecimal("0.5"), RatioOf.ROUTED_ATOMS);
         List<Output> further = List.of(new Output(Layout.UNIFORM, Alignment.AUTO, 2, null, null),
                 new Output(Layout.EXPERTS, null, null, null, half),
                 new Output(Layout.PER_LAYER, Alignment.AUTO, null, null, new Budget(null, null, null, 6_000_000L)));
-        PruningRecipe several = new PruningRecipe(first.model(), first.method(), first.calibration(), first.budget(), first.layout(), null, null,
+        PruningRecipe several = new PruningRecipe(first.model(), first.method(), first.calibration(), first.budget(), first.layout(), null,
+                null,
                 null, first.evaluation(), null, further, null, null, null, null);
         PruningRun.Outcome outcome = run(Fixture.QWEN2_MOE, several);
         assertThat(outcome.furtherArtifacts()).hasSize(3).allMatch(artifact -> Files.exists(artifact.resolve("SHA256SUMS")));

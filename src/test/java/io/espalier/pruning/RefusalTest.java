@@ -98,7 +98,8 @@ class RefusalTest {
     void whatIsWrongWithAFurtherOutputIsSaidOfItAndOnceWhereTheWholeOrderIsWrong() {
         PruningRecipe order = recipe(16, 4, "0.3");
         Budget most = new Budget(null, null, null, 1L);
-        PruningRecipe recipe = new PruningRecipe("m", order.method(), order.calibration(), order.budget(), null, null, null, null, null, null,
+        PruningRecipe recipe = new PruningRecipe("m", order.method(), order.calibration(), order.budget(), null, null, null, null, null,
+                null,
                 List.of(new Output(Layout.UNIFORM, null, null, null, most), new Output(Layout.EXPERTS, null, null, null, null)), null, null,
                 new Protections(1, null, null), null);
         Path model = RandomModel.OLMOE.write(directory.resolve("model"), 1);

@@ -33,8 +33,10 @@ import io.espalier.recipe.Slicing;
 final class FakeRun {
 
     static final PruningResult RESULT = new PruningResult(new PruningResult.Size(100, 50, 10, 200), new PruningResult.Size(60, 30, 5, 120),
-            new PruningResult.Achieved(new BigDecimal("0.50"), Budget.RatioOf.ROUTED_ATOMS, 5, 0.5, 0.4, 0.4, 1, 3, 0, 0, 1), null, null, 0.125,
-            new PruningResult.Digests("a".repeat(64), "b".repeat(64), null, "c".repeat(64), "d".repeat(64), "e".repeat(64)), List.of(), List.of());
+            new PruningResult.Achieved(new BigDecimal("0.50"), Budget.RatioOf.ROUTED_ATOMS, 5, 0.5, 0.4, 0.4, 1, 3, 0, 0, 1), null, null,
+            0.125,
+            new PruningResult.Digests("a".repeat(64), "b".repeat(64), null, "c".repeat(64), "d".repeat(64), "e".repeat(64)), List.of(),
+            List.of());
 
     private FakeRun() {}
 
