@@ -71,7 +71,10 @@ record RunNotes(PruningRecipe recipe, Progress progress) {
     }
 
     void memoryPlanned(MemoryPlan plan) {
-        progress.note("memory_planned", "about " + (plan.bytes() >> 20) + " MiB: " + plan.facts(), plan.facts());
+        progress.note("memory_planned", "about " + (plan.bytes() >> 20) + " MiB; " + String.join(", ",
+                plan.facts().entrySet().stream().filter(fact -> !fact.getKey().equals("estimated_bytes"))
+                        .map(fact -> fact.getKey().replace('_', ' ') + ": " + fact.getValue()).toList()),
+                plan.facts());
     }
 
     void halved(ComputeDevice device, MemoryPlan smaller) {

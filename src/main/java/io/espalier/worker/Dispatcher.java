@@ -41,6 +41,8 @@ class Dispatcher implements SmartLifecycle {
      * statistics, carries out once for each row; then one worker locks the whole queue, and what it cannot begin at once counts as dead after a while.
      */
     private static final PostgreSqlJdbcCustomization LOCK_BY_ROW = new PostgreSqlJdbcCustomization(true, false);
+    /** All pieces of a job are due at one time; one that was begun once goes ahead of the others. */
+    private static final Duration AHEAD = Duration.ofMillis(1);
 
     private final String name;
     private final DataSource database;
@@ -88,11 +90,11 @@ class Dispatcher implements SmartLifecycle {
                 .execute((instance, context) -> carryOut(instance.getId()));
     }
 
-    /** Due as before, so that what was begun comes before what was not. The library's own way makes it due now, by the machine's clock. */
+    /** Due a little before its like, so that what was begun comes before what was not. The library's own way makes it due now, by the machine's clock. */
     private void revive(ExecutionComplete dead, ExecutionOperations<Void> queue) {
         log.warn("{} was held by {}, whose heart has stopped: it is handed out again", dead.getExecution().taskInstance.getId(),
                 dead.getExecution().pickedBy);
-        queue.reschedule(dead, dead.getExecution().executionTime);
+        queue.reschedule(dead, dead.getExecution().executionTime.minus(AHEAD));
     }
 
     private CompletionHandler<Void> carryOut(String entry) {
@@ -102,7 +104,7 @@ class Dispatcher implements SmartLifecycle {
             return switch (ending.fate()) {
                 case DONE -> (complete, queue) -> queue.remove();
                 case WAITS -> (complete, queue) -> queue.reschedule(complete,
-                        ending.due() == null ? complete.getExecution().executionTime : ending.due());
+                        ending.due() == null ? complete.getExecution().executionTime.minus(AHEAD) : ending.due());
                 case LOST -> (complete, queue) -> {};
             };
         } finally {
