@@ -142,12 +142,16 @@ public final class Freezes {
     }
 
     private long rejected(String job) {
-        long counted = fleet.sql().queryForObject("select sum(rejected_writes) from job_piece where job_id = ?", Long.class, job);
-        long told = fleet.events(job).stream().filter(event -> event.is("write_rejected")).count();
-        if (counted != told) {
-            throw new IllegalStateException(counted + " refused writes were counted, " + told + " told (expected: the same)");
+        // why one statement: both are written in one transaction, which may end between two
+        record Refused(long counted, long told) {}
+        Refused refused = fleet.sql().queryForObject("select (select sum(rejected_writes) from job_piece where job_id = ?),"
+                + " (select count(*) from job_event where job_id = ? and type = 'write_rejected')",
+                (row, _) -> new Refused(row.getLong(1), row.getLong(2)), job, job);
+        if (refused.counted != refused.told) {
+            throw new IllegalStateException(
+                    refused.counted + " refused writes were counted, " + refused.told + " told (expected: the same)");
         }
-        return counted;
+        return refused.counted;
     }
 
     public static void main(String[] arguments) throws Exception {
