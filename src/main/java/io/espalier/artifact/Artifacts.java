@@ -72,7 +72,9 @@ public class Artifacts {
     /** Makes a moved artifact findable, in the caller's transaction. */
     @Transactional
     public void record(Artifact artifact) {
-        entities.persist(artifact);
+        // why a copy: after a rollback the files of the first object count as stored, and a second try would store none
+        entities.persist(
+                new Artifact(artifact.id(), artifact.jobId(), artifact.createdAt(), artifact.digest(), List.copyOf(artifact.files())));
         entities.flush();
     }
 

@@ -14,6 +14,8 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.springframework.beans.factory.annotation.Autowired;
 import org.springframework.jdbc.core.JdbcTemplate;
+import org.springframework.transaction.PlatformTransactionManager;
+import org.springframework.transaction.support.TransactionTemplate;
 
 @OfficeTest
 class ArtifactsTest {
@@ -26,6 +28,8 @@ class ArtifactsTest {
     private ArtifactSettings settings;
     @Autowired
     private JdbcTemplate jdbc;
+    @Autowired
+    private PlatformTransactionManager transactions;
 
     @Test
     void aFinishedDirectoryIsMovedSummedAndFoundOnceRecorded() throws IOException {
@@ -67,6 +71,20 @@ class ArtifactsTest {
         assertThat(settings.directory().resolve("art_e1")).exists();
         artifacts.sweep(id -> true);
         assertThat(settings.directory().resolve("art_e1")).doesNotExist();
+    }
+
+    @Test
+    void whatWasRolledBackIsRecordedWholeTheSecondTime() throws IOException {
+        Artifact moved = artifacts.move(finished("g"), "art_g1", job(), DIGEST);
+        TransactionTemplate transaction = new TransactionTemplate(transactions);
+        transaction.executeWithoutResult(status -> {
+            artifacts.record(moved);
+            status.setRollbackOnly();
+        });
+        assertThat(artifacts.find("art_g1")).isEmpty();
+        transaction.executeWithoutResult(status -> artifacts.record(moved));
+        assertThat(artifacts.find("art_g1").orElseThrow().files()).extracting(ArtifactFile::name).containsExactly("config.json",
+                "sub/weights.bin");
     }
 
     @Test
