@@ -87,7 +87,8 @@ final class Watch {
      * @param events holds that table afterwards
      */
     Fleet.Piece lastSliceStored(Holder events) throws InterruptedException {
-        running(piece -> fleet.sql().queryForObject("select slices_done = slices - 1 from pruning_job where id = ?", Boolean.class, job));
+        running(piece -> fleet.sql().queryForObject("select coalesce(slices_done = slices - 1, false) from pruning_job where id = ?",
+                Boolean.class, job));
         events.closes("job_event");
         return storedAndWaiting();
     }
