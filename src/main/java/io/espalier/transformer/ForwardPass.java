@@ -52,7 +52,7 @@ public final class ForwardPass implements AutoCloseable {
      * @param lowest the lowest layer of the reverse pass; the number of layers for none
      */
     public static int slots(int layers, int lowest) {
-        return slot(layers, Math.min(lowest, layers)) + 1;
+        return layers <= lowest ? 2 : slot(layers, lowest) + 1;
     }
 
     /**

@@ -90,6 +90,14 @@ class MemoryPlanTest {
     }
 
     @Test
+    void theStreamIsKeptAboveTheLowestExpertsOnly() {
+        assertThat(ForwardPass.slots(48, 0)).as("47 inputs, the output, and one that turns into the gradient").isEqualTo(49);
+        assertThat(ForwardPass.slots(48, 3)).as("44 inputs, the output, and two for the layers below").isEqualTo(47);
+        assertThat(ForwardPass.slots(48, 48)).as("nothing is reversed").isEqualTo(2);
+        assertThat(ForwardPass.slots(47, 47)).isEqualTo(2);
+    }
+
+    @Test
     void halvingEndsAtOneSequence() {
         MemoryPlan plan = plan(new Work(64, 512, true), Precision.BFLOAT16, 400 * GIB);
         assertThat(plan.sequencesPerBatch()).isEqualTo(4);
