@@ -13,8 +13,10 @@ import io.espalier.transformer.ProductPeak;
  * and an addition each; seconds by looking at what every thread does, {@link SweepProfile}.
  *
  * <pre>
- *   experts, shared one too     forward 3 products of [n, hidden] x [hidden, width]; reverse 3: da, dx twice, with gate and up on the tape
- *   attention                   forward 4 projections and 2 products of [S, D] x [D, S] a head; reverse 4 + 2 again, then 4 + 4
+ *   experts, shared one too     forward 3 products of [n, hidden] x [hidden, width]; reverse 3: da, dx twice, with gate and up on the tape;
+ *                               in the lowest layer 1, da of the routed ones
+ *   attention                   forward 4 projections and 2 products of [S, D] x [D, S] a head; reverse 4 + 5, one of them again, in all layers
+ *                               but the lowest
  *   head                        2 products of [T, hidden] x [hidden, vocabulary]
  * </pre>
  */
@@ -66,14 +68,16 @@ final class Roofline {
 
         double of(Part part) {
             double tokens = sequences * length;
-            double mlp = 2.0 * shape.hidden() * (routed * shape.width() + tokens * shape.layers() * shape.sharedWidth());
+            double above = (shape.layers() - 1.0) / shape.layers();
+            double experts = 2.0 * shape.hidden() * routed * shape.width();
+            double mlp = experts + 2.0 * shape.hidden() * tokens * shape.layers() * shape.sharedWidth();
             double projections = shape.layers() * tokens * 2 * shape.hidden() * shape.headDim() * 2 * (shape.heads() + shape.kvHeads());
             double scores = shape.layers() * sequences * shape.heads() * 2 * length * length * shape.headDim();
             return 1e-9 * switch (part) {
                 case EXPERTS_FORWARD -> 3 * mlp;
-                case EXPERTS_REVERSE -> 3 * mlp;
+                case EXPERTS_REVERSE -> 3 * mlp * above + experts * (1 - above);
                 case ATTENTION_FORWARD -> projections + 2 * scores;
-                case ATTENTION_REVERSE -> 2 * projections + 6 * scores;
+                case ATTENTION_REVERSE -> (projections + 5 * scores) * above;
                 case HEAD -> 2 * 2 * tokens * shape.hidden() * shape.vocabulary();
                 default -> 0;
             };

@@ -121,7 +121,7 @@ final class SweepProfile {
     private static boolean ofExperts(StackTraceElement[] stack) {
         return java.util.Arrays.stream(stack).filter(SweepProfile::ofTheHouse)
                 .anyMatch(frame -> simpleType(frame).equals("GatedMlp") && !frame.getMethodName().equals("linear")
-                        || frame.getMethodName().matches("gated|gate|projectRows|reverseRows|lambda\\$(forward|backward).*"));
+                        || frame.getMethodName().matches("gated|gate|projectRows|reverse\\w+|lambda\\$(forward|backward).*"));
     }
 
     private static String simpleType(StackTraceElement frame) {

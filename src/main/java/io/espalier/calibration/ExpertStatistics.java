@@ -172,7 +172,7 @@ public final class ExpertStatistics {
     /**
      * What {@link #writeTo} will write.
      *
-     * @param firstExpert the first of those whose sums are written; of those before it nothing was counted yet
+     * @param firstExpert the first of those whose sums and tokens are written; what was counted of those before it will be counted again
      */
     static List<Declared> tensors(int[] widths, Set<Moment> moments, int slices, int firstExpert) {
         List<Declared> declared = new ArrayList<>();
@@ -198,7 +198,9 @@ public final class ExpertStatistics {
 
     void writeTo(SafetensorsWriter writer, int firstExpert) {
         writer.begin("widths").ints(widths);
-        writer.begin("routed_tokens").longs(routedTokens);
+        long[] tokensFromThere = routedTokens.clone();
+        Arrays.fill(tokensFromThere, 0, firstExpert, 0);
+        writer.begin("routed_tokens").longs(tokensFromThere);
         writer.begin("slices").ints(slices.stream().flatMapToInt(s -> IntStream.of(s.from(), s.to())).toArray());
         writer.begin("tokens").longs(tokens, predictedTokens);
         writer.begin("loss").doubles(loss.high()[0], loss.low()[0]);

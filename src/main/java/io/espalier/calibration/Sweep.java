@@ -32,7 +32,8 @@ import io.espalier.transformer.TokenBatch;
 /**
  * One sweep over calibration tokens with one layer's weights in memory at a time. Forward, layer by layer, storing each layer's input and
  * routing; the loss and its gradient at the top; then the layers in reverse: load, compute again from the stored input, vector-Jacobian product, count,
- * pass the gradient down. Weights never get gradients. Methods that need no gradient stop after the forward half.
+ * pass the gradient down. It goes down to the lowest layer that has routed experts, and there no further than to their {@code da}: their activations are
+ * counted in the forward half, and nothing below is asked. Weights never get gradients. Methods that need no gradient stop after the forward half.
  */
 public final class Sweep {
 
@@ -43,6 +44,7 @@ public final class Sweep {
     private final MemoryPlan plan;
     private final Path workDirectory;
     private final DataType compute;
+    private final int lowest;
 
     /**
      * @param moments what to count beside routed tokens
@@ -58,6 +60,7 @@ public final class Sweep {
         this.plan = plan;
         this.workDirectory = workDirectory;
         this.compute = decoder.compute().precision().activations();
+        this.lowest = moments.contains(Moment.GRADIENT_SQUARED) ? decoder.spec().lowestRouted() : decoder.spec().layers().size();
     }
 
     /** Windows that share a micro-batch. A slice that begins and ends on a multiple of it is counted bit by bit as in the whole. */
@@ -82,18 +85,18 @@ public final class Sweep {
      * @throws io.espalier.transformer.NotFiniteException when a weight, an activation or the loss is not a number
      */
     public ExpertStatistics run(Slice slice, SavePoints saves, PhaseProgress progress) {
-        boolean reverse = moments.contains(Moment.GRADIENT_SQUARED);
+        boolean reverse = lowest < decoder.spec().layers().size();
         List<TokenBatch> batches = batches(slice);
         SavePoint.Subject subject = subject(slice, batches);
         long tokens = batches.stream().mapToLong(TokenBatch::realTokens).sum();
         try (SavePoint found = reverse ? saves.find(subject) : null) {
             int layers = found == null ? subject.layers() : found.layer();
             Counter counter = new Counter(found == null ? ExpertStatistics.zero(fingerprint, widths(), moments) : found.statistics());
-            Pace pace = new Pace(progress, reverse ? 3 : 1, subject.layers(), layers, batches.size(), tokens);
-            try (HiddenStates states = HiddenStates.create(reverse ? layers + 2 : 2, tokens, subject.hidden(), compute, plan.spill(),
-                    workDirectory); ForwardPass forward = new ForwardPass(decoder, batches, states, reverse ? plan.tapedLayers() : 0)) {
-                int[][][] selected = forward.run(layers, reverse, reverse ? ExpertObserver.NONE : counter,
-                        (layer, _) -> pace.done(layer, 1));
+            Pace pace = new Pace(progress, lowest, subject.layers(), layers, batches.size(), tokens);
+            try (HiddenStates states = HiddenStates.create(ForwardPass.slots(layers, lowest), tokens, subject.hidden(), compute,
+                    plan.spill(), workDirectory);
+                    ForwardPass forward = new ForwardPass(decoder, batches, states, lowest, plan.tapedLayers())) {
+                int[][][] selected = forward.run(layers, reverse ? counter.ofLayer(lowest) : counter, (layer, _) -> pace.done(layer, 1));
                 if (found == null) {
                     loss(batches, forward, states, counter.statistics, reverse);
                 } else {
@@ -118,22 +121,17 @@ public final class Sweep {
         return batch.sequences() * batch.sequenceLength();
     }
 
-    /** Slots 0 to n are the layers' inputs and the last one's output. */
-    private int gradientSlot() {
-        return decoder.spec().layers().size() + 1;
-    }
-
     private void restore(SavePoint found, List<TokenBatch> batches, HiddenStates states) {
         long at = 0;
         for (int b = 0; b < batches.size(); b++) {
             long bytes = states.blockBytes(rows(batches.get(b)), decoder.spec().hiddenSize());
-            states.put(gradientSlot(), b, found.gradient().asSlice(at, bytes));
+            states.put(ForwardPass.FREE, b, found.gradient().asSlice(at, bytes));
             at += bytes;
         }
     }
 
     private void loss(List<TokenBatch> batches, ForwardPass forward, HiddenStates states, ExpertStatistics statistics, boolean reverse) {
-        double[] losses = new LossPass(decoder, batches, b -> forward.output(b, reverse), reverse ? states : null, gradientSlot()).run();
+        double[] losses = new LossPass(decoder, batches, forward::output, reverse ? states : null, ForwardPass.FREE).run();
         for (int b = 0; b < losses.length; b++) {
             statistics.addLoss(losses[b], batches.get(b).predictedTokens());
         }
@@ -141,31 +139,39 @@ public final class Sweep {
 
     private void reverse(List<TokenBatch> batches, ForwardPass forward, HiddenStates states, int[][][] selected, Counter counter,
             Pace pace, Saving saving) {
-        int gradientSlot = gradientSlot();
-        int hidden = decoder.spec().hiddenSize();
         saving.saves.begin();
-        for (int l = selected.length - 1; l >= 0; l--) {
+        for (int l = selected.length - 1; l > lowest; l--) {
             DecoderLayer layer = decoder.layer(l);
-            decoder.expect(l - 1);
+            decoder.expect(l - 1, l - 1 == lowest ? DecoderLayer.Part.DOWN : DecoderLayer.Part.WHOLE);
             int at = l;
             decoder.lanes().forEach(batches.size(), b -> {
                 try (Scratch _ = new Scratch()) {
-                    NDArray dy = states.get(gradientSlot, b, rows(batches.get(b)), hidden, decoder.manager());
+                    NDArray dy = gradient(states, b, batches.get(b));
                     NDArray dx = forward.backward(layer, b, dy, selected[at][b], counter);
                     dy.close();
-                    states.put(gradientSlot, b, dx);
+                    states.put(ForwardPass.FREE, b, dx);
                 }
-            }, _ -> pace.done(at, 2));
-            if (l > 0) {
-                saving.layerDone(l, counter.statistics, pace, writer -> gradient(batches, states, writer));
-            }
+            }, _ -> pace.done(at, Pace.REVERSE));
+            saving.layerDone(l, counter.statistics, pace, writer -> gradient(batches, states, writer));
         }
+        if (selected.length > lowest) {
+            DecoderLayer layer = decoder.layer(lowest, DecoderLayer.Part.DOWN);
+            decoder.lanes().forEach(batches.size(), b -> {
+                try (Scratch _ = new Scratch()) {
+                    forward.backwardToExperts(layer, b, gradient(states, b, batches.get(b)), selected[lowest][b], counter);
+                }
+            }, _ -> pace.done(lowest, Pace.LOWEST));
+        }
+    }
+
+    private NDArray gradient(HiddenStates states, int b, TokenBatch batch) {
+        return states.get(ForwardPass.FREE, b, rows(batch), decoder.spec().hiddenSize(), decoder.manager());
     }
 
     private void gradient(List<TokenBatch> batches, HiddenStates states, SafetensorsWriter writer) {
         for (int b = 0; b < batches.size(); b++) {
             try (Arena reading = Arena.ofConfined()) {
-                writer.write(states.bytes(gradientSlot(), b, rows(batches.get(b)), decoder.spec().hiddenSize(), reading));
+                writer.write(states.bytes(ForwardPass.FREE, b, rows(batches.get(b)), decoder.spec().hiddenSize(), reading));
             }
         }
     }
@@ -237,7 +243,24 @@ public final class Sweep {
         @Override
         public void backward(ExpertRows a, ExpertRows da) {
             forward(a);
+            gradient(da);
+        }
+
+        @Override
+        public void gradient(ExpertRows da) {
             add(Moment.GRADIENT_SQUARED, da);
+        }
+
+        /** Counts forward what is of one layer: the others are counted where they are computed again. */
+        private ExpertObserver ofLayer(int layer) {
+            return new ExpertObserver() {
+                @Override
+                public void forward(ExpertRows a) {
+                    if (a.layer() == layer) {
+                        Counter.this.forward(a);
+                    }
+                }
+            };
         }
 
         private void add(Moment moment, ExpertRows rows) {
@@ -256,8 +279,11 @@ public final class Sweep {
         }
     }
 
-    /** Turns finished layer passes into progress; a reverse pass computes a layer anew and counts as two. */
+    /** Turns finished layer passes into progress; a reverse pass counts as two, but in the lowest layer, where it is short. */
     private static final class Pace {
+
+        private static final int REVERSE = 2;
+        private static final int LOWEST = 1;
 
         private final PhaseProgress progress;
         private final long total;
@@ -269,16 +295,21 @@ public final class Sweep {
         private Progress.Answer answer = Progress.Answer.GO_ON;
 
         /**
-         * @param passes of a layer
+         * @param lowest layer that is reversed
          * @param layers of the model
          * @param left layers that are not done yet
          */
-        private Pace(PhaseProgress progress, int passes, int layers, int left, int batches, long tokens) {
+        private Pace(PhaseProgress progress, int lowest, int layers, int left, int batches, long tokens) {
             this.progress = progress;
-            this.total = (long) passes * layers * batches;
-            this.before = (long) passes * (layers - left) * batches;
+            this.total = passes(layers, lowest) * batches;
+            this.before = total - passes(left, lowest) * batches;
             this.tokens = tokens;
             this.layers = layers;
+        }
+
+        /** Through the first layers and back. */
+        private static long passes(int layers, int lowest) {
+            return layers + (layers > lowest ? (long) REVERSE * (layers - 1 - lowest) + LOWEST : 0);
         }
 
         private void done(int layer, int passes) {

@@ -37,16 +37,17 @@ public record Perplexity(double negativeLogLikelihood, long predictedTokens) {
         int layers = decoder.spec().layers().size();
         long tokens = (long) windows.windows() * windows.length();
         long began = System.nanoTime();
-        try (HiddenStates states = HiddenStates.create(2, tokens, decoder.spec().hiddenSize(), decoder.compute().precision().activations(),
+        try (HiddenStates states = HiddenStates.create(ForwardPass.slots(layers, layers), tokens, decoder.spec().hiddenSize(),
+                decoder.compute().precision().activations(),
                 plan.spill(),
                 workDirectory);
-                ForwardPass forward = new ForwardPass(decoder, batches, states, 0)) {
+                ForwardPass forward = new ForwardPass(decoder, batches, states)) {
             int[] done = new int[1];
-            forward.run(false, ExpertObserver.NONE, (layer, _) -> {
+            forward.run(ExpertObserver.NONE, (layer, _) -> {
                 double share = ++done[0] / (layers * (double) batches.size());
                 progress.at(share, layer, layers, share * tokens / ((System.nanoTime() - began) * 1e-9));
             });
-            double[] losses = new LossPass(decoder, batches, b -> forward.output(b, false), null, 0).run();
+            double[] losses = new LossPass(decoder, batches, forward::output, null, 0).run();
             // summed in order, so that the digits do not depend on which lane was first
             double sum = java.util.Arrays.stream(losses).sum();
             long predicted = batches.stream().mapToLong(TokenBatch::predictedTokens).sum();

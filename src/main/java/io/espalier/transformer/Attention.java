@@ -42,9 +42,27 @@ record Attention(AttentionSpec spec, NDArray q, NDArray k, NDArray v, NDArray o,
      * @param rawQueries before norm and rotation, [B S, H D]; {@code null} when there is no norm, which alone looks at them again; rawKeys likewise
      * @param queries rotated and divided by sqrt(D), because D numbers are fewer than the S scores of a query, [B K, G S, D]
      * @param keys rotated, [B K, S, D]; values likewise
-     * @param mixed concat_h p v, [B K, G S, D]
+     * @param mixed concat_h p v, [B K, G S, D], for the output alone
      */
-    record Tape(NDArray rawQueries, NDArray rawKeys, NDArray queries, NDArray keys, NDArray values, NDArray mixed) {}
+    record Tape(NDArray rawQueries, NDArray rawKeys, NDArray queries, NDArray keys, NDArray values, NDArray mixed) {
+
+        /** What the backward pass needs, as a list that ends with what became of the output. */
+        NDList withResult(NDArray h) {
+            NDList list = new NDList(queries, keys, values);
+            if (rawQueries != null) {
+                list.add(rawQueries);
+                list.add(rawKeys);
+            }
+            list.add(h);
+            return list;
+        }
+
+        /** Of such a list. */
+        static Tape of(NDList list) {
+            boolean raw = list.size() > 4;
+            return new Tape(raw ? list.get(3) : null, raw ? list.get(4) : null, list.get(0), list.get(1), list.get(2), null);
+        }
+    }
 
     /** x [B S, hidden] to everything but y. */
     Tape record(NDArray x, int batch, Positions positions) {
@@ -71,13 +89,6 @@ record Attention(AttentionSpec spec, NDArray q, NDArray k, NDArray v, NDArray o,
     NDArray output(Tape tape, int batch) {
         try (Scratch scratch = new Scratch()) {
             return scratch.keep(linear(byToken(tape.mixed(), spec.heads(), batch), o, oBias));
-        }
-    }
-
-    /** x [B S, hidden] to [B S, hidden]. */
-    NDArray forward(NDArray x, int batch, Positions positions) {
-        try (Scratch scratch = new Scratch()) {
-            return scratch.keep(output(record(x, batch, positions), batch));
         }
     }
 

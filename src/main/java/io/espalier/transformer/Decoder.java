@@ -33,6 +33,7 @@ public final class Decoder implements AutoCloseable {
     /** Where the next layer is made while this one computes; {@code null} when memory is for one only. */
     private Weights spare;
     private int coming = -1;
+    private DecoderLayer.Part comingPart;
     private Future<DecoderLayer> arriving;
     private final Map<Integer, Positions> positions = new ConcurrentHashMap<>();
 
@@ -105,7 +106,12 @@ public final class Decoder implements AutoCloseable {
 
     /** Loads a layer, or takes it where it was loaded ahead; the part loaded before is dropped and must not be used again. */
     public DecoderLayer layer(int index) {
-        if (index == coming && arriving != null) {
+        return layer(index, DecoderLayer.Part.WHOLE);
+    }
+
+    /** As above, or only what {@link DecoderLayer#backwardToExperts} needs of a layer. */
+    public DecoderLayer layer(int index, DecoderLayer.Part part) {
+        if (index == coming && part == comingPart && arriving != null) {
             DecoderLayer ready = arrived();
             Weights done = weights;
             weights = spare;
@@ -113,28 +119,38 @@ public final class Decoder implements AutoCloseable {
             return ready;
         }
         arrived();
-        return load(index, weights);
+        return load(index, part, weights);
     }
 
     /** Says which layer comes next, so that it can be read, or made, while this one computes. */
     public void expect(int index) {
+        expect(index, DecoderLayer.Part.WHOLE);
+    }
+
+    /** As above, of a layer that will be loaded in part. */
+    public void expect(int index, DecoderLayer.Part part) {
         if (index < 0 || index >= spec.layers().size()) {
             return;
         }
         coming = index;
+        comingPart = part;
         if (compute.ahead()) {
             Weights into = spare;
-            arriving = loader.submit(() -> load(index, into));
+            arriving = loader.submit(() -> load(index, part, into));
         } else {
             LayerSpec layer = spec.layers().get(index);
-            loader.submit(() -> weights.readAhead(spec.commonTensors(layer), spec.experts(layer)));
+            loader.submit(() -> weights.readAhead(common(layer, part), spec.experts(layer), part == DecoderLayer.Part.DOWN));
         }
     }
 
-    private DecoderLayer load(int index, Weights into) {
+    private DecoderLayer load(int index, DecoderLayer.Part part, Weights into) {
         LayerSpec layer = spec.layers().get(index);
-        into.begin(spec.commonTensors(layer), spec.experts(layer));
-        return new DecoderLayer(this, layer, into);
+        into.begin(common(layer, part), spec.experts(layer), part == DecoderLayer.Part.DOWN, 0);
+        return part == DecoderLayer.Part.DOWN ? DecoderLayer.downOnly(this, layer, into) : new DecoderLayer(this, layer, into);
+    }
+
+    private List<String> common(LayerSpec layer, DecoderLayer.Part part) {
+        return part == DecoderLayer.Part.DOWN ? List.of() : spec.commonTensors(layer);
     }
 
     /** Waits for what is on its way; {@code null} when nothing is. */
@@ -167,7 +183,7 @@ public final class Decoder implements AutoCloseable {
      */
     Head head(int from, int to) {
         arrived();
-        weights.begin(List.of(DecoderSpec.FINAL_NORM), List.of(), (long) (to - from) * spec.hiddenSize());
+        weights.begin(List.of(DecoderSpec.FINAL_NORM), List.of(), false, (long) (to - from) * spec.hiddenSize());
         return new Head(new RmsNorm(weights.vector(DecoderSpec.FINAL_NORM), spec.rmsNormEps()),
                 weights.matrixRows(spec.headTensor(), from, to),
                 from);

@@ -1,6 +1,7 @@
 package io.espalier.transformer;
 
 import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import io.espalier.transformer.DecoderSpec.Dense;
@@ -17,8 +18,16 @@ public final class DecoderLayer {
      *
      * @param y the next layer's input, [B S, hidden]
      * @param selected experts of each row, [B S * K], -1 for padding; {@code null} for a dense layer
+     * @param routerWeights of those, [B S * K, 1]; {@code null} for a dense layer
      */
-    public record Result(NDArray y, int[] selected) {}
+    public record Result(NDArray y, int[] selected, NDArray routerWeights) {}
+
+    /** How much of a layer is loaded. */
+    public enum Part {
+        WHOLE,
+        /** The routed experts' down projections: all that {@link #backwardToExperts} looks at, and all that may be called then. */
+        DOWN
+    }
 
     private final LayerSpec spec;
     private final Decoder decoder;
@@ -43,11 +52,27 @@ public final class DecoderLayer {
             case Moe many -> {
                 this.dense = null;
                 this.moe = new MoeBlock(weights.vector(many.router()), weights.removed(many.experts()), many,
-                        weights.experts(many.experts()),
+                        weights.experts(many.experts(), false),
                         many.shared() == null ? null : weights.mlp(many.shared()),
                         many.sharedGate() == null ? null : weights.vector(many.sharedGate()), spec.index(), ExpertGroup.WEIGHTS_AT_ONCE);
             }
         }
+    }
+
+    private DecoderLayer(Decoder decoder, LayerSpec spec, MoeBlock moe) {
+        this.spec = spec;
+        this.decoder = decoder;
+        this.norm1 = null;
+        this.attention = null;
+        this.norm2 = null;
+        this.dense = null;
+        this.moe = moe;
+    }
+
+    static DecoderLayer downOnly(Decoder decoder, LayerSpec spec, Weights weights) {
+        Moe many = (Moe) spec.mlp();
+        return new DecoderLayer(decoder, spec, new MoeBlock(null, null, many, weights.experts(many.experts(), true), null, null,
+                spec.index(), ExpertGroup.WEIGHTS_AT_ONCE));
     }
 
     public LayerSpec spec() {
@@ -67,18 +92,31 @@ public final class DecoderLayer {
     /** @param tapes where to leave what {@link #backward} needs again, or {@code null} */
     Result forward(NDArray x, TokenBatch batch, ExpertObserver observer, Tapes.Slot tapes) {
         try (Scratch scratch = new Scratch()) {
-            NDArray h = attention.forward(norm1.forward(x), batch.sequences(), decoder.positions(batch.sequenceLength())).addi(x);
+            NDArray h = attended(x, batch, tapes);
             NDArray n = norm2.forward(h);
-            Result mlp = moe == null ? new Result(dense.forward(n, tapes, 0), null) : moe.forward(n, batch, observer, tapes);
+            Result mlp = moe == null ? new Result(dense.forward(n, tapes, 0), null, null) : moe.forward(n, batch, observer, tapes);
             NDArray y = mlp.y().addi(h);
             NotFiniteException.requireFinite(y.abs().max().toType(DataType.FLOAT64, false).getDouble(),
                     "output of layer " + spec.index());
-            return new Result(scratch.keep(y), mlp.selected());
+            return new Result(scratch.keep(y), mlp.selected(), moe == null ? null : scratch.keep(mlp.routerWeights()));
+        }
+    }
+
+    /** h; with tapes, it belongs to them together with what was made on the way to it. */
+    private NDArray attended(NDArray x, TokenBatch batch, Tapes.Slot tapes) {
+        try (Scratch scratch = new Scratch()) {
+            Attention.Tape tape = attention.record(norm1.forward(x), batch.sequences(), decoder.positions(batch.sequenceLength()));
+            NDArray h = attention.output(tape, batch.sequences()).addi(x);
+            if (tapes == null) {
+                return scratch.keep(h);
+            }
+            tapes.put(Tapes.ATTENTION, tape.withResult(h));
+            return h;
         }
     }
 
     /**
-     * The vector-Jacobian product, everything between x and y computed anew.
+     * The vector-Jacobian product, everything between x and y computed anew but for what is on tapes.
      *
      * @param x what went forward, [B S, hidden]
      * @param dy gradient of the sum-reduced loss with respect to y
@@ -94,9 +132,16 @@ public final class DecoderLayer {
         try (Scratch scratch = new Scratch()) {
             Positions positions = decoder.positions(batch.sequenceLength());
             // forward was h = x + attention(n1), n1 = norm1(x)
-            NDArray n1 = norm1.forward(x);
-            Attention.Tape tape = attention.record(n1, batch.sequences(), positions);
-            NDArray h = attention.output(tape, batch.sequences()).addi(x);
+            Attention.Tape tape;
+            NDArray h;
+            if (tapes == null) {
+                tape = attention.record(norm1.forward(x), batch.sequences(), positions);
+                h = attention.output(tape, batch.sequences()).addi(x);
+            } else {
+                NDList kept = tapes.take(Tapes.ATTENTION);
+                tape = Attention.Tape.of(kept);
+                h = kept.getLast();
+            }
             // forward was y = h + mlp(n2), n2 = norm2(h)
             NDArray n2 = norm2.forward(h);
             NDArray dh;
@@ -108,6 +153,19 @@ public final class DecoderLayer {
             }
             NDArray dn1 = attention.backward(tape, dh, batch.sequences(), positions);
             return scratch.keep(norm1.backward(x, dn1).addi(dh));
+        }
+    }
+
+    /**
+     * Reverse in the lowest layer that has routed experts: as far as their da, because nothing below looks at a gradient.
+     *
+     * @param dy gradient of the sum-reduced loss with respect to y
+     * @param selected as {@link #forward} returned it, routerWeights likewise
+     * @param observer hears {@link ExpertObserver#gradient}
+     */
+    void backwardToExperts(NDArray dy, int[] selected, NDArray routerWeights, ExpertObserver observer) {
+        try (Scratch _ = new Scratch()) {
+            moe.backwardToExperts(dy, selected, routerWeights, observer);
         }
     }
 

@@ -94,6 +94,11 @@ public record DecoderSpec(String modelType, int hiddenSize, int vocabSize, int m
                 .toList();
     }
 
+    /** The first layer that has routed experts; the number of layers when none has. */
+    public int lowestRouted() {
+        return layers.stream().filter(layer -> !experts(layer).isEmpty()).mapToInt(LayerSpec::index).findFirst().orElse(layers.size());
+    }
+
     /** By MoE layer, the tensors whose first dimension is the layer's experts. */
     public Map<Integer, List<String>> perExpert() {
         Map<Integer, List<String>> all = new LinkedHashMap<>();

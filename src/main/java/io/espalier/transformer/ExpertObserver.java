@@ -23,4 +23,11 @@ public interface ExpertObserver {
      * @param da gradient of the sum-reduced loss with respect to {@code a}, router weight included, of the same experts and rows
      */
     default void backward(ExpertRows a, ExpertRows da) {}
+
+    /**
+     * The same in the lowest layer that is reversed, where a is not computed anew: the forward pass showed it.
+     *
+     * @param da as above
+     */
+    default void gradient(ExpertRows da) {}
 }

@@ -7,8 +7,8 @@ import ai.djl.ndarray.NDList;
  * Gated MLP, {@code E(x) = W_d a(x)} with {@code a(x) = silu(W_g x) * (W_u x)}: an expert, a shared expert, or a dense layer's MLP. Its arithmetic is in
  * {@link Kernels}.
  *
- * @param gate W_g, [width, hidden]
- * @param up W_u, [width, hidden]
+ * @param gate W_g, [width, hidden]; {@code null} where only the down projection was loaded
+ * @param up W_u, [width, hidden]; likewise
  * @param down W_d, [hidden, width]
  */
 record GatedMlp(NDArray gate, NDArray up, NDArray down) {
@@ -24,7 +24,7 @@ record GatedMlp(NDArray gate, NDArray up, NDArray down) {
             return activations(x);
         }
         NDList taped = Kernels.taped(x, gate, up);
-        tapes.put(mlp, new Tapes.Tape(taped.get(1), taped.get(2)));
+        tapes.put(mlp, new NDList(taped.get(1), taped.get(2)));
         return taped.get(0);
     }
 
@@ -66,14 +66,14 @@ record GatedMlp(NDArray gate, NDArray up, NDArray down) {
      * @param tapes where forward left g and u, or {@code null} when it did not
      */
     Reverse reverse(NDArray x, NDArray dy, NDArray r, Tapes.Slot tapes, int mlp) {
-        Tapes.Tape tape = tapes == null ? record(x) : tapes.take(mlp);
-        NDList results = Kernels.reverse(tape.g(), tape.u(), dy, r, gate, up, down);
+        NDList gu = tapes == null ? record(x) : tapes.take(mlp);
+        NDList results = Kernels.reverse(gu.get(0), gu.get(1), dy, r, gate, up, down);
         return new Reverse(results.get(0), results.get(1), results.get(2), results.get(3));
     }
 
     /** g and u computed anew, the same operations in the same order. */
-    private Tapes.Tape record(NDArray x) {
+    private NDList record(NDArray x) {
         NDArray xw = Kernels.cast(x, gate);
-        return new Tapes.Tape(Kernels.linear(xw, gate), Kernels.linear(xw, up));
+        return new NDList(Kernels.linear(xw, gate), Kernels.linear(xw, up));
     }
 }

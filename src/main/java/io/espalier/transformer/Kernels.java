@@ -90,6 +90,13 @@ final class Kernels {
                 _4 = torch.addmm_(es[i], dus[i], wu[i])
               _5 = torch.index_add_(dx, 0, rows, torch.type_as(e, dx))
               return [a, da]
+            def reverse_to_activations(self: __torch__.Ops, dy: Tensor, rows: Tensor, slots: Tensor, counts: List[int], wd: List[Tensor], r: Tensor) -> Tensor:
+              dys = torch.split_with_sizes(torch.type_as(torch.index_select(dy, 0, rows), wd[0]), counts)
+              da = torch.new_empty(wd[0], [torch.size(rows, 0), torch.size(wd[0], 1)])
+              das = torch.split_with_sizes(da, counts)
+              for i in range(torch.len(counts)):
+                _0 = torch.mm(dys[i], wd[i], out=das[i])
+              return torch.mul_(da, torch.type_as(torch.index_select(r, 0, slots), da))
             def sums_of_squares(self: __torch__.Ops, x: Tensor, counts: List[int]) -> Tensor:
               squares = torch.split_with_sizes(torch.square(torch.to(x, 7)), counts)
               sums = annotate(List[Tensor], [])
@@ -185,6 +192,12 @@ final class Kernels {
         return run(manager(dx), "reverse_rows", tensor(dx), tensor(dr), tensor(gu.get(0)), tensor(gu.get(1)), tensor(dy),
                 tensor(routed.rows()), tensor(routed.slots()), counts(routed), tensors(experts, GatedMlp::gate),
                 tensors(experts, GatedMlp::up), tensors(experts, GatedMlp::down), tensor(r));
+    }
+
+    /** The da of {@link #reverseRows}, [n, width], the same operations in the same order; nothing else, and of the weights only W_d is looked at. */
+    static NDArray reverseToActivations(NDArray dy, Routed routed, List<GatedMlp> experts, NDArray r) {
+        return run(manager(dy), "reverse_to_activations", tensor(dy), tensor(routed.rows()), tensor(routed.slots()), counts(routed),
+                tensors(experts, GatedMlp::down), tensor(r)).get(0);
     }
 
     /** Squares summed in float64 over the rows of each, [experts, width]. */

@@ -1,6 +1,7 @@
 package io.espalier.transformer;
 
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.SequencedMap;
 
 import ai.djl.Device;
@@ -9,6 +10,7 @@ import io.espalier.transformer.Compute.Precision;
 import io.espalier.transformer.DecoderSpec.Dense;
 import io.espalier.transformer.DecoderSpec.LayerSpec;
 import io.espalier.transformer.DecoderSpec.Moe;
+import io.espalier.transformer.DecoderSpec.QkNorm;
 
 /**
  * How a pass over a model is fitted into a memory budget, decided before the first token: the first of these that fits, best first.
@@ -21,7 +23,7 @@ import io.espalier.transformer.DecoderSpec.Moe;
  * <li>every core a lane; then fewer</li>
  * </ol>
  *
- * What is left of the budget then goes to tapes: two of five matrix products of a layer's reverse pass are spared where they are kept.
+ * What is left of the budget then goes to {@link Tapes}: where they are kept, a layer's reverse pass computes nothing of its forward pass again.
  *
  * <p>
  * The estimate counts weights, activations and the residual stream, from the shapes, with a quarter more for what the allocator keeps. Java's own heap and
@@ -30,7 +32,7 @@ import io.espalier.transformer.DecoderSpec.Moe;
  * @param compute what was decided for the arithmetic
  * @param sequencesPerBatch sequences of a micro-batch
  * @param spill whether the residual stream goes to a file
- * @param tapedLayers of how many of the last layers the reverse sweep finds what the forward one computed inside their MLPs
+ * @param tapedLayers of how many of the last layers the reverse sweep finds what the forward one computed inside; the lowest that it reaches needs nothing
  * @param bytes the estimate
  */
 public record MemoryPlan(Compute compute, int sequencesPerBatch, boolean spill, int tapedLayers, long bytes) {
@@ -163,7 +165,8 @@ public record MemoryPlan(Compute compute, int sequencesPerBatch, boolean spill, 
                             : 0);
             long states = spill
                     ? 0
-                    : (work.reverse() ? spec.layers().size() + 2L : 2L) * work.sequences() * work.sequenceLength() * spec.hiddenSize() * a;
+                    : (long) ForwardPass.slots(spec.layers().size(), lowest()) * work.sequences() * work.sequenceLength()
+                            * spec.hiddenSize() * a;
             long activations = lanes * activations(Math.min(sequences, work.sequences()) * (long) work.sequenceLength(), a, m);
             int headRows = (int) Math.max(1, Math.min(spec.vocabSize(), head / (spec.hiddenSize() * m)));
             Compute compute = new Compute(device, precision, lanes, residency != Residency.ONE_EXPERT, residency == Residency.TWO_LAYERS,
@@ -171,29 +174,38 @@ public record MemoryPlan(Compute compute, int sequencesPerBatch, boolean spill, 
             return new MemoryPlan(compute, sequences, spill, 0, weights + states + activations + activations / 4);
         }
 
-        /** The same with tapes of as many of the last layers as fit. */
+        /** The lowest layer of the reverse sweep; the number of layers for none. */
+        private int lowest() {
+            return work.reverse() ? spec.lowestRouted() : spec.layers().size();
+        }
+
+        /** The same with tapes of as many of the last layers above the lowest as fit. */
         MemoryPlan taped(MemoryPlan plan, long budget) {
-            long left = work.reverse() ? budget - plan.bytes : 0;
+            List<LayerSpec> above = spec.layers().subList(Math.min(lowest() + 1, spec.layers().size()), spec.layers().size());
+            long taken = 0;
             int layers = 0;
-            for (LayerSpec layer : spec.layers().reversed()) {
-                left -= tape(layer);
-                if (left < 0) {
+            for (LayerSpec layer : above.reversed()) {
+                if (tape(layer) > budget - plan.bytes - taken) {
                     break;
                 }
+                taken += tape(layer);
                 layers++;
             }
-            long taken = spec.layers().reversed().stream().limit(layers).mapToLong(this::tape).sum();
             return new MemoryPlan(plan.compute, plan.sequencesPerBatch, plan.spill, layers, plan.bytes + taken);
         }
 
-        /** g and u of every token that passes an MLP of the layer, and a quarter more. */
+        /** g and u of every token that passes an MLP of the layer, what attention keeps, and a quarter more. */
         private long tape(LayerSpec layer) {
+            long heads = spec.attention().heads()
+                    + (spec.attention().qkNorm() == QkNorm.NONE ? 0L : spec.attention().heads() + spec.attention().kvHeads())
+                    + 2L * spec.attention().kvHeads();
+            long attention = (heads * spec.attention().headDim() + spec.hiddenSize()) * precision.vectors().bytes();
             long widths = switch (layer.mlp()) {
                 case Dense dense -> dense.mlp().width();
                 case Moe moe -> (moe.shared() == null ? 0 : moe.shared().width())
                         + (long) moe.topK() * moe.experts().stream().mapToInt(ExpertTensors::width).max().orElse(0);
             };
-            long bytes = 2 * widths * precision.matrices().bytes() * work.sequences() * work.sequenceLength();
+            long bytes = (2 * widths * precision.matrices().bytes() + attention) * work.sequences() * work.sequenceLength();
             return bytes + bytes / 4;
         }
 

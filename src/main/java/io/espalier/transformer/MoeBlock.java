@@ -12,7 +12,7 @@ import ai.djl.ndarray.types.Shape;
  * Mixture of experts: {@code y = sum over the K experts e with the largest p_e of r_e E_e(x)}, {@code p = softmax(W_r x)}, {@code r_e = p_e} or
  * {@code p_e / sum of the selected}; plus, where there is one, a shared expert, perhaps scaled by {@code sigmoid(w x)}.
  *
- * @param router W_r, [experts, hidden]
+ * @param router W_r, [experts, hidden]; {@code null} where nothing is asked but {@link #backwardToExperts}
  * @param removed added to W_r x, [experts]: minus infinity for experts that a plan has removed; {@code null} when it removes none
  * @param spec how many are selected and whether their probabilities are normalised
  * @param experts lends them, some at a time
@@ -45,7 +45,7 @@ record MoeBlock(NDArray router, NDArray removed, DecoderSpec.Moe spec, Experts e
      * @param x [T, hidden]
      * @param batch says which rows are padding
      * @param tapes where to leave what the reverse pass needs again, or {@code null}
-     * @return y [T, hidden] and the selected experts, [T * K], -1 for padding
+     * @return y [T, hidden], the selected experts, [T * K], -1 for padding, and r, [T * K, 1]
      */
     DecoderLayer.Result forward(NDArray x, TokenBatch batch, ExpertObserver observer, Tapes.Slot tapes) {
         NDArray p = probabilities(x);
@@ -58,7 +58,7 @@ record MoeBlock(NDArray router, NDArray removed, DecoderSpec.Moe spec, Experts e
             observer.forward(seen(group, a));
             Kernels.projectRows(y, a, routed, some, r);
             if (tapes != null) {
-                tapes.put(group.first(), new Tapes.Tape(gu.get(0), gu.get(1)));
+                tapes.put(group.first(), gu);
             }
         });
         if (shared != null) {
@@ -67,7 +67,7 @@ record MoeBlock(NDArray router, NDArray removed, DecoderSpec.Moe spec, Experts e
                 y.addi(sharedGate == null ? s : s.muli(sharedWeight(x)));
             }
         }
-        return new DecoderLayer.Result(y, selected);
+        return new DecoderLayer.Result(y, selected, r);
     }
 
     /**
@@ -83,7 +83,7 @@ record MoeBlock(NDArray router, NDArray removed, DecoderSpec.Moe spec, Experts e
         NDArray dx = x.zerosLike();
         NDArray dr = r.zerosLike();
         eachGroup(selected, x, (group, routed, some) -> {
-            NDList gu = tapes == null ? Kernels.gated(x, routed, some) : tapes.take(group.first()).both();
+            NDList gu = tapes == null ? Kernels.gated(x, routed, some) : tapes.take(group.first());
             NDList reverse = Kernels.reverseRows(dx, dr, gu, dy, routed, some, r);
             observer.backward(seen(group, reverse.get(0)), seen(group, reverse.get(1)));
         });
@@ -94,6 +94,17 @@ record MoeBlock(NDArray router, NDArray removed, DecoderSpec.Moe spec, Experts e
             }
         }
         return dx;
+    }
+
+    /**
+     * Reverse no further than to the routed experts' da, where nothing below wants a gradient: one product an expert instead of three (five without a tape),
+     * and neither router nor shared expert.
+     *
+     * @param r the router's weights as {@link #forward} returned them
+     */
+    void backwardToExperts(NDArray dy, int[] selected, NDArray r, ExpertObserver observer) {
+        eachGroup(selected, dy, (group, routed, some) -> observer
+                .gradient(seen(group, Kernels.reverseToActivations(dy, routed, some, r))));
     }
 
     /** The gradient of W_r x. With normalisation r = p / s: dp = (dr - dr . r) / s; then through the softmax: p (dp - dp . p). */

@@ -3,32 +3,25 @@ package io.espalier.transformer;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 
-import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDScope;
 
 /**
- * What the forward pass computed inside the gated MLPs of some layers and the reverse pass would compute again: {@code W_g x} and {@code W_u x}, two of
- * five matrix products. Kept where memory allows, for the last layers first, because the reverse pass needs theirs first and frees them.
+ * What the forward pass computed inside some layers and the reverse pass would compute again: {@code W_g x} and {@code W_u x} of the gated MLPs, two of five
+ * matrix products, and of attention all that {@link Attention#backward} reads, which spares its forward half. Kept where memory allows, for the last
+ * layers first, because the reverse pass needs theirs first and frees them. Of the lowest layer that is reversed only the router's weights are kept.
  */
 final class Tapes implements AutoCloseable {
 
     /** Several lanes put and take at once, each what belongs to its own micro-batch. */
-    private final Map<Key, Tape> kept = new ConcurrentHashMap<>();
+    private final Map<Key, NDList> kept = new ConcurrentHashMap<>();
     private final int firstLayer;
 
-    private record Key(int layer, int microBatch, int mlp) {}
+    /** The parts of a layer that are no MLP: those count from 0. */
+    static final int ATTENTION = -1;
+    static final int ROUTER = -2;
 
-    /**
-     * @param g W_g x, [n, width]
-     * @param u W_u x, [n, width]
-     */
-    record Tape(NDArray g, NDArray u) {
-
-        NDList both() {
-            return new NDList(g, u);
-        }
-    }
+    private record Key(int layer, int microBatch, int part) {}
 
     /** @param firstLayer the first of the layers whose tapes are kept; all after it are, too */
     Tapes(int firstLayer) {
@@ -37,7 +30,12 @@ final class Tapes implements AutoCloseable {
 
     /** The place of a layer's tapes for one micro-batch, or {@code null} when they are not kept. */
     Slot slot(int layer, int microBatch) {
-        return layer < firstLayer ? null : new Slot(layer, microBatch);
+        return layer < firstLayer ? null : place(layer, microBatch);
+    }
+
+    /** The same, for what is kept whatever the memory. */
+    Slot place(int layer, int microBatch) {
+        return new Slot(layer, microBatch);
     }
 
     /** One layer and micro-batch. */
@@ -52,26 +50,22 @@ final class Tapes implements AutoCloseable {
         }
 
         /** Lets a tape outlive the scratch it was made in. */
-        void put(int mlp, Tape tape) {
-            NDScope.unregister(tape.g(), tape.u());
-            kept.put(new Key(layer, microBatch, mlp), tape);
+        void put(int part, NDList tape) {
+            tape.forEach(NDScope::unregister);
+            kept.put(new Key(layer, microBatch, part), tape);
         }
 
         /** Gives a tape to the scratch that is open now, which frees it. */
-        Tape take(int mlp) {
-            Tape tape = kept.remove(new Key(layer, microBatch, mlp));
-            NDScope.register(tape.g());
-            NDScope.register(tape.u());
+        NDList take(int part) {
+            NDList tape = kept.remove(new Key(layer, microBatch, part));
+            tape.forEach(NDScope::register);
             return tape;
         }
     }
 
     @Override
     public void close() {
-        kept.values().forEach(tape -> {
-            tape.g().close();
-            tape.u().close();
-        });
+        kept.values().forEach(NDList::close);
         kept.clear();
     }
 }

@@ -47,11 +47,14 @@ final class Weights implements AutoCloseable {
 
     /** Drops what is loaded and makes room for the next part. */
     void begin(List<String> tensors, List<ExpertTensors> experts) {
-        begin(tensors, experts, 0);
+        begin(tensors, experts, false, 0);
     }
 
-    /** @param more elements of a matrix that is loaded in part */
-    void begin(List<String> tensors, List<ExpertTensors> experts, long more) {
+    /**
+     * @param downOnly whether the down projections are all that will be loaded of the experts
+     * @param more elements of a matrix that is loaded in part
+     */
+    void begin(List<String> tensors, List<ExpertTensors> experts, boolean downOnly, long more) {
         manager.close();
         manager = NDManager.newBaseManager(compute.device());
         checkpoint.verifyUnchanged();
@@ -61,7 +64,7 @@ final class Weights implements AutoCloseable {
         }
         if (compute.wholeLayers()) {
             for (ExpertTensors expert : experts) {
-                bytes += bytesOf(expert);
+                bytes += bytesOf(expert, downOnly);
             }
         }
         buffer.reset(bytes);
@@ -89,13 +92,11 @@ final class Weights implements AutoCloseable {
     }
 
     /** Touches the pages of what comes next, so that the disk works while the processor does. */
-    void readAhead(List<String> tensors, List<ExpertTensors> experts) {
+    void readAhead(List<String> tensors, List<ExpertTensors> experts, boolean downOnly) {
         try {
             tensors.forEach(name -> checkpoint.matrix(name).bytes().load());
             for (ExpertTensors expert : experts) {
-                checkpoint.matrix(expert.gate()).bytes().load();
-                checkpoint.matrix(expert.up()).bytes().load();
-                checkpoint.matrix(expert.down()).bytes().load();
+                slabs(expert, downOnly).forEach(slab -> checkpoint.matrix(slab).bytes().load());
             }
         } catch (InternalError e) {
             // why: a file cut short is reported by the load that needs it, with the tensor's name
@@ -107,12 +108,16 @@ final class Weights implements AutoCloseable {
         return new GatedMlp(matrix(mlp.gate()), matrix(mlp.up()), matrix(mlp.down()));
     }
 
-    /** The routed experts of a layer: all loaded now, or each when it is borrowed. */
-    MoeBlock.Experts experts(List<ExpertTensors> experts) {
+    /**
+     * The routed experts of a layer: all loaded now, or each when it is borrowed.
+     *
+     * @param downOnly whether their gates and ups are left out
+     */
+    MoeBlock.Experts experts(List<ExpertTensors> experts, boolean downOnly) {
         GatedMlp[] loaded = compute.wholeLayers() ? new GatedMlp[experts.size()] : null;
         NDManager owner = manager;
         if (loaded != null) {
-            converters.forEach(loaded.length, index -> loaded[index] = expert(experts.get(index), buffer, owner), _ -> {});
+            converters.forEach(loaded.length, index -> loaded[index] = expert(experts.get(index), downOnly, buffer, owner), _ -> {});
         }
         return new MoeBlock.Experts() {
 
@@ -127,17 +132,17 @@ final class Weights implements AutoCloseable {
                 if (loaded != null) {
                     borrower.accept(Arrays.stream(some).mapToObj(index -> loaded[index]).toList());
                 } else {
-                    lend(Arrays.stream(some).mapToObj(experts::get).toList(), owner, borrower);
+                    lend(Arrays.stream(some).mapToObj(experts::get).toList(), downOnly, owner, borrower);
                 }
             }
         };
     }
 
-    private void lend(List<ExpertTensors> experts, NDManager owner, Consumer<List<GatedMlp>> borrower) {
+    private void lend(List<ExpertTensors> experts, boolean downOnly, NDManager owner, Consumer<List<GatedMlp>> borrower) {
         WeightBuffer own = take();
         try (Scratch _ = new Scratch()) {
-            own.reset(experts.stream().mapToLong(this::bytesOf).sum());
-            borrower.accept(experts.stream().map(expert -> expert(expert, own, owner)).toList());
+            own.reset(experts.stream().mapToLong(expert -> bytesOf(expert, downOnly)).sum());
+            borrower.accept(experts.stream().map(expert -> expert(expert, downOnly, own, owner)).toList());
         } finally {
             spare.add(own);
         }
@@ -164,14 +169,18 @@ final class Weights implements AutoCloseable {
         }
     }
 
-    private GatedMlp expert(ExpertTensors expert, WeightBuffer into, NDManager owner) {
+    private GatedMlp expert(ExpertTensors expert, boolean downOnly, WeightBuffer into, NDManager owner) {
         int[] atoms = kept.of(expert.layer(), expert.expert());
-        return new GatedMlp(load(expert.gate(), atoms, null, into, owner), load(expert.up(), atoms, null, into, owner),
-                load(expert.down(), null, atoms, into, owner));
+        return new GatedMlp(downOnly ? null : load(expert.gate(), atoms, null, into, owner),
+                downOnly ? null : load(expert.up(), atoms, null, into, owner), load(expert.down(), null, atoms, into, owner));
     }
 
-    private long bytesOf(ExpertTensors expert) {
-        return bytesOf(expert.gate()) + bytesOf(expert.up()) + bytesOf(expert.down());
+    private long bytesOf(ExpertTensors expert, boolean downOnly) {
+        return slabs(expert, downOnly).stream().mapToLong(this::bytesOf).sum();
+    }
+
+    private static List<Slab> slabs(ExpertTensors expert, boolean downOnly) {
+        return downOnly ? List.of(expert.down()) : List.of(expert.gate(), expert.up(), expert.down());
     }
 
     private long bytesOf(Slab slab) {

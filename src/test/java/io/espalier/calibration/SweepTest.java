@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.EnumSet;
 import java.util.HashMap;
@@ -15,8 +16,10 @@ import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.stream.IntStream;
 
 import ai.djl.Device;
+import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import io.espalier.checkpoint.Checkpoint;
 import io.espalier.checkpoint.ExpertTensors;
@@ -28,9 +31,16 @@ import io.espalier.transformer.AutogradTwin;
 import io.espalier.transformer.Compute;
 import io.espalier.transformer.Compute.Precision;
 import io.espalier.transformer.Decoder;
+import io.espalier.transformer.DecoderLayer;
+import io.espalier.transformer.ExpertObserver;
+import io.espalier.transformer.ExpertRows;
+import io.espalier.transformer.HiddenStates;
 import io.espalier.transformer.KeptAtoms;
+import io.espalier.transformer.LossPass;
 import io.espalier.transformer.MemoryPlan;
 import io.espalier.transformer.RandomModel;
+import io.espalier.transformer.Scratch;
+import io.espalier.transformer.TokenBatch;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -79,6 +89,67 @@ class SweepTest {
                 }
             }
         }
+    }
+
+    /** The slow twin: every layer's whole vector-Jacobian product, down to the embedding, and both moments counted there. */
+    @ParameterizedTest
+    @EnumSource(RandomModel.class)
+    void aReverseThatEndsAtTheLowestExpertsHasTheBitsOfOneThatGoesThroughEveryLayer(RandomModel model) {
+        TokenWindows windows = windows(20, 64);
+        for (Precision precision : List.of(Precision.FLOAT32, Precision.BFLOAT16)) {
+            try (Checkpoint checkpoint = Checkpoint.open(model.write(directory.resolve(precision.name()), 5))) {
+                Compute compute = new Compute(Device.cpu(), precision, 1, true, false, 50);
+                for (int taped = 0; taped <= 2; taped++) {
+                    ExpertStatistics swept = sweep(checkpoint, windows, false, compute, taped).run(PhaseProgress.IGNORED);
+                    assertSame(swept, throughEveryLayer(checkpoint, windows, compute));
+                }
+            }
+        }
+    }
+
+    private ExpertStatistics throughEveryLayer(Checkpoint checkpoint, TokenWindows windows, Compute compute) {
+        Decoder decoder = Decoder.open(checkpoint, Architecture.specOf(checkpoint), KeptAtoms.ALL, compute);
+        opened.add(decoder);
+        int layers = decoder.spec().layers().size();
+        int hidden = decoder.spec().hiddenSize();
+        List<ExpertTensors> experts = decoder.spec().experts();
+        ExpertStatistics counted = ExpertStatistics.zero("test", experts.stream().mapToInt(ExpertTensors::width).toArray(), BOTH);
+        ExpertObserver counter = new ExpertObserver() {
+            @Override
+            public void backward(ExpertRows a, ExpertRows da) {
+                for (int i = 0; i < a.experts().length; i++) {
+                    int expert = a.experts()[i];
+                    int ordinal = IntStream.range(0, experts.size())
+                            .filter(e -> experts.get(e).layer() == a.layer() && experts.get(e).expert() == expert).findFirst()
+                            .orElseThrow();
+                    counted.addTokens(ordinal, a.counts()[i]);
+                    counted.add(Moment.ACTIVATION_SQUARED, ordinal, a.sumsOfSquares()[i]);
+                    counted.add(Moment.GRADIENT_SQUARED, ordinal, da.sumsOfSquares()[i]);
+                }
+            }
+        };
+        int each = 2048 / windows.length();
+        for (int from = 0; from < windows.windows(); from += each) {
+            TokenBatch batch = TokenBatch.of(Arrays.copyOfRange(windows.ids(), from, Math.min(windows.windows(), from + each)));
+            try (Scratch _ = new Scratch();
+                    HiddenStates gradient = HiddenStates.create(1, batch.realTokens(), hidden,
+                            compute.precision().activations(), false, directory)) {
+                List<NDArray> inputs = new ArrayList<>(List.of(decoder.embed(batch)));
+                List<int[]> selected = new ArrayList<>();
+                for (int l = 0; l < layers; l++) {
+                    DecoderLayer.Result result = decoder.layer(l).forward(inputs.get(l), batch, ExpertObserver.NONE);
+                    inputs.add(result.y());
+                    selected.add(result.selected());
+                }
+                new LossPass(decoder, List.of(batch), _ -> inputs.getLast(), gradient, 0).run();
+                NDArray dy = gradient.get(0, 0, (int) batch.realTokens(), hidden, decoder.manager());
+                for (int l = layers - 1; l >= 0; l--) {
+                    dy = decoder.layer(l).backward(inputs.get(l), dy, batch, selected.get(l), counter);
+                }
+            }
+        }
+        counted.finish(new Slice(0, windows.windows()), (long) windows.windows() * windows.length());
+        return counted;
     }
 
     @Test

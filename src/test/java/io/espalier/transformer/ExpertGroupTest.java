@@ -118,6 +118,11 @@ class ExpertGroupTest {
                 put(reverse, 10, da);
             }
 
+            @Override
+            public void gradient(ExpertRows da) {
+                put(reverse, 10, da);
+            }
+
             private void put(double[][] into, int from, ExpertRows rows) {
                 double[][] sums = rows.sumsOfSquares();
                 for (int i = 0; i < sums.length; i++) {
@@ -130,6 +135,10 @@ class ExpertGroupTest {
             DecoderLayer.Result result = block.forward(x, batch, observer, slot);
             all.add(doubles(result.y()));
             all.add(doubles(block.backward(x, dy, result.selected(), observer, slot)));
+            double[][] whole = java.util.Arrays.copyOfRange(reverse, 10, 20);
+            java.util.Arrays.fill(reverse, 10, 20, null);
+            block.backwardToExperts(dy, result.selected(), result.routerWeights(), observer);
+            assertThat(java.util.Arrays.copyOfRange(reverse, 10, 20)).as("da of a reverse that goes no further").isDeepEqualTo(whole);
         }
         for (double[][] sums : List.of(forward, reverse)) {
             java.util.Arrays.stream(sums).filter(java.util.Objects::nonNull).forEach(all::add);

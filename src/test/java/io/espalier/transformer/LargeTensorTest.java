@@ -71,7 +71,7 @@ class LargeTensorTest {
             try (Weights weights = new Weights(checkpoint, KeptAtoms.ALL, oneByOne, new Lanes(1))) {
                 List<ExpertTensors> all = ((Moe) spec.layers().getFirst().mlp()).experts();
                 weights.begin(List.of(), all);
-                weights.experts(all).use(new int[]{(int) last - 1, (int) last}, lent -> {
+                weights.experts(all, false).use(new int[]{(int) last - 1, (int) last}, lent -> {
                     assertThat(lent.get(0).up().toFloatArray()).containsOnly(0f);
                     assertThat(lent.get(1).gate().toFloatArray()).isEqualTo(gate);
                     assertThat(lent.get(1).up().toFloatArray()).isEqualTo(up);

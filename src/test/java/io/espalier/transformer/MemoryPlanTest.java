@@ -79,9 +79,22 @@ class MemoryPlanTest {
     @Test
     void whatIsLeftOfTheBudgetGoesToTapesOfTheLastLayers() {
         Work work = new Work(8, 512, true);
-        assertThat(plan(work, Precision.BFLOAT16, 4 * GIB).tapedLayers()).isBetween(1, 47);
-        assertThat(plan(work, Precision.BFLOAT16, 400 * GIB).tapedLayers()).isEqualTo(48);
+        assertThat(plan(work, Precision.BFLOAT16, 4 * GIB).tapedLayers()).isBetween(1, 46);
+        assertThat(plan(work, Precision.BFLOAT16, 400 * GIB).tapedLayers()).as("all but the lowest").isEqualTo(47);
+        ObjectNode dense = config();
+        dense.putArray("mlp_only_layers").add(0).add(1).add(5);
+        MemoryPlan plan = MemoryPlan.of(spec(dense), work, Device.cpu(), Precision.BFLOAT16, 4, 400 * GIB);
+        assertThat(plan.tapedLayers()).as("none that is never reversed").isEqualTo(45);
+        assertThat(plan.bytes()).isLessThan(plan(work, Precision.BFLOAT16, 400 * GIB).bytes());
         assertThat(plan(new Work(8, 512, false), Precision.BFLOAT16, 400 * GIB).tapedLayers()).isZero();
+    }
+
+    @Test
+    void theStreamIsKeptAboveTheLowestExpertsOnly() {
+        assertThat(ForwardPass.slots(48, 0)).as("47 inputs, the output, and one that turns into the gradient").isEqualTo(49);
+        assertThat(ForwardPass.slots(48, 3)).as("44 inputs, the output, and two for the layers below").isEqualTo(47);
+        assertThat(ForwardPass.slots(48, 48)).as("nothing is reversed").isEqualTo(2);
+        assertThat(ForwardPass.slots(47, 47)).isEqualTo(2);
     }
 
     @Test
