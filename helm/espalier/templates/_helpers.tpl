@@ -108,6 +108,8 @@ jdbc:postgresql://{{ .Values.database.host }}:{{ .Values.database.port }}/{{ .Va
   value: 0.0.0.0
 - name: SERVER_PORT
   value: "8080"
+- name: MANAGEMENT_SERVER_PORT
+  value: "8081"
 {{- if eq .Values.storage.artifacts "s3" }}
 - name: ESPALIER_ARTIFACTS_STORE
   value: s3

@@ -61,7 +61,7 @@ class HelmChartTest {
             "keda.sh/v1alpha1 ScaledObject",
             Set.of("scaleTargetRef", "minReplicaCount", "maxReplicaCount", "pollingInterval", "cooldownPeriod", "fallback", "triggers"),
             "keda.sh/v1alpha1 TriggerAuthentication", Set.of("secretTargetRef"),
-            "monitoring.coreos.com/v1 PodMonitor", Set.of("selector", "podMetricsEndpoints"),
+            "monitoring.coreos.com/v1 ServiceMonitor", Set.of("selector", "endpoints", "podTargetLabels"),
             "monitoring.coreos.com/v1 PrometheusRule", Set.of("groups"));
 
     private static final ObjectMapper JSON = new ObjectMapper();
