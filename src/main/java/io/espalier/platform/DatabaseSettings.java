@@ -19,7 +19,7 @@ import org.springframework.validation.annotation.Validated;
  * @param directory of the embedded server's data and binaries
  * @param port of the embedded server on 127.0.0.1; 0: a free one at every start
  * @param startupWait how long a start waits for the database, and for the schema where it does not migrate itself
- * @param migrate whether this process brings the schema to the version that it needs
+ * @param migrate whether this process brings the schema to the version that it needs, or does only that and ends
  * @param check how often a running process asks whether the database is there and has the schema that it knows
  * @param clockSync how often the clock is set after the database's
  * @param connections how many there are, and how long each may wait
@@ -27,11 +27,16 @@ import org.springframework.validation.annotation.Validated;
 @Validated
 @ConfigurationProperties("espalier.database")
 record DatabaseSettings(@NotNull Mode mode, @NotNull Path directory, @Min(0) @Max(65535) int port,
-        @NotNull @DurationMin(seconds = 1) Duration startupWait, boolean migrate, @NotNull @DurationMin(millis = 100) Duration check,
+        @NotNull @DurationMin(seconds = 1) Duration startupWait, @NotNull Migrate migrate, @NotNull @DurationMin(millis = 100) Duration check,
         @NotNull @DurationMin(millis = 100) Duration clockSync, @NotNull @Valid Connections connections) {
 
     enum Mode {
         EMBEDDED, EXTERNAL
+    }
+
+    /** Named as they are written. */
+    enum Migrate {
+        TRUE, FALSE, ONLY
     }
 
     /**

@@ -8,6 +8,7 @@ import java.time.Duration;
 import java.util.Arrays;
 import java.util.List;
 
+import io.espalier.platform.DatabaseSettings.Migrate;
 import org.flywaydb.core.Flyway;
 import org.flywaydb.core.api.FlywayException;
 import org.flywaydb.core.api.MigrationInfo;
@@ -23,7 +24,7 @@ final class Schema implements FlywayMigrationStrategy {
 
     private final DatabaseAddress address;
     private final Duration wait;
-    private final boolean migrate;
+    private final Migrate migrate;
     private final String program;
     private volatile MigrationVersion known;
 
@@ -31,7 +32,7 @@ final class Schema implements FlywayMigrationStrategy {
      * @param migrate whether to bring the database to the version this program knows, or to wait until somebody else has
      * @param program this program's version
      */
-    Schema(DatabaseAddress address, Duration wait, boolean migrate, String program) {
+    Schema(DatabaseAddress address, Duration wait, Migrate migrate, String program) {
         this.address = address;
         this.wait = wait;
         this.migrate = migrate;
@@ -48,7 +49,7 @@ final class Schema implements FlywayMigrationStrategy {
                 .orElseThrow();
         all.stream().filter(info -> info.getState().isApplied()).map(MigrationInfo::getVersion).forEach(this::refuseNewer);
         refuseChanged(all);
-        if (migrate) {
+        if (migrate != Migrate.FALSE) {
             bring(flyway);
         } else {
             DatabaseGate.await(address, wait, this::missing, "Run the migrations: start one process with espalier.database.migrate=true "

@@ -47,7 +47,7 @@ class SettingsCheck implements BeanFactoryPostProcessor {
             problems.add("spring.datasource.url: " + (url.isBlank() ? "missing" : url.replaceFirst("\\?.*", ""))
                     + " (expected: an address such as jdbc:postgresql://host:5432/espalier, because espalier.database.mode is external)");
         }
-        if ("false".equalsIgnoreCase(environment.getProperty("espalier.api.enabled"))
+        if (!MigrationOnly.wanted(environment) && "false".equalsIgnoreCase(environment.getProperty("espalier.api.enabled"))
                 && "false".equalsIgnoreCase(environment.getProperty("espalier.worker.enabled"))) {
             problems.add("espalier.api.enabled, espalier.worker.enabled: false, false (expected: at least one of them true; a process with "
                     + "neither has nothing to do)");

@@ -69,6 +69,21 @@ class RolesTest {
     }
 
     @Test
+    void aProcessThatOnlyMigratesMakesTheTablesAndEnds() throws Exception {
+        try (Service migration = start("--espalier.database.migrate=only")) {
+            assertThat(migration.ended()).as(migration.log()).isZero();
+            assertThat(migration.log()).contains("migrations run").doesNotContain("takes jobs on", "Tomcat started");
+        }
+        try (Service api = start("--espalier.database.migrate=false", "--espalier.worker.enabled=false").ready()) {
+            assertThat(api.get("/v1/models").statusCode()).isEqualTo(200);
+        }
+        Databases.newer(url);
+        try (Service migration = start("--espalier.database.migrate=only")) {
+            assertThat(migration.ended()).as("a database that is newer").isNotZero();
+        }
+    }
+
+    @Test
     void aProcessThatDoesNeitherIsRefused() {
         assertThatThrownBy(() -> new SpringApplicationBuilder(EspalierApplication.class).web(WebApplicationType.NONE)
                 .run("--espalier.data-dir=" + temp, "--espalier.api.enabled=false", "--espalier.worker.enabled=false"))
