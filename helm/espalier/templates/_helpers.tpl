@@ -135,7 +135,7 @@ jdbc:postgresql://{{ .Values.database.host }}:{{ .Values.database.port }}/{{ .Va
 {{- end }}
 {{- end }}
 {{- with .Values.monitoring.tracing.endpoint }}
-- name: MANAGEMENT_TRACING_EXPORT_OTLP_ENABLED
+- name: MANAGEMENT_TRACING_EXPORT_ENABLED
   value: "true"
 - name: MANAGEMENT_OPENTELEMETRY_TRACING_EXPORT_OTLP_ENDPOINT
   value: {{ . | quote }}

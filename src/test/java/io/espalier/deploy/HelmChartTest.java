@@ -232,6 +232,28 @@ class HelmChartTest {
         assertThat(variable(worker, "ESPALIER_API_SCORE_CACHE")).isNull();
     }
 
+    @Test
+    void alertsAndPanelsAskForMetricsThatThereAre() throws IOException {
+        String readme = Files.readString(Path.of("README.md"));
+        Map<String, Object> alerts = new Yaml().load(Files.readString(CHART.resolve("files/alerts.yaml")));
+        List<String> asked = new ArrayList<>(list(list(alerts, "groups").getFirst(), "rules").stream().map(rule -> {
+            assertThat(at(rule, "annotations")).containsOnlyKeys("summary", "description");
+            return (String) rule.get("expr");
+        }).toList());
+        Map<String, Object> board = new Yaml().load(Files.readString(CHART.resolve("files/dashboard.json")));
+        list(board, "panels").forEach(panel -> list(panel, "targets").forEach(target -> asked.add((String) target.get("expr"))));
+        assertThat(asked).hasSizeGreaterThan(20);
+        for (String question : asked) {
+            Matcher metric = Pattern.compile("espalier_[a-z_]+").matcher(question);
+            while (metric.find()) {
+                assertThat(readme).as(question).contains("| `" + metric.group().replaceFirst("_bucket$", "") + "` |");
+            }
+        }
+        Map<String, Object> rendered = only(render("full.yaml", _ -> {
+        }), "PrometheusRule");
+        assertThat(at(rendered, "spec")).isEqualTo(alerts);
+    }
+
     @ParameterizedTest
     @CsvSource(delimiter = '|', textBlock = """
             api.replicas                  | -1           | /api/replicas
