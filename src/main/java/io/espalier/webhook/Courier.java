@@ -5,6 +5,7 @@ import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.ThreadLocalRandom;
+import java.util.concurrent.TimeUnit;
 
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -24,6 +25,8 @@ final class Courier implements SmartLifecycle {
     /** Outcomes are written by so many at once, so that hundreds of receivers do not take the connections that workers need. */
     private static final int WRITERS = 2;
     private static final Duration HOUSEKEEPING = Duration.ofMinutes(1);
+    /** What is under way when the process stops may take so long. */
+    private static final Duration DRAIN = Duration.ofSeconds(2);
     private static final Duration STRANDED = Duration.ofMinutes(5);
 
     private final Postbox postbox;
@@ -135,13 +138,13 @@ final class Courier implements SmartLifecycle {
         looker = Thread.ofPlatform().daemon().name("webhook courier").start(this::look);
     }
 
-    /** Looks no further, and gives what is under way its time. What is not back by then is sent again by another. */
+    /** Looks no further, and gives what is under way a moment. What is not back by then is sent again by another. */
     @Override
     public void stop() {
         running = false;
         looker.interrupt();
         try {
-            if (!free.tryAcquire(settings.concurrency(), settings.timeout().toMillis(), java.util.concurrent.TimeUnit.MILLISECONDS)) {
+            if (!free.tryAcquire(settings.concurrency(), DRAIN.toMillis(), TimeUnit.MILLISECONDS)) {
                 log.info("stopped with messages to webhooks under way; they will be sent again");
             }
         } catch (InterruptedException e) {
