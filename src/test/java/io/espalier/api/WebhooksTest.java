@@ -22,6 +22,7 @@ import io.espalier.artifact.Artifacts;
 import io.espalier.catalog.ScoreSets;
 import io.espalier.job.PruningJobs;
 import io.espalier.webhook.Receiver;
+import org.awaitility.core.ConditionFactory;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -83,13 +84,17 @@ class WebhooksTest {
         return deliveries(hook).get(0);
     }
 
-    private static List<Receiver.Received> await_(Receiver receiver, int messages) {
-        await().atMost(Duration.ofSeconds(60)).until(() -> receiver.received().size() >= messages);
+    private static ConditionFactory soon() {
+        return await().atMost(Duration.ofSeconds(60));
+    }
+
+    private static List<Receiver.Received> told(Receiver receiver, int messages) {
+        soon().until(() -> receiver.received().size() >= messages);
         return receiver.received();
     }
 
     private void awaitState(JsonNode hook, String state) {
-        await().atMost(Duration.ofSeconds(60)).until(() -> deliveries(hook).valueStream()
+        soon().until(() -> deliveries(hook).valueStream()
                 .allMatch(delivery -> delivery.path("state").stringValue().equals(state)));
     }
 
@@ -104,7 +109,7 @@ class WebhooksTest {
             gets.put("io.espalier.job.paused", api.get("/v1/pruning-jobs/" + job).body());
             api.send("POST", "/v1/pruning-jobs/" + job + "/cancel", null);
             gets.put("io.espalier.job.cancelled", api.get("/v1/pruning-jobs/" + job).body());
-            await_(receiver, 3);
+            told(receiver, 3);
 
             for (Receiver.Received told : receiver.received()) {
                 assertThat(told.body()).as(told.header("ce-type")).isEqualTo(gets.get(told.header("ce-type")));
@@ -134,7 +139,7 @@ class WebhooksTest {
             String job = order();
             String artifact = runs.succeed(job);
             byte[] get = api.get("/v1/pruning-jobs/" + job).body();
-            Receiver.Received told = await_(receiver, 1).getFirst();
+            Receiver.Received told = told(receiver, 1).getFirst();
 
             assertThat(told.body()).isEqualTo(get);
             assertThat(told.text()).contains(artifact, "\"state\":\"succeeded\"");
@@ -151,7 +156,7 @@ class WebhooksTest {
             jobs.cancel(api.ordered(Posted.SHORTEST));
             String own = order();
 
-            assertThat(await_(receiver, 1)).extracting(told -> told.header("ce-subject")).containsOnly(own);
+            assertThat(told(receiver, 1)).extracting(told -> told.header("ce-subject")).containsOnly(own);
             assertThat(deliveries(hook)).extracting(delivery -> delivery.path("job_id").stringValue()).containsOnly(own);
         }
     }
@@ -161,7 +166,7 @@ class WebhooksTest {
         try (Receiver receiver = new Receiver((number, _) -> number < 3 ? 500 : 200)) {
             JsonNode hook = hook(receiver.url(), "");
             jobs.cancel(order());
-            await_(receiver, 3);
+            told(receiver, 3);
             awaitState(hook, "delivered");
             JsonNode attempts = only(hook).path("attempts");
 
@@ -181,7 +186,7 @@ class WebhooksTest {
             JsonNode hook = hook(receiver.url(), "");
             jobs.cancel(order());
             awaitState(hook, "failed");
-            await().until(() -> !api.get(HOOKS + "/" + id(hook)).json().path("enabled").booleanValue());
+            soon().until(() -> !api.get(HOOKS + "/" + id(hook)).json().path("enabled").booleanValue());
             jobs.cancel(order());
 
             assertThat(api.get(HOOKS + "/" + id(hook)).json().path("disabled_reason").stringValue()).isEqualTo("gone");
@@ -200,8 +205,8 @@ class WebhooksTest {
         })) {
             JsonNode hook = hook(receiver.url(), "");
             jobs.cancel(order());
-            await_(receiver, 3);
-            await().until(() -> only(hook).path("attempts").size() == 3);
+            told(receiver, 3);
+            soon().until(() -> only(hook).path("attempts").size() == 3);
 
             assertThat(only(hook).at("/attempts/0/error").stringValue()).contains("307", "not followed");
             assertThat(inside.received()).isEmpty();
@@ -218,7 +223,7 @@ class WebhooksTest {
         })) {
             JsonNode hook = hook(receiver.url(), "");
             jobs.cancel(order());
-            await().until(() -> only(hook).path("attempts").size() == 1);
+            soon().until(() -> only(hook).path("attempts").size() == 1);
             JsonNode told = only(hook);
 
             assertThat(Instant.parse(told.path("next_try_at").stringValue()))
@@ -238,10 +243,9 @@ class WebhooksTest {
             for (int i = 0; i < 6; i++) {
                 jobs.cancel(order());
             }
-            await_(other, 6);
+            told(other, 6);
 
-            assertThat(hangs.received()).hasSizeLessThanOrEqualTo(4);
-            assertThat(deliveries(dead)).allMatch(delivery -> delivery.path("state").stringValue().equals("pending"));
+            assertThat(deliveries(dead)).hasSize(6).allMatch(delivery -> delivery.path("state").stringValue().equals("pending"));
         } finally {
             end.countDown();
         }
@@ -304,13 +308,13 @@ class WebhooksTest {
             String fresh = rotated.json().path("secret").stringValue();
             assertThat(rotated.json().path("previous_secret_until").isString()).isTrue();
             api.send("POST", HOOKS + "/" + id(hook) + "/test", null);
-            Receiver.Received told = await_(receiver, 1).getFirst();
+            Receiver.Received told = told(receiver, 1).getFirst();
             assertThat(told.signedBy(fresh)).isTrue();
             assertThat(told.signedBy(hook.path("secret").stringValue())).isTrue();
 
             jdbc.update("update webhook set previous_until = now() - interval '1 minute' where id = ?", id(hook));
             api.send("POST", HOOKS + "/" + id(hook) + "/test", null);
-            Receiver.Received later = await_(receiver, 2).getLast();
+            Receiver.Received later = told(receiver, 2).getLast();
             assertThat(later.signedBy(fresh)).isTrue();
             assertThat(later.signedBy(hook.path("secret").stringValue())).isFalse();
             assertThat(api.get(HOOKS + "/" + id(hook)).json().path("previous_secret_until").isNull()).isTrue();
@@ -328,7 +332,7 @@ class WebhooksTest {
             assertThat(hook.path("secret_ref").stringValue()).isEqualTo("pager");
             jobs.cancel(order());
 
-            assertThat(await_(receiver, 1).getFirst().signedBy(secret)).isTrue();
+            assertThat(told(receiver, 1).getFirst().signedBy(secret)).isTrue();
             Api.Answer rotated = api.send("POST", HOOKS + "/" + id(hook) + "/rotate-secret", null);
             assertThat(rotated.status()).isEqualTo(409);
             assertThat(rotated.code()).isEqualTo("webhook_state");
@@ -342,7 +346,7 @@ class WebhooksTest {
             send("PATCH", HOOKS + "/" + id(hook), "{\"enabled\": false}");
             Api.Answer test = api.send("POST", HOOKS + "/" + id(hook) + "/test", null);
             assertThat(test.status()).isEqualTo(202);
-            Receiver.Received told = await_(receiver, 1).getFirst();
+            Receiver.Received told = told(receiver, 1).getFirst();
 
             assertThat(told.header("webhook-id")).isEqualTo(id(test.json()));
             assertThat(told.header("ce-type")).isEqualTo("io.espalier.webhook.test");
@@ -356,11 +360,11 @@ class WebhooksTest {
         try (Receiver receiver = new Receiver((_, _) -> 200)) {
             JsonNode hook = hook(receiver.url(), "");
             jobs.cancel(order());
-            await_(receiver, 1);
+            told(receiver, 1);
             awaitState(hook, "delivered");
             Api.Answer again = api.send("POST", only(hook).path("links").path("redeliver").stringValue(), null);
             assertThat(again.status()).isEqualTo(202);
-            await_(receiver, 2);
+            told(receiver, 2);
             awaitState(hook, "delivered");
 
             assertThat(receiver.received()).extracting(told -> told.header("webhook-id")).containsOnly(id(only(hook)));
@@ -387,7 +391,7 @@ class WebhooksTest {
             assertThat(deliveries(hook)).isEmpty();
             send("PATCH", HOOKS + "/" + id(hook), "{\"enabled\": true}");
             order();
-            assertThat(await_(receiver, 1).getFirst().path()).isEqualTo("/hook");
+            assertThat(told(receiver, 1).getFirst().path()).isEqualTo("/hook");
 
             assertThat(api.send("DELETE", HOOKS + "/" + id(hook), null).status()).isEqualTo(204);
             assertThat(api.get(HOOKS + "/" + id(hook)).code()).isEqualTo("webhook_not_found");

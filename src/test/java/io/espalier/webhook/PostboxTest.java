@@ -119,7 +119,8 @@ class PostboxTest {
         try (ExecutorService processes = Executors.newVirtualThreadPerTaskExecutor()) {
             List<Future<List<String>>> both = IntStream.range(0, 4).mapToObj(_ -> processes.submit(() -> {
                 List<String> mine = new ArrayList<>();
-                for (int round = 0; round < 20; round++) {
+                // why so many: whoever is beaten to all that he chose comes back with nothing
+                for (int round = 0; round < 60; round++) {
                     mine.addAll(ids(take(3)));
                 }
                 return mine;
