@@ -117,6 +117,21 @@ final class Orders {
         return recipe;
     }
 
+    /**
+     * Reads a document of another kind.
+     *
+     * @param component its schema in the contract
+     * @param code what it is refused with
+     */
+    <T> T read(HttpServletRequest request, String component, Class<T> type, ProblemCode code) throws IOException {
+        JsonNode document = parse(bytes(request));
+        List<Violation> violations = Shape.trim(document, contract, component);
+        if (!violations.isEmpty()) {
+            throw ProblemException.violated(code, violations);
+        }
+        return bind(document, type);
+    }
+
     /** Says for an order on stored scores what the scores say already; answers the method that they were measured by, if there are any. */
     private MethodChoice fill(ObjectNode order, List<Violation> violations) {
         String id = order.path("score_set").asString(null);

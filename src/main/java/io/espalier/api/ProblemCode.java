@@ -16,6 +16,8 @@ enum ProblemCode {
     MODEL_NOT_FOUND(HttpStatus.NOT_FOUND, "No such registered model"), //
     CORPUS_NOT_FOUND(HttpStatus.NOT_FOUND, "No such registered corpus"), //
     SCORE_SET_NOT_FOUND(HttpStatus.NOT_FOUND, "No such score set"), //
+    WEBHOOK_NOT_FOUND(HttpStatus.NOT_FOUND, "No such webhook"), //
+    DELIVERY_NOT_FOUND(HttpStatus.NOT_FOUND, "No such message to the webhook"), //
     METHOD_NOT_ALLOWED(HttpStatus.METHOD_NOT_ALLOWED, "The address does not know this method"), //
     NOT_ACCEPTABLE(HttpStatus.NOT_ACCEPTABLE, "No answer in the media type asked for"), //
     JOB_STATE(HttpStatus.CONFLICT, "The job's state does not allow it"), //
@@ -23,10 +25,12 @@ enum ProblemCode {
     IDEMPOTENCY_KEY_IN_FLIGHT(HttpStatus.CONFLICT, "The same order is being taken"), //
     SCORES_NOT_READY(HttpStatus.CONFLICT, "The job has no scores"), //
     SCORES_OUTDATED(HttpStatus.CONFLICT, "The score set is of an older version"), //
+    WEBHOOK_STATE(HttpStatus.CONFLICT, "The webhook does not allow it"), //
     BODY_TOO_LARGE(HttpStatus.CONTENT_TOO_LARGE, "The body is too large"), //
     UNSUPPORTED_MEDIA_TYPE(HttpStatus.UNSUPPORTED_MEDIA_TYPE, "The body's media type is not read"), //
     RANGE_NOT_SATISFIABLE(HttpStatus.REQUESTED_RANGE_NOT_SATISFIABLE, "The range lies outside the file"), //
     INVALID_RECIPE(HttpStatus.UNPROCESSABLE_CONTENT, "The order is refused"), //
+    INVALID_WEBHOOK(HttpStatus.UNPROCESSABLE_CONTENT, "The webhook is refused"), //
     IDEMPOTENCY_KEY_REUSED(HttpStatus.UNPROCESSABLE_CONTENT, "The key stands for another order"), //
     INTERNAL_ERROR(HttpStatus.INTERNAL_SERVER_ERROR, "Our mistake"), //
     UNAVAILABLE(HttpStatus.SERVICE_UNAVAILABLE, "Not able to answer now");

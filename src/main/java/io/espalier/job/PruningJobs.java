@@ -21,6 +21,7 @@ import io.espalier.recipe.PruningRecipe;
 import io.espalier.recipe.PruningResult;
 import io.espalier.recipe.ResolvedInputs;
 import io.espalier.recipe.Slicing;
+import org.springframework.context.ApplicationEventPublisher;
 import org.springframework.jdbc.core.simple.JdbcClient;
 import org.springframework.stereotype.Component;
 import org.springframework.transaction.annotation.Transactional;
@@ -42,15 +43,18 @@ public class PruningJobs {
     private final IdempotencyKeys keys;
     private final Clock clock;
     private final JobSettings settings;
+    private final ApplicationEventPublisher listeners;
     private final Ulids ulids = new Ulids();
 
-    PruningJobs(EntityManager entities, JdbcClient jdbc, Admission admission, IdempotencyKeys keys, Clock clock, JobSettings settings) {
+    PruningJobs(EntityManager entities, JdbcClient jdbc, Admission admission, IdempotencyKeys keys, Clock clock, JobSettings settings,
+            ApplicationEventPublisher listeners) {
         this.entities = entities;
         this.jdbc = jdbc;
         this.admission = admission;
         this.keys = keys;
         this.clock = clock;
         this.settings = settings;
+        this.listeners = listeners;
     }
 
     /**
@@ -515,6 +519,8 @@ public class PruningJobs {
         events.forEach(entities::persist);
         entities.flush();
         admission.admit(job.recipe().project(), now());
+        events.stream().filter(event -> event.type().equals(job.state().json())).reduce((_, last) -> last)
+                .ifPresent(event -> listeners.publishEvent(new JobChanged(job, event)));
         return job;
     }
 

@@ -7,7 +7,7 @@ import java.util.random.RandomGenerator;
  * Sortable ids: 48 bits of milliseconds, 80 of chance, in 26 lower-case characters of Crockford's alphabet (github.com/ulid/spec). Within one process
  * each is greater than the one before, even within a millisecond.
  */
-final class Ulids {
+public final class Ulids {
 
     private static final char[] ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz".toCharArray();
     static final int LENGTH = 26;
@@ -17,7 +17,8 @@ final class Ulids {
     private long high16;
     private long low64;
 
-    synchronized String next(long millis) {
+    /** @param millis since 1970 */
+    public synchronized String next(long millis) {
         if (millis > lastMillis) {
             lastMillis = millis;
             // why: the top bit stays clear, so that counting up within a millisecond cannot run over

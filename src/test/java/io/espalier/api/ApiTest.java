@@ -14,7 +14,9 @@ import org.springframework.test.context.TestConstructor;
 @Target(ElementType.TYPE)
 @Retention(RetentionPolicy.RUNTIME)
 @SpringBootTest(webEnvironment = SpringBootTest.WebEnvironment.RANDOM_PORT, properties = {"espalier.worker.enabled=false",
-        "espalier.roots=${user.dir}/target/api-test/root"})
+        "espalier.roots=${user.dir}/target/api-test/root", "espalier.egress.allow=127.0.0.1", "espalier.egress.http=true",
+        "espalier.webhooks.poll=50ms", "espalier.webhooks.retries=50ms,50ms,1h",
+        "espalier.webhooks.secrets=${user.dir}/target/api-test/secrets"})
 @ContextConfiguration(initializers = TestDatabase.class)
 @TestConstructor(autowireMode = TestConstructor.AutowireMode.ALL)
 @interface ApiTest {

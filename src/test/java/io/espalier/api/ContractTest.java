@@ -21,6 +21,9 @@ import io.espalier.recipe.MethodChoice;
 import io.espalier.recipe.MethodName;
 import io.espalier.recipe.Phase;
 import io.espalier.recipe.PruningRecipe;
+import io.espalier.webhook.Delivery;
+import io.espalier.webhook.EventType;
+import io.espalier.webhook.Webhook;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -81,7 +84,9 @@ class ContractTest {
                 List.of("MethodChoice/properties/scope", MethodChoice.Scope.values()),
                 List.of("Loadability/properties/loads", Loadability.Loads.values()),
                 List.of("Budget/properties/ratio_of", Budget.RatioOf.values()),
-                List.of("Achieved/properties/ratio_of", Budget.RatioOf.values()));
+                List.of("Achieved/properties/ratio_of", Budget.RatioOf.values()),
+                List.of("WebhookDelivery/properties/event", EventType.values()), List.of("WebhookDeliveryState", Delivery.State.values()),
+                List.of("Webhook/properties/disabled_reason", Webhook.Disabled.values()));
     }
 
     @ParameterizedTest

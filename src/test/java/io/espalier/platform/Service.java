@@ -85,6 +85,11 @@ final class Service implements AutoCloseable {
         return process.exitValue();
     }
 
+    /** As the system does it when memory is short: it is told nothing, and finishes nothing. */
+    void kill() {
+        process.destroyForcibly().onExit().join();
+    }
+
     String log() throws IOException {
         return Files.readString(log);
     }
