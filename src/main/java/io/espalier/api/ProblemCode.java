@@ -16,6 +16,7 @@ enum ProblemCode {
     MODEL_NOT_FOUND(HttpStatus.NOT_FOUND, "No such registered model"), //
     CORPUS_NOT_FOUND(HttpStatus.NOT_FOUND, "No such registered corpus"), //
     SCORE_SET_NOT_FOUND(HttpStatus.NOT_FOUND, "No such score set"), //
+    ARTIFACT_DELETED(HttpStatus.GONE, "The artifact was deleted"), //
     METHOD_NOT_ALLOWED(HttpStatus.METHOD_NOT_ALLOWED, "The address does not know this method"), //
     NOT_ACCEPTABLE(HttpStatus.NOT_ACCEPTABLE, "No answer in the media type asked for"), //
     JOB_STATE(HttpStatus.CONFLICT, "The job's state does not allow it"), //

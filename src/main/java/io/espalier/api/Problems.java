@@ -8,6 +8,7 @@ import java.util.Set;
 import jakarta.servlet.http.HttpServletRequest;
 import jakarta.servlet.http.HttpServletResponse;
 
+import io.espalier.objectstore.ObjectStoreException;
 import io.espalier.recipe.PruningException;
 import io.espalier.recipe.Violation;
 import org.apache.coyote.BadRequestException;
@@ -41,7 +42,7 @@ final class Problems {
 
     @ExceptionHandler
     void answer(Exception e, HttpServletRequest request, HttpServletResponse response) throws IOException {
-        if (DisconnectedClientHelper.isClientDisconnectedException(e)) {
+        if (!(e instanceof ObjectStoreException) && DisconnectedClientHelper.isClientDisconnectedException(e)) {
             log.debug("{} {}: the client went away", request.getMethod(), request.getRequestURI());
             return;
         }
@@ -77,6 +78,7 @@ final class Problems {
                 ProblemException.violated(ProblemCode.INVALID_REQUEST, violations(arguments));
             case BadRequestException broken -> new ProblemException(ProblemCode.INVALID_REQUEST,
                     "the body cannot be read: " + Given.printable(String.valueOf(broken.getMessage())));
+            case ObjectStoreException away -> unavailable("the storage of artifacts does not answer; try again in a moment", e, request);
             case ErrorResponse other -> byStatus(other.getStatusCode(), e, request);
             default -> DatabaseTrouble.of(e).map(words -> unavailable(words, e, request)).orElseGet(() -> ours(e, request));
         };

@@ -116,9 +116,9 @@ public final class ObjectStore implements DisposableBean {
     /** A begun upload that nobody has finished or given up. */
     public record Begun(String key, String uploadId, Instant begun) {}
 
-    /** Every object whose key begins so, by key. */
+    /** Every object whose key begins so, by key. Lists and deletes do not wait for a server that is away. */
     public List<Listed> list(String bucket, String prefix) throws IOException {
-        return persist(uri(bucket, prefix) + " was not listed", () -> client().listObjectsV2Paginator(b -> b.bucket(bucket).prefix(prefix))
+        return once(uri(bucket, prefix) + " was not listed", () -> client().listObjectsV2Paginator(b -> b.bucket(bucket).prefix(prefix))
                 .contents().stream().map(ObjectStore::listed).toList());
     }
 
@@ -128,7 +128,7 @@ public final class ObjectStore implements DisposableBean {
 
     /** Every upload under way whose key begins so. */
     public List<Begun> uploads(String bucket, String prefix) throws IOException {
-        return persist(uri(bucket, prefix) + ": uploads were not listed",
+        return once(uri(bucket, prefix) + ": uploads were not listed",
                 () -> client().listMultipartUploadsPaginator(b -> b.bucket(bucket).prefix(prefix)).uploads().stream()
                         .filter(upload -> upload.key().startsWith(prefix)).map(ObjectStore::begun).toList());
     }
@@ -139,7 +139,7 @@ public final class ObjectStore implements DisposableBean {
 
     /** Gives an upload up; what it stored goes. */
     public void abort(String bucket, String key, String uploadId) throws IOException {
-        persist(uri(bucket, key) + ": an upload was not given up", () -> {
+        once(uri(bucket, key) + ": an upload was not given up", () -> {
             try {
                 client().abortMultipartUpload(b -> b.bucket(bucket).key(key).uploadId(uploadId));
             } catch (AwsServiceException e) {
@@ -160,7 +160,7 @@ public final class ObjectStore implements DisposableBean {
                 .toList();
         for (int at = 0; at < keys.size(); at += 1000) {
             List<ObjectIdentifier> some = keys.subList(at, Math.min(at + 1000, keys.size()));
-            DeleteObjectsResponse answer = persist(uri(bucket, prefix) + " was not deleted", () -> client()
+            DeleteObjectsResponse answer = once(uri(bucket, prefix) + " was not deleted", () -> client()
                     .deleteObjects(b -> b.bucket(bucket).delete(Delete.builder().objects(some).quiet(true).build())));
             if (answer.hasErrors() && !answer.errors().isEmpty()) {
                 throw new ObjectStoreException(uri(bucket, answer.errors().getFirst().key()) + " was not deleted: "
@@ -249,7 +249,16 @@ public final class ObjectStore implements DisposableBean {
 
     /** Asks until there is an answer, a refusal that stands, or no time left. */
     <T> T persist(String what, Supplier<T> request) throws IOException {
-        long until = System.nanoTime() + settings.retryFor().toNanos();
+        return persist(what, settings.retryFor(), request);
+    }
+
+    /** Asks for what somebody will ask for again: with the client's own few tries, and no waiting. */
+    private <T> T once(String what, Supplier<T> request) throws IOException {
+        return persist(what, Duration.ZERO, request);
+    }
+
+    private static <T> T persist(String what, Duration retryFor, Supplier<T> request) throws IOException {
+        long until = System.nanoTime() + retryFor.toNanos();
         Duration rest = FIRST_REST;
         while (true) {
             try {
