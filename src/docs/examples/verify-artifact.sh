@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Checks a fetched artifact against its signature: the key's owner signed the list in model.sig, every file is as listed, and there is no other file.
 # Needs bash, openssl, base64, grep, sed, find and sha256sum. Call: verify-artifact.sh PUBLIC-KEY.pem DIRECTORY
-# The same with OpenSSF's own tool: model_signing verify key --signature DIRECTORY/model.sig --public-key PUBLIC-KEY.pem DIRECTORY
+# The same with OpenSSF's own tool: model_signing verify key --signature DIRECTORY/model.sig --public_key PUBLIC-KEY.pem DIRECTORY
 set -euo pipefail
 
 key=$1

@@ -40,11 +40,18 @@ final class Problems {
 
     private static final Logger log = LoggerFactory.getLogger(Problems.class);
 
+    private static final List<String> FILE_HEADERS = List.of(HttpHeaders.ETAG, "Repr-Digest", HttpHeaders.ACCEPT_RANGES,
+            HttpHeaders.CONTENT_RANGE, HttpHeaders.CONTENT_DISPOSITION);
+
     @ExceptionHandler
     void answer(Exception e, HttpServletRequest request, HttpServletResponse response) throws IOException {
         if (!(e instanceof ObjectStoreException) && DisconnectedClientHelper.isClientDisconnectedException(e)) {
             log.debug("{} {}: the client went away", request.getMethod(), request.getRequestURI());
             return;
+        }
+        if (e instanceof ObjectStoreException) {
+            // why: these were set for the file that cannot be had now
+            FILE_HEADERS.forEach(header -> response.setHeader(header, null));
         }
         ProblemException problem = problem(e, request, response);
         if (problem.code() == ProblemCode.IDEMPOTENCY_KEY_IN_FLIGHT || problem.code() == ProblemCode.UNAVAILABLE) {

@@ -112,6 +112,9 @@ class S3DownloadsTest {
             assertThat(answer.status()).isEqualTo(503);
             assertThat(answer.code()).isEqualTo("unavailable");
             assertThat(answer.text()).doesNotContain("127.0.0.1");
+            assertThat(answer.header("ETag")).isNull();
+            assertThat(answer.header("Content-Range")).isNull();
+            assertThat(answer.header("Cache-Control")).isEqualTo("no-store");
         } finally {
             proxy.refuse(false);
         }
