@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.io.OutputStream;
 import java.net.URI;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.time.Instant;
 import java.util.HashMap;
 import java.util.List;
@@ -22,6 +23,7 @@ import io.espalier.objectstore.Upload;
 final class S3Store {
 
     private static final String ALL = "artifacts/";
+    private static final Duration A_REQUESTS_PATIENCE = Duration.ofSeconds(10);
 
     /** @param prefix with a slash at its end */
     private record Place(String bucket, String prefix) {
@@ -73,7 +75,9 @@ final class S3Store {
 
     void write(String location, String name, long from, long to, OutputStream out) throws IOException {
         Place place = Place.of(location);
-        objects.read(place.bucket, place.prefix + name, from, to, out);
+        Duration patience = objects.settings().retryFor();
+        objects.read(place.bucket, place.prefix + name, from, to, out,
+                patience.compareTo(A_REQUESTS_PATIENCE) < 0 ? patience : A_REQUESTS_PATIENCE);
     }
 
     URI address(String location, String name, String type, String disposition) {

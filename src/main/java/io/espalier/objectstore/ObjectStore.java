@@ -192,11 +192,16 @@ public final class ObjectStore implements DisposableBean {
      * goes away ends it.
      */
     public void read(String bucket, String key, long from, long to, OutputStream out) throws IOException {
+        read(bucket, key, from, to, out, settings.retryFor());
+    }
+
+    /** @param retryFor for whoever cannot wait as long as the settings say */
+    public void read(String bucket, String key, long from, long to, OutputStream out, Duration retryFor) throws IOException {
         long at = from;
         int broken = 0;
         while (at < to) {
             long begin = at;
-            ResponseInputStream<GetObjectResponse> in = persist(uri(bucket, key) + " was not read",
+            ResponseInputStream<GetObjectResponse> in = persist(uri(bucket, key) + " was not read", retryFor,
                     () -> client().getObject(b -> b.bucket(bucket).key(key).range("bytes=" + begin + "-" + (to - 1))));
             try {
                 at = copy(in, at, to, out);

@@ -2,6 +2,7 @@ package io.espalier.objectstore;
 
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.InterruptedIOException;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
@@ -14,6 +15,10 @@ import java.util.Base64;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import java.util.function.Consumer;
 
 import software.amazon.awssdk.core.sync.RequestBody;
@@ -22,8 +27,8 @@ import software.amazon.awssdk.services.s3.model.CompletedPart;
 import software.amazon.awssdk.services.s3.model.UploadPartResponse;
 
 /**
- * A file becomes an object, once. Nobody sees it before it is whole: a short file is one request, a long one is uploaded in parts that count only when
- * the last request names them all. Every part is sent with its SHA-256, which the server checks. A part that fails is sent again, and only that. An object
+ * A file becomes an object, once. Nobody sees it before it is whole: a short file is one request, a long one is uploaded in parts, four at a time, that count
+ * only when the last request names them all. Every part is sent with its SHA-256, which the server checks. A part that fails is sent again, and only that. An object
  * that is there already is never replaced; one with the same length and digest is taken for the work of a request whose answer was lost.
  */
 public final class Upload {
@@ -31,6 +36,7 @@ public final class Upload {
     static final String SHA256 = "sha256";
     private static final int MOST_PARTS = 10_000;
     private static final int READ = 1 << 16;
+    private static final int AT_ONCE = 4;
 
     /**
      * What is uploaded.
@@ -45,7 +51,7 @@ public final class Upload {
     private final String key;
     private final Consumer<Long> told;
 
-    /** @param told how many bytes are there after each part; may throw to end it */
+    /** @param told how many more bytes are there after each part, on the calling thread; may throw to end it */
     Upload(ObjectStore store, Source source, String bucket, String key, Consumer<Long> told) {
         this.store = store;
         this.source = source;
@@ -97,17 +103,36 @@ public final class Upload {
     private List<CompletedPart> parts(String upload) throws IOException {
         long size = Math.max(store.settings().partSize().toBytes(), Math.ceilDiv(source.bytes, MOST_PARTS));
         List<CompletedPart> parts = new ArrayList<>();
-        for (long from = 0; from < source.bytes; from += size) {
-            long begin = from;
-            long length = Math.min(size, source.bytes - from);
-            int number = parts.size() + 1;
-            String sum = Base64.getEncoder().encodeToString(sum(begin, length));
-            UploadPartResponse answer = store.persist(what() + ": part " + number, () -> store.client().uploadPart(
-                    b -> b.bucket(bucket).key(key).uploadId(upload).partNumber(number).checksumSHA256(sum), body(begin, length)));
-            parts.add(CompletedPart.builder().partNumber(number).eTag(answer.eTag()).checksumSHA256(sum).build());
-            told.accept(length);
+        try (ExecutorService connections = Executors.newFixedThreadPool(AT_ONCE, Thread.ofVirtual().name("upload").factory())) {
+            List<Future<CompletedPart>> sent = new ArrayList<>();
+            for (long from = 0; from < source.bytes; from += size) {
+                long begin = from;
+                int number = sent.size() + 1;
+                sent.add(connections.submit(() -> part(upload, number, begin, Math.min(size, source.bytes - begin))));
+            }
+            try {
+                for (Future<CompletedPart> part : sent) {
+                    parts.add(part.get());
+                    told.accept(Math.min(size, source.bytes - (parts.size() - 1) * size));
+                }
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+                throw new InterruptedIOException(what());
+            } catch (ExecutionException e) {
+                throw e.getCause() instanceof IOException cause ? cause : new IOException(what(), e.getCause());
+            } finally {
+                // why: closing waits for all that was submitted
+                connections.shutdownNow();
+            }
         }
         return parts;
+    }
+
+    private CompletedPart part(String upload, int number, long begin, long length) throws IOException {
+        String sum = Base64.getEncoder().encodeToString(sum(begin, length));
+        UploadPartResponse answer = store.persist(what() + ": part " + number, () -> store.client().uploadPart(
+                b -> b.bucket(bucket).key(key).uploadId(upload).partNumber(number).checksumSHA256(sum), body(begin, length)));
+        return CompletedPart.builder().partNumber(number).eTag(answer.eTag()).checksumSHA256(sum).build();
     }
 
     private void giveUp(String upload, Exception why) {
