@@ -68,7 +68,7 @@ mkdir -p "$target"
 artifact=$(object artifact <<<"$state" | value id | sed 's/^{"id":"//')
 listing=$(ask "$service/v1/artifacts/$artifact")
 for name in $(grep -o '"name":"[^"]*"' <<<"$listing" | cut -d '"' -f 4); do
-  curl -sSf -o "$target/$name" "$service/v1/artifacts/$artifact/files/$name"
+  curl -sSfL -o "$target/$name" "$service/v1/artifacts/$artifact/files/$name"
 done
 (cd "$target" && sha256sum -c SHA256SUMS) | sed 's/^/   /'
 echo "   digest $(value digest <<<"$listing")"

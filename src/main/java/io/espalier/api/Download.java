@@ -2,16 +2,13 @@ package io.espalier.api;
 
 import java.io.IOException;
 import java.io.OutputStream;
-import java.nio.channels.Channels;
-import java.nio.channels.FileChannel;
-import java.nio.channels.WritableByteChannel;
+import java.net.URI;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 import java.util.Base64;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Supplier;
 
 import jakarta.servlet.http.HttpServletRequest;
 import jakarta.servlet.http.HttpServletResponse;
@@ -28,9 +25,16 @@ import org.springframework.http.MediaType;
  * @param length in bytes
  * @param name as the client should call it
  * @param type media type
- * @param sha256 of its bytes, hexadecimal: its digest and, in quotes, its entity tag
+ * @param tag in quotes, its entity tag
+ * @param sha256 of its bytes, hexadecimal; {@code null} where nobody summed them
+ * @param elsewhere gives an address at which the bytes can be had without this service, for a while; {@code null}: there is none
  */
-record Download(Source source, long length, String name, String type, String sha256) {
+record Download(Source source, long length, String name, String type, String tag, String sha256, Supplier<URI> elsewhere) {
+
+    /** A file whose digest is its tag, sent from here. */
+    Download(Source source, long length, String name, String type, String sha256) {
+        this(source, length, name, type, sha256, sha256, null);
+    }
 
     static final String SAFETENSORS = "application/vnd.safetensors";
 
@@ -41,45 +45,42 @@ record Download(Source source, long length, String name, String type, String sha
         void write(long from, long to, OutputStream out) throws IOException;
     }
 
-    private static final long CHUNK = 1 << 20;
-    private static final Map<String, String> TYPES = Map.of("json", MediaType.APPLICATION_JSON_VALUE, "safetensors", SAFETENSORS, "md",
-            "text/markdown;charset=UTF-8", "txt", "text/plain;charset=UTF-8", "jinja", "text/plain;charset=UTF-8", "SHA256SUMS",
-            "text/plain;charset=UTF-8", "LICENSE", "text/plain;charset=UTF-8");
+    private static final String TEXT = "text/plain;charset=UTF-8";
+    private static final Map<String, String> TYPES = Map.of("json", MediaType.APPLICATION_JSON_VALUE, "sig",
+            MediaType.APPLICATION_JSON_VALUE,
+            "safetensors", SAFETENSORS, "md", "text/markdown;charset=UTF-8", "txt", TEXT, "jinja", TEXT, "SHA256SUMS", TEXT, "LICENSE",
+            TEXT);
 
     /** The media type that the end of a name stands for. */
     static String typeOf(String name) {
         return TYPES.getOrDefault(name.substring(name.lastIndexOf('.') + 1), MediaType.APPLICATION_OCTET_STREAM_VALUE);
     }
 
-    static Download of(Path file, long length, String name, String sha256) {
-        return new Download((from, to, out) -> copy(file, from, to, out), length, name, typeOf(name), sha256);
-    }
-
-    private static void copy(Path file, long from, long to, OutputStream out) throws IOException {
-        try (FileChannel in = FileChannel.open(file, StandardOpenOption.READ)) {
-            WritableByteChannel sink = Channels.newChannel(out);
-            for (long at = from; at < to;) {
-                long moved = in.transferTo(at, Math.min(CHUNK, to - at), sink);
-                if (moved <= 0) {
-                    throw new IOException(file + ": ended at byte " + at + " (expected: " + to + "); somebody changed a published file");
-                }
-                at += moved;
-            }
-        }
+    /** What a client is told to call a file. */
+    static String disposition(String name) {
+        return ContentDisposition.attachment().filename(name, StandardCharsets.UTF_8).build().toString();
     }
 
     void send(HttpServletRequest request, HttpServletResponse response) throws IOException {
-        String tag = '"' + sha256 + '"';
-        response.setHeader(HttpHeaders.ETAG, tag);
-        response.setHeader("Repr-Digest", "sha-256=:" + Base64.getEncoder().encodeToString(HexFormat.of().parseHex(sha256)) + ":");
+        String quoted = '"' + tag + '"';
+        response.setHeader(HttpHeaders.ETAG, quoted);
+        if (sha256 != null) {
+            response.setHeader("Repr-Digest", "sha-256=:" + Base64.getEncoder().encodeToString(HexFormat.of().parseHex(sha256)) + ":");
+        }
         response.setHeader(HttpHeaders.ACCEPT_RANGES, "bytes");
         response.setHeader(HttpHeaders.CACHE_CONTROL, "private, max-age=31536000, immutable");
         response.setHeader("X-Content-Type-Options", "nosniff");
-        if (matches(request.getHeader(HttpHeaders.IF_NONE_MATCH), tag)) {
+        if (matches(request.getHeader(HttpHeaders.IF_NONE_MATCH), quoted)) {
             response.setStatus(HttpServletResponse.SC_NOT_MODIFIED);
             return;
         }
-        HttpRange range = range(request, tag);
+        if (elsewhere != null && !"HEAD".equals(request.getMethod())) {
+            response.setStatus(HttpServletResponse.SC_TEMPORARY_REDIRECT);
+            response.setHeader(HttpHeaders.LOCATION, elsewhere.get().toString());
+            response.setHeader(HttpHeaders.CACHE_CONTROL, "no-store");
+            return;
+        }
+        HttpRange range = range(request, quoted);
         long first = range == null ? 0 : range.getRangeStart(length);
         long last = range == null ? length - 1 : range.getRangeEnd(length);
         if (range != null && (first >= length || first > last)) {
@@ -94,8 +95,7 @@ record Download(Source source, long length, String name, String type, String sha
         }
         response.setContentType(type);
         response.setContentLengthLong(last - first + 1);
-        response.setHeader(HttpHeaders.CONTENT_DISPOSITION,
-                ContentDisposition.attachment().filename(name, StandardCharsets.UTF_8).build().toString());
+        response.setHeader(HttpHeaders.CONTENT_DISPOSITION, disposition(name));
         if (!"HEAD".equals(request.getMethod())) {
             source.write(first, last + 1, response.getOutputStream());
         }

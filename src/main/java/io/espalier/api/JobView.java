@@ -28,10 +28,11 @@ record JobView(String id, JobState state, boolean terminal, PruningRecipe recipe
     /** Characters of an inline text that a list shows: a page of jobs must not weigh a page of books. */
     private static final int LISTED_TEXT = 80;
 
-    record ArtifactLink(String id, String href) {
+    /** @param deleted whether its files were deleted since */
+    record ArtifactLink(String id, String href, boolean deleted) {
 
-        static ArtifactLink of(String id) {
-            return new ArtifactLink(id, ArtifactController.PATH + "/" + id);
+        static ArtifactLink of(PruningJob job, String id) {
+            return new ArtifactLink(id, ArtifactController.PATH + "/" + id, job.deletedArtifacts().contains(id));
         }
     }
 
@@ -83,7 +84,7 @@ record JobView(String id, JobState state, boolean terminal, PruningRecipe recipe
         return new JobView(job.id(), job.state(), job.state().terminal(), recipe, job.createdAt(), job.startedAt(), job.finishedAt(),
                 job.phases(), job.progress().percent(), job.progress().phase(), job.progress().layer(), job.progress().layers(),
                 job.progress().tokensPerSecond(), job.progress().etaSeconds(), job.slices(), job.slicesDone(), job.result(), job.error(),
-                job.artifactId() == null ? null : ArtifactLink.of(job.artifactId()), artifacts(job),
+                job.artifactId() == null ? null : ArtifactLink.of(job, job.artifactId()), artifacts(job),
                 job.scoreSetId() == null
                         ? null
                         : new ScoreSetLink(job.scoreSetId(), ScoreSetController.PATH + "/" + job.scoreSetId(), job.scoresReused()),
@@ -100,7 +101,7 @@ record JobView(String id, JobState state, boolean terminal, PruningRecipe recipe
         }
         int further = job.result() == null ? 0 : job.result().further().size();
         return IntStream.rangeClosed(0, further)
-                .mapToObj(place -> ArtifactLink.of(place == 0 ? job.artifactId() : Lease.furtherArtifactId(job.artifactId(), place)))
+                .mapToObj(place -> ArtifactLink.of(job, place == 0 ? job.artifactId() : Lease.furtherArtifactId(job.artifactId(), place)))
                 .toList();
     }
 }

@@ -18,6 +18,7 @@ enum ProblemCode {
     SCORE_SET_NOT_FOUND(HttpStatus.NOT_FOUND, "No such score set"), //
     WEBHOOK_NOT_FOUND(HttpStatus.NOT_FOUND, "No such webhook"), //
     DELIVERY_NOT_FOUND(HttpStatus.NOT_FOUND, "No such message to the webhook"), //
+    ARTIFACT_DELETED(HttpStatus.GONE, "The artifact was deleted"), //
     METHOD_NOT_ALLOWED(HttpStatus.METHOD_NOT_ALLOWED, "The address does not know this method"), //
     NOT_ACCEPTABLE(HttpStatus.NOT_ACCEPTABLE, "No answer in the media type asked for"), //
     JOB_STATE(HttpStatus.CONFLICT, "The job's state does not allow it"), //

@@ -8,6 +8,7 @@ import java.util.Set;
 import jakarta.servlet.http.HttpServletRequest;
 import jakarta.servlet.http.HttpServletResponse;
 
+import io.espalier.objectstore.ObjectStoreException;
 import io.espalier.recipe.PruningException;
 import io.espalier.recipe.Violation;
 import org.apache.coyote.BadRequestException;
@@ -39,11 +40,18 @@ final class Problems {
 
     private static final Logger log = LoggerFactory.getLogger(Problems.class);
 
+    private static final List<String> FILE_HEADERS = List.of(HttpHeaders.ETAG, "Repr-Digest", HttpHeaders.ACCEPT_RANGES,
+            HttpHeaders.CONTENT_RANGE, HttpHeaders.CONTENT_DISPOSITION);
+
     @ExceptionHandler
     void answer(Exception e, HttpServletRequest request, HttpServletResponse response) throws IOException {
-        if (DisconnectedClientHelper.isClientDisconnectedException(e)) {
+        if (!(e instanceof ObjectStoreException) && DisconnectedClientHelper.isClientDisconnectedException(e)) {
             log.debug("{} {}: the client went away", request.getMethod(), request.getRequestURI());
             return;
+        }
+        if (e instanceof ObjectStoreException) {
+            // why: these were set for the file that cannot be had now
+            FILE_HEADERS.forEach(header -> response.setHeader(header, null));
         }
         ProblemException problem = problem(e, request, response);
         if (problem.code() == ProblemCode.IDEMPOTENCY_KEY_IN_FLIGHT || problem.code() == ProblemCode.UNAVAILABLE) {
@@ -77,6 +85,7 @@ final class Problems {
                 ProblemException.violated(ProblemCode.INVALID_REQUEST, violations(arguments));
             case BadRequestException broken -> new ProblemException(ProblemCode.INVALID_REQUEST,
                     "the body cannot be read: " + Given.printable(String.valueOf(broken.getMessage())));
+            case ObjectStoreException away -> unavailable("the storage of artifacts does not answer; try again in a moment", e, request);
             case ErrorResponse other -> byStatus(other.getStatusCode(), e, request);
             default -> DatabaseTrouble.of(e).map(words -> unavailable(words, e, request)).orElseGet(() -> ours(e, request));
         };

@@ -14,6 +14,7 @@ import jakarta.servlet.http.HttpServletResponse;
 import jakarta.validation.constraints.Max;
 import jakarta.validation.constraints.Min;
 
+import io.espalier.artifact.Artifact;
 import io.espalier.artifact.Artifacts;
 import io.espalier.job.IdempotencyKey;
 import io.espalier.job.JobState;
@@ -146,7 +147,7 @@ final class PruningJobController {
 
     @DeleteMapping("/{id}")
     ResponseEntity<Void> delete(@PathVariable String id) {
-        List<String> files = artifacts.ofJob(id);
+        List<Artifact> published = artifacts.ofJob(id);
         try {
             jobs.delete(id);
         } catch (NoSuchJobException e) {
@@ -154,7 +155,7 @@ final class PruningJobController {
         } catch (JobStateException e) {
             throw ProblemException.conflict(ProblemCode.JOB_STATE, e.getMessage(), e.state().json());
         }
-        files.forEach(artifacts::discard);
+        published.forEach(artifacts::discard);
         return ResponseEntity.noContent().build();
     }
 

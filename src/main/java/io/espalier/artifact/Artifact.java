@@ -12,9 +12,11 @@ import jakarta.persistence.JoinColumn;
 import jakarta.persistence.OrderBy;
 import jakarta.persistence.Table;
 
+import org.hibernate.annotations.BatchSize;
+import org.hibernate.annotations.Formula;
 import org.hibernate.annotations.Immutable;
 
-/** A pruned model, finished: a directory of files that never change. */
+/** A pruned model, finished: files that never change, until they are deleted together. */
 @Entity
 @Immutable
 @Table(name = "artifact")
@@ -26,20 +28,34 @@ public class Artifact {
     private Instant createdAt;
     private String digest;
     private long bytes;
+    private String store;
+    private String location;
+    private Instant deletedAt;
+    private Instant goneAt;
+    @Formula("(select j.project from pruning_job j where j.id = job_id)")
+    private String project;
     @ElementCollection(fetch = FetchType.EAGER)
     @CollectionTable(name = "artifact_file", joinColumns = @JoinColumn(name = "artifact_id"))
     @OrderBy("name")
+    @BatchSize(size = 200)
     private List<ArtifactFile> files;
 
     protected Artifact() {}
 
-    Artifact(String id, String jobId, Instant createdAt, String digest, List<ArtifactFile> files) {
+    Artifact(String id, String jobId, Instant createdAt, String digest, String location, List<ArtifactFile> files) {
         this.id = id;
         this.jobId = jobId;
         this.createdAt = createdAt;
         this.digest = digest;
+        this.store = location == null ? "files" : "s3";
+        this.location = location;
         this.files = List.copyOf(files);
         this.bytes = files.stream().mapToLong(ArtifactFile::bytes).sum();
+    }
+
+    /** The same, as if it had never been stored. */
+    Artifact copy() {
+        return new Artifact(id, jobId, createdAt, digest, location, files);
     }
 
     /** {@code art_...}. */
@@ -52,12 +68,17 @@ public class Artifact {
         return jobId;
     }
 
+    /** The job's; {@code null} before it is recorded. */
+    public String project() {
+        return project;
+    }
+
     /** To the microsecond. */
     public Instant createdAt() {
         return createdAt;
     }
 
-    /** SHA-256 of the list of all files and their digests, hexadecimal: two artifacts with the same digest hold the same bytes. */
+    /** SHA-256 of the list of all files and their digests, hexadecimal: two artifacts with the same digest hold the same model. */
     public String digest() {
         return digest;
     }
@@ -65,6 +86,21 @@ public class Artifact {
     /** Of all files. */
     public long bytes() {
         return bytes;
+    }
+
+    /** {@code files} or {@code s3}. */
+    public String store() {
+        return store;
+    }
+
+    /** {@code s3://bucket/prefix/}; {@code null} in the file system. */
+    String location() {
+        return location;
+    }
+
+    /** {@code null} while it is there. */
+    public Instant deletedAt() {
+        return deletedAt;
     }
 
     /** By name. */

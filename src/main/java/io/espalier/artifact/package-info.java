@@ -1,2 +1,2 @@
-/** Finished files: kept, summed, handed out, forgotten. */
+/** Finished files: kept in directories or buckets, summed, signed, handed out, forgotten. */
 package io.espalier.artifact;

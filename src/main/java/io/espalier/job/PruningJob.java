@@ -58,6 +58,8 @@ public class PruningJob {
     @JdbcTypeCode(SqlTypes.JSON)
     private JobError error;
     private String artifactId;
+    @JdbcTypeCode(SqlTypes.JSON)
+    private List<String> deletedArtifacts = List.of();
     private String scoreSetId;
     private long lastEvent;
     @Version
@@ -307,6 +309,15 @@ public class PruningJob {
                 Map.of("attempt", lease.attempt(), "piece", lease.piece())));
     }
 
+    /** One of its artifacts is deleted; its figures are told as before. */
+    List<JobEvent> artifactDeleted(String deleted, Instant now) {
+        List<String> all = new ArrayList<>(deletedArtifacts);
+        all.add(deleted);
+        deletedArtifacts = List.copyOf(all);
+        return List.of(event(now, "artifact_deleted", "The files of " + deleted + " were deleted; the figures stay",
+                Map.of("artifact_id", deleted)));
+    }
+
     /** @throws JobStateException when it is to stop: what a worker has done by then is not wanted any more */
     void requireWanted(String verb) {
         if (state == JobState.CANCELLING) {
@@ -458,6 +469,11 @@ public class PruningJob {
     /** {@code null} unless the job succeeded. */
     public String artifactId() {
         return artifactId;
+    }
+
+    /** Ids of those of its artifacts that were deleted. */
+    public List<String> deletedArtifacts() {
+        return deletedArtifacts;
     }
 
     /** What it measured, once it has succeeded; what it found and uses, from then on; {@code null} before. */

@@ -197,6 +197,18 @@ public class PruningJobs {
         entities.clear();
     }
 
+    /** Says in a job that one of its artifacts is deleted, in the caller's transaction. */
+    public void artifactDeleted(String id, String artifactId) {
+        PruningJob job = known(id);
+        changed(job, job.artifactDeleted(artifactId, now()));
+    }
+
+    /** The job that an attempt publishes, or may still publish, under this artifact's id. */
+    @Transactional(readOnly = true)
+    public Optional<PruningJob> publishing(String artifactId) {
+        return mayPublish(artifactId) ? Lease.jobOf(artifactId).flatMap(this::find) : Optional.empty();
+    }
+
     /**
      * A job's history, in order.
      *

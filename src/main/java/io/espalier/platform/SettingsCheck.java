@@ -6,6 +6,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.TreeSet;
+import java.util.regex.Pattern;
 
 import jakarta.validation.Validation;
 import jakarta.validation.Validator;
@@ -28,6 +29,8 @@ import org.springframework.stereotype.Component;
  */
 @Component
 class SettingsCheck implements BeanFactoryPostProcessor {
+
+    private static final Pattern SECRET = Pattern.compile(".*(secret|password|token|access-key)[a-z-]*");
 
     @Override
     public void postProcessBeanFactory(ConfigurableListableBeanFactory beans) {
@@ -52,11 +55,33 @@ class SettingsCheck implements BeanFactoryPostProcessor {
             problems.add("espalier.api.enabled, espalier.worker.enabled: false, false (expected: at least one of them true; a process with "
                     + "neither has nothing to do)");
         }
+        problems.addAll(storage(environment));
         if (!problems.isEmpty()) {
             throw new StartRefused("These settings are wrong:\n  " + String.join("\n  ", problems),
                     "Correct them in the environment (ESPALIER_WORKER_POLL for espalier.worker.poll), on the command line or in a file; "
                             + "the README lists every setting.");
         }
+    }
+
+    /** What one room's settings ask of another's. */
+    private static List<String> storage(Environment environment) {
+        List<String> problems = new ArrayList<>();
+        if ("s3".equalsIgnoreCase(environment.getProperty("espalier.artifacts.store"))
+                && environment.getProperty("espalier.s3.bucket", "").isBlank()) {
+            problems.add("espalier.s3.bucket: missing (expected: the name of a bucket, because espalier.artifacts.store is s3)");
+        }
+        boolean id = environment.getProperty("espalier.s3.access-key", "").isBlank();
+        boolean secret = environment.getProperty("espalier.s3.secret-key", "").isBlank();
+        if (id != secret) {
+            problems.add(
+                    "espalier.s3." + (id ? "access-key" : "secret-key") + ": missing (expected: both keys of the account, or neither)");
+        }
+        return problems;
+    }
+
+    /** A value as it may be printed. */
+    private static Object shown(String name, Object value) {
+        return SECRET.matcher(name).matches() && value != null && !value.toString().isEmpty() ? "not shown" : value;
     }
 
     private static List<String> problems(String prefix, Class<?> settings, Binder binder, Validator validator) {
@@ -73,9 +98,10 @@ class SettingsCheck implements BeanFactoryPostProcessor {
                         .bind(ConfigurationPropertyName.of(name), Bindable.of(ResolvableType.forType(component.getGenericType())))
                         .orElse(null);
                 validator.validateValue(settings, component.getName(), value)
-                        .forEach(violation -> problems.add(name + ": " + value + " (expected: " + violation.getMessage() + ")"));
+                        .forEach(violation -> problems
+                                .add(name + ": " + shown(name, value) + " (expected: " + violation.getMessage() + ")"));
             } catch (BindException e) {
-                problems.add(name + ": " + (e.getProperty() == null ? "missing" : e.getProperty().getValue()) + " (expected: "
+                problems.add(name + ": " + (e.getProperty() == null ? "missing" : shown(name, e.getProperty().getValue())) + " (expected: "
                         + expected(type) + ")");
             }
         }

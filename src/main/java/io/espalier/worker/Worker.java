@@ -9,7 +9,9 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.Callable;
+import java.util.function.LongConsumer;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 
 import io.espalier.artifact.Artifact;
 import io.espalier.artifact.Artifacts;
@@ -24,6 +26,7 @@ import io.espalier.pruning.ComputeDevice;
 import io.espalier.pruning.PruningRun;
 import io.espalier.pruning.Saving;
 import io.espalier.recipe.Phase;
+import io.espalier.recipe.PhaseProgress;
 import io.espalier.recipe.Progress;
 import io.espalier.recipe.PruningException;
 import io.espalier.recipe.ScoreOrigin;
@@ -261,14 +264,12 @@ class Worker {
     }
 
     private void publish(Lease lease, PruningRun.Outcome outcome) throws Exception {
-        persist(() -> {
-            jobs.enter(lease, Phase.PUBLISH);
-            return null;
-        });
         Artifacts artifacts = products.artifacts();
         List<Artifact> moved = new ArrayList<>();
         try {
-            move(lease, outcome, artifacts, moved);
+            try (WatchedProgress progress = watched(lease)) {
+                move(lease, outcome, artifacts, moved, new PhaseProgress(progress, Phase.PUBLISH, 99, 100));
+            }
             persist(() -> {
                 products.transaction().executeWithoutResult(status -> {
                     // why asked: a commit whose answer was lost may have happened
@@ -282,22 +283,38 @@ class Worker {
         } catch (Exception | Error e) {
             try {
                 // why not simply delete: see above, and then a row refers to it
-                artifacts.sweep(id -> moved.stream().anyMatch(artifact -> artifact.id().equals(id)));
-            } catch (IOException | RuntimeException unswept) {
-                e.addSuppressed(unswept);
+                artifacts.withdraw(moved);
+            } catch (RuntimeException left) {
+                e.addSuppressed(left);
             }
             throw e;
         }
     }
 
     /** The first output under the attempt's own id, the further ones under ids that follow from it. */
-    private static void move(Lease lease, PruningRun.Outcome outcome, Artifacts artifacts, List<Artifact> moved) throws IOException {
+    private static void move(Lease lease, PruningRun.Outcome outcome, Artifacts artifacts, List<Artifact> moved, PhaseProgress stretch)
+            throws IOException {
         String id = lease.artifactId();
-        moved.add(artifacts.move(outcome.artifact(), id, lease.jobId(), outcome.result().digests().artifact()));
+        int outputs = 1 + outcome.furtherArtifacts().size();
+        stretch.at(0, null, null, null);
+        moved.add(artifacts.move(outcome.artifact(), id, lease.jobId(), outcome.result().digests().artifact(),
+                told(outcome.artifact(), stretch.part(0, 1.0 / outputs))));
         for (int i = 0; i < outcome.furtherArtifacts().size(); i++) {
-            moved.add(artifacts.move(outcome.furtherArtifacts().get(i), Lease.furtherArtifactId(id, i + 1), lease.jobId(),
-                    outcome.result().further().get(i).digests().artifact()));
+            Path further = outcome.furtherArtifacts().get(i);
+            moved.add(artifacts.move(further, Lease.furtherArtifactId(id, i + 1), lease.jobId(),
+                    outcome.result().further().get(i).digests().artifact(),
+                    told(further, stretch.part((i + 1.0) / outputs, (i + 2.0) / outputs))));
         }
+    }
+
+    /** Tells how much of a directory was uploaded, and ends that when the job or the process is to stop. */
+    private static LongConsumer told(Path directory, PhaseProgress stretch) throws IOException {
+        long all;
+        try (Stream<Path> files = Files.walk(directory)) {
+            all = Math.max(1, files.mapToLong(file -> file.toFile().length()).sum());
+        }
+        long[] there = new long[1];
+        return bytes -> stretch.at(Math.min(1, (double) (there[0] += bytes) / all), null, null, null);
     }
 
     /** Keeps the scores, unless they are there; answers the id of the set that has them. */

@@ -88,6 +88,27 @@ class ArtifactsTest {
     }
 
     @Test
+    void anArtifactBelongsToItsJobsProjectAndIsListedThere() throws IOException {
+        artifacts.record(artifacts.move(finished("h"), "art_h1", job(), DIGEST));
+        assertThat(artifacts.find("art_h1").orElseThrow().project()).isEqualTo("default");
+        assertThat(artifacts.list("default", job(), null, 100)).extracting(Artifact::id).contains("art_h1");
+        assertThat(artifacts.list(null, null, "art_h2", 1)).extracting(Artifact::id).containsExactly("art_h1");
+        assertThat(artifacts.list("another", null, null, 100)).isEmpty();
+    }
+
+    @Test
+    void aDeletedArtifactsFilesAreSweptWhenTheProcessDiedBeforeTheyWere() throws IOException {
+        artifacts.record(artifacts.move(finished("i"), "art_i1", job(), DIGEST));
+        assertThat(artifacts.delete("art_i1")).isTrue();
+        assertThat(artifacts.delete("art_i1")).as("again").isFalse();
+        assertThat(artifacts.find("art_i1").orElseThrow().deletedAt()).isNotNull();
+        assertThat(artifacts.list(null, null, null, 100)).extracting(Artifact::id).doesNotContain("art_i1");
+        assertThat(settings.directory().resolve("art_i1")).exists();
+        artifacts.sweep(_ -> true);
+        assertThat(settings.directory().resolve("art_i1")).doesNotExist();
+    }
+
+    @Test
     void aDirectoryThatIsNotThereMovesNothing() {
         assertThatThrownBy(() -> artifacts.move(settings.dataDir().resolve("none"), "art_f1", "job_f", DIGEST))
                 .isInstanceOf(NoSuchFileException.class);

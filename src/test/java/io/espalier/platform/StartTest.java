@@ -73,6 +73,24 @@ class StartTest {
                 .hasMessageContaining("spring.datasource.url: missing");
     }
 
+    @Test
+    void storageAndKeysThatCannotBeUsedAreSaidAtOnceAndNoSecretIsPrinted() {
+        assertThatThrownBy(() -> start("--espalier.artifacts.store=s3", "--espalier.artifacts.signing-key=" + temp.resolve("none.pem"),
+                "--espalier.s3.endpoint=ftp://storage", "--espalier.s3.part-size=1MB", "--espalier.s3.presign-for=8d",
+                "--espalier.s3.secret-key=a-secret-that-is-told-nobody", "--espalier.s3.prefix=/a/"))
+                .isInstanceOf(StartRefused.class)
+                .hasMessage("""
+                        These settings are wrong:
+                          espalier.artifacts.signing-key: %s (expected: a file that this process can read)
+                          espalier.s3.access-key: missing (expected: both keys of the account, or neither)
+                          espalier.s3.bucket: missing (expected: the name of a bucket, because espalier.artifacts.store is s3)
+                          espalier.s3.endpoint: ftp://storage (expected: an address without a path, such as https://s3.example.org)
+                          espalier.s3.part-size: 1048576B (expected: from 5MB to 5GB)
+                          espalier.s3.prefix: /a/ (expected: parts of letters, digits and _.- with slashes between them)
+                          espalier.s3.presign-for: PT192H (expected: from 1s to 7d)""".formatted(temp.resolve("none.pem")));
+        assertThat(temp.resolve("postgres")).as("before anything was touched").doesNotExist();
+    }
+
     private ConfigurableApplicationContext start(String... more) {
         List<String> arguments = new ArrayList<>(List.of("--espalier.data-dir=" + temp));
         if (more.length == 0) {
