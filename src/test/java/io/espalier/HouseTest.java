@@ -29,8 +29,8 @@ class HouseTest {
 
     /** Room to the rooms it may import. Arrows point down; recipe and checkpoint are the ground that everybody above may stand on. */
     static final Map<String, Set<String>> MAY_IMPORT = Map.ofEntries(
-            Map.entry("worker", Set.of("job", "artifact", "pruning", "recipe")),
-            Map.entry("api", Set.of("job", "artifact", "catalog", "plan", "recipe")),
+            Map.entry("worker", Set.of("job", "artifact", "pruning", "recipe", "telemetry")),
+            Map.entry("api", Set.of("job", "artifact", "catalog", "plan", "recipe", "telemetry")),
             Map.entry("pruning", Set.of("method", "calibration", "plan", "evaluation", "transformer", "corpus", "checkpoint", "recipe")),
             Map.entry("method", Set.of("calibration", "transformer", "checkpoint", "recipe")),
             Map.entry("evaluation", Set.of("transformer", "corpus", "checkpoint", "recipe")),
@@ -38,11 +38,12 @@ class HouseTest {
             Map.entry("plan", Set.of("checkpoint", "recipe")),
             Map.entry("transformer", Set.of("checkpoint")),
             Map.entry("corpus", Set.of("checkpoint", "recipe")),
-            Map.entry("job", Set.of("recipe")),
+            Map.entry("job", Set.of("recipe", "telemetry")),
             Map.entry("catalog", Set.of("checkpoint", "recipe")),
             Map.entry("checkpoint", Set.of()),
             Map.entry("artifact", Set.of()),
             Map.entry("recipe", Set.of()),
+            Map.entry("telemetry", Set.of()),
             Map.entry("platform", Set.of()));
 
     private static final List<String> WORKSHOP = List.of("pruning", "method", "evaluation", "calibration", "plan", "transformer", "corpus",

@@ -96,6 +96,7 @@ public final class Sweep {
                         (layer, _) -> pace.done(layer, 1));
                 if (found == null) {
                     loss(batches, forward, states, counter.statistics, reverse);
+                    progress.progress().figure(Progress.Figure.LOSS, counter.statistics.meanLoss());
                 } else {
                     restore(found, batches, states);
                 }

@@ -21,6 +21,7 @@ import io.espalier.recipe.PruningRecipe;
 import io.espalier.recipe.PruningResult;
 import io.espalier.recipe.ResolvedInputs;
 import io.espalier.recipe.Slicing;
+import io.espalier.telemetry.LogLine;
 import org.springframework.jdbc.core.simple.JdbcClient;
 import org.springframework.stereotype.Component;
 import org.springframework.transaction.annotation.Transactional;
@@ -40,15 +41,18 @@ public class PruningJobs {
     private final JdbcClient jdbc;
     private final Admission admission;
     private final IdempotencyKeys keys;
+    private final JobRecords records;
     private final Clock clock;
     private final JobSettings settings;
     private final Ulids ulids = new Ulids();
 
-    PruningJobs(EntityManager entities, JdbcClient jdbc, Admission admission, IdempotencyKeys keys, Clock clock, JobSettings settings) {
+    PruningJobs(EntityManager entities, JdbcClient jdbc, Admission admission, IdempotencyKeys keys, JobRecords records, Clock clock,
+            JobSettings settings) {
         this.entities = entities;
         this.jdbc = jdbc;
         this.admission = admission;
         this.keys = keys;
+        this.records = records;
         this.clock = clock;
         this.settings = settings;
     }
@@ -88,6 +92,7 @@ public class PruningJobs {
         entities.persist(job);
         entities.persist(new Piece(id, 0, Piece.Kind.OPEN));
         changed(job, events);
+        records.begin(id);
         return new Submitted(job, false);
     }
 
@@ -266,6 +271,18 @@ public class PruningJobs {
      * @throws LeaseLostException when the lease is no longer good
      */
     public boolean progress(Lease lease, Progress.Tick tick) {
+        return progress(lease, tick, Map.of(), List.of());
+    }
+
+    /**
+     * Stores how far a piece is, and what its worker has to tell beside it.
+     *
+     * @param figures for the job's series; empty: none this time
+     * @param lines for the job's log
+     * @return whether to go on: {@code false} when the job is cancelling
+     * @throws LeaseLostException when the lease is no longer good
+     */
+    public boolean progress(Lease lease, Progress.Tick tick, Map<JobMetric, Double> figures, List<LogLine> lines) {
         String state = jdbc.sql("select state from pruning_job where id = :id for update").param("id", lease.jobId()).query(String.class)
                 .optional().orElse(null);
         int held = state == null
@@ -295,7 +312,40 @@ public class PruningJobs {
                 .param("eta", JobProgress.eta(lease.startPercent(), percent, Duration.between(lease.startedAt(), now())),
                         java.sql.Types.BIGINT)
                 .param("id", lease.jobId()).update();
+        tell(lease, percent, figures, lines);
         return JobState.RUNNING.json().equals(state) || JobState.QUEUED.json().equals(state);
+    }
+
+    private void tell(Lease lease, double percent, Map<JobMetric, Double> figures, List<LogLine> lines) {
+        if (!figures.isEmpty()) {
+            Map<JobMetric, Double> all = new java.util.EnumMap<>(figures);
+            all.put(JobMetric.PERCENT, percent);
+            all.computeIfPresent(JobMetric.TOKENS_PER_SECOND, (_, own) -> jdbc
+                    .sql("select coalesce(tokens_per_second, 0) from pruning_job where id = :id").param("id", lease.jobId()).query(Double.class).single());
+            records.add(lease.jobId(), all, now());
+        }
+        records.add(lease, lines);
+    }
+
+    /**
+     * Writes lines into a job's log that no progress goes with, the last ones of a piece among them. Its lease is good for that until somebody else
+     * claims the piece.
+     *
+     * @return whether they were written; {@code false} when somebody has, or the job is gone
+     */
+    public boolean log(Lease lease, Map<JobMetric, Double> figures, List<LogLine> lines) {
+        Double percent = jdbc.sql("select percent from pruning_job where id = :id for update").param("id", lease.jobId())
+                .query(Double.class).optional().orElse(null);
+        boolean last = percent != null && jdbc.sql("select count(*) from job_piece where job_id = :id and number = :number and attempt = :attempt")
+                .param("id", lease.jobId()).param("number", lease.piece()).param("attempt", lease.attempt()).query(Integer.class)
+                .single() > 0;
+        if (last) {
+            Map<JobMetric, Double> own = new java.util.EnumMap<>(JobMetric.class);
+            own.putAll(figures);
+            own.remove(JobMetric.TOKENS_PER_SECOND);
+            tell(lease, percent, own, lines);
+        }
+        return last;
     }
 
     /** Percent of the whole run at which the first slice begins and the last one ends, see {@link Progress.Tick}. */
@@ -449,7 +499,10 @@ public class PruningJobs {
         forget("delete from idempotency_key where created_at < :before", settings.keepIdempotencyKeys());
         forget("delete from slice_chunk c using pruning_job j where j.id = c.job_id and j.finished_at < :before", settings.keepSlices());
         if (settings.keepEvents().isPositive()) {
-            forget("delete from job_event e using pruning_job j where j.id = e.job_id and j.finished_at < :before", settings.keepEvents());
+            for (String history : List.of("job_event", "job_line", "job_point")) {
+                forget("delete from " + history + " e using pruning_job j where j.id = e.job_id and j.finished_at < :before",
+                        settings.keepEvents());
+            }
         }
         if (settings.keepJobs().isPositive()) {
             forget("delete from pruning_job where finished_at < :before", settings.keepJobs());
