@@ -178,7 +178,7 @@ public class JobRecords {
                 group by 1, 2 order by 1, 2""")
                 .param("id", id).param("s", given).param("means", AVERAGED)
                 .param("names", names.stream().map(JobMetric::json).toArray(String[]::new))
-                .param("since", since == null ? null : Timestamp.from(since), java.sql.Types.TIMESTAMP_WITH_TIMEZONE)
+                .param("since", since == null ? null : since.atOffset(java.time.ZoneOffset.UTC), java.sql.Types.TIMESTAMP_WITH_TIMEZONE)
                 .query(Row.class).stream().collect(java.util.stream.Collectors.groupingBy(Row::name));
         return names.stream().map(name -> new Series(name, given, rows.getOrDefault(name.json(), List.of()).stream()
                 .map(row -> new Point(row.begin.toInstant(), row.value)).toList())).toList();
@@ -201,6 +201,18 @@ public class JobRecords {
                         new LogLine(row.getObject("at", OffsetDateTime.class).toInstant(), row.getString("level"), row.getString("logger"),
                                 row.getString("message"), row.getString("worker"), row.getString("trace_id"))))
                 .list();
+    }
+
+    /** What waits and who is at work, for people: one row for each piece that is somebody's or could be, of the most urgent jobs first. */
+    @Transactional(readOnly = true)
+    public List<Map<String, Object>> queue() {
+        return jdbc.sql("""
+                select j.id as job_id, j.state as job_state, j.priority, j.created_at::text, p.number as piece, p.kind, p.state, p.tries,
+                    p.lost_workers, p.failures, p.worker, p.device, p.started_at::text, t.picked_by, t.last_heartbeat::text, t.execution_time::text
+                from job_piece p join pruning_job j on j.id = p.job_id
+                left join scheduled_tasks t on t.task_name = :task and t.task_instance = p.job_id || '/' || p.number || '/' || p.entry
+                where p.state in ('ready', 'queued', 'running') order by j.priority desc, j.id, p.number limit 500""")
+                .param("task", PruningJobs.TASK.getTaskName()).query().listOfRows();
     }
 
     /** How many lines were dropped because there were too many. */
