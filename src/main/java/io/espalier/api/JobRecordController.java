@@ -127,7 +127,7 @@ final class JobRecordController {
         if (words.isEmpty()) {
             violations.add(new Violation("name", "nothing", "the name of a series, or no such parameter"));
         }
-        return names.stream().distinct().toList();
+        return names.stream().distinct().sorted().toList();
     }
 
     private static Instant time(String text, List<Violation> violations) {

@@ -106,7 +106,8 @@ final class SupportBundle {
         BuildProperties built = build.getIfAvailable();
         versions.put("espalier", built == null ? environment.getProperty("spring.application.version") : built.getVersion());
         versions.put("java", Runtime.version().toString());
-        versions.put("system", System.getProperty("os.name") + " " + System.getProperty("os.version") + " " + System.getProperty("os.arch"));
+        versions.put("system",
+                System.getProperty("os.name") + " " + System.getProperty("os.version") + " " + System.getProperty("os.arch"));
         versions.put("processors", Runtime.getRuntime().availableProcessors());
         versions.put("heap_limit_bytes", Runtime.getRuntime().maxMemory());
         versions.put("up_milliseconds", ManagementFactory.getRuntimeMXBean().getUptime());

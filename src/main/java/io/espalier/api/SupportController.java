@@ -30,7 +30,8 @@ final class SupportController {
         }
         response.setContentType(ZIP);
         response.setHeader(HttpHeaders.CACHE_CONTROL, "no-store");
-        response.setHeader(HttpHeaders.CONTENT_DISPOSITION, ContentDisposition.attachment().filename("espalier-support.zip").build().toString());
+        response.setHeader(HttpHeaders.CONTENT_DISPOSITION,
+                ContentDisposition.attachment().filename("espalier-support.zip").build().toString());
         if (!"HEAD".equals(request.getMethod())) {
             bundle.write(response.getOutputStream());
         }

@@ -103,13 +103,15 @@ public class JobRecords {
                     insert into job_record (job_id, point_seconds) values (:id, 2)
                     on conflict (job_id) do update set point_seconds = job_record.point_seconds * 2 returning point_seconds""")
                     .param("id", id).query(Integer.class).single();
-            jdbc.sql("""
-                    with fine as (delete from job_point where job_id = :id returning name, at, value, samples)
-                    insert into job_point (job_id, name, at, value, samples)
-                    select :id, name, to_timestamp(floor(extract(epoch from at) / :s) * :s),
-                        case when name = any(:means) then sum(value * samples) / sum(samples) else (array_agg(value order by at desc))[1] end,
-                        sum(samples)
-                    from fine group by 2, 3""").param("id", id).param("s", seconds).param("means", AVERAGED).update();
+            jdbc.sql(
+                    """
+                            with fine as (delete from job_point where job_id = :id returning name, at, value, samples)
+                            insert into job_point (job_id, name, at, value, samples)
+                            select :id, name, to_timestamp(floor(extract(epoch from at) / :s) * :s),
+                                case when name = any(:means) then sum(value * samples) / sum(samples) else (array_agg(value order by at desc))[1] end,
+                                sum(samples)
+                            from fine group by 2, 3""")
+                    .param("id", id).param("s", seconds).param("means", AVERAGED).update();
         }
     }
 
@@ -133,7 +135,8 @@ public class JobRecords {
                     with ordinality as l (at, level, logger, message, worker, trace_id, bytes, n)""")
                 .param("id", lease.jobId()).param("first", size.lastLine - lines.size()).param("piece", lease.piece())
                 .param("attempt", lease.attempt())
-                .param("at", of(lines, line -> line.at().truncatedTo(ChronoUnit.MICROS).toString())).param("level", of(lines, LogLine::level))
+                .param("at", of(lines, line -> line.at().truncatedTo(ChronoUnit.MICROS).toString()))
+                .param("level", of(lines, LogLine::level))
                 .param("logger", of(lines, LogLine::logger)).param("message", of(lines, LogLine::message))
                 .param("worker", of(lines, LogLine::worker)).param("trace", of(lines, LogLine::traceId))
                 .param("bytes", lines.stream().map(LogLine::bytes).toArray(Integer[]::new)).update();
@@ -171,11 +174,12 @@ public class JobRecords {
         // why a multiple: a point that is kept falls into one that is given
         int given = seconds <= kept ? kept : Math.ceilDiv(seconds, kept) * kept;
         record Row(String name, OffsetDateTime begin, double value) {}
-        Map<String, List<Row>> rows = jdbc.sql("""
-                select name, to_timestamp(floor(extract(epoch from at) / :s) * :s) as begin,
-                    case when name = any(:means) then sum(value * samples) / sum(samples) else (array_agg(value order by at desc))[1] end as value
-                from job_point where job_id = :id and name = any(:names) and at >= coalesce(cast(:since as timestamptz), '-infinity')
-                group by 1, 2 order by 1, 2""")
+        Map<String, List<Row>> rows = jdbc
+                .sql("""
+                        select name, to_timestamp(floor(extract(epoch from at) / :s) * :s) as begin,
+                            case when name = any(:means) then sum(value * samples) / sum(samples) else (array_agg(value order by at desc))[1] end as value
+                        from job_point where job_id = :id and name = any(:names) and at >= coalesce(cast(:since as timestamptz), '-infinity')
+                        group by 1, 2 order by 1, 2""")
                 .param("id", id).param("s", given).param("means", AVERAGED)
                 .param("names", names.stream().map(JobMetric::json).toArray(String[]::new))
                 .param("since", since == null ? null : since.atOffset(java.time.ZoneOffset.UTC), java.sql.Types.TIMESTAMP_WITH_TIMEZONE)
@@ -206,12 +210,13 @@ public class JobRecords {
     /** What waits and who is at work, for people: one row for each piece that is somebody's or could be, of the most urgent jobs first. */
     @Transactional(readOnly = true)
     public List<Map<String, Object>> queue() {
-        return jdbc.sql("""
-                select j.id as job_id, j.state as job_state, j.priority, j.created_at::text, p.number as piece, p.kind, p.state, p.tries,
-                    p.lost_workers, p.failures, p.worker, p.device, p.started_at::text, t.picked_by, t.last_heartbeat::text, t.execution_time::text
-                from job_piece p join pruning_job j on j.id = p.job_id
-                left join scheduled_tasks t on t.task_name = :task and t.task_instance = p.job_id || '/' || p.number || '/' || p.entry
-                where p.state in ('ready', 'queued', 'running') order by j.priority desc, j.id, p.number limit 500""")
+        return jdbc
+                .sql("""
+                        select j.id as job_id, j.state as job_state, j.priority, j.created_at::text, p.number as piece, p.kind, p.state, p.tries,
+                            p.lost_workers, p.failures, p.worker, p.device, p.started_at::text, t.picked_by, t.last_heartbeat::text, t.execution_time::text
+                        from job_piece p join pruning_job j on j.id = p.job_id
+                        left join scheduled_tasks t on t.task_name = :task and t.task_instance = p.job_id || '/' || p.number || '/' || p.entry
+                        where p.state in ('ready', 'queued', 'running') order by j.priority desc, j.id, p.number limit 500""")
                 .param("task", PruningJobs.TASK.getTaskName()).query().listOfRows();
     }
 

@@ -321,7 +321,8 @@ public class PruningJobs {
             Map<JobMetric, Double> all = new java.util.EnumMap<>(figures);
             all.put(JobMetric.PERCENT, percent);
             all.computeIfPresent(JobMetric.TOKENS_PER_SECOND, (_, own) -> jdbc
-                    .sql("select coalesce(tokens_per_second, 0) from pruning_job where id = :id").param("id", lease.jobId()).query(Double.class).single());
+                    .sql("select coalesce(tokens_per_second, 0) from pruning_job where id = :id").param("id", lease.jobId())
+                    .query(Double.class).single());
             records.add(lease.jobId(), all, now());
         }
         records.add(lease, lines);
@@ -336,9 +337,10 @@ public class PruningJobs {
     public boolean log(Lease lease, Map<JobMetric, Double> figures, List<LogLine> lines) {
         Double percent = jdbc.sql("select percent from pruning_job where id = :id for update").param("id", lease.jobId())
                 .query(Double.class).optional().orElse(null);
-        boolean last = percent != null && jdbc.sql("select count(*) from job_piece where job_id = :id and number = :number and attempt = :attempt")
-                .param("id", lease.jobId()).param("number", lease.piece()).param("attempt", lease.attempt()).query(Integer.class)
-                .single() > 0;
+        boolean last = percent != null
+                && jdbc.sql("select count(*) from job_piece where job_id = :id and number = :number and attempt = :attempt")
+                        .param("id", lease.jobId()).param("number", lease.piece()).param("attempt", lease.attempt()).query(Integer.class)
+                        .single() > 0;
         if (last) {
             Map<JobMetric, Double> own = new java.util.EnumMap<>(JobMetric.class);
             own.putAll(figures);

@@ -85,16 +85,17 @@ class QueueFigures {
 
     private List<Row> rows() {
         // why the last event: it is when a job that waits came into the queue, for the first time or again
-        return jdbc.sql("""
-                select 'waiting' as what, j.project as label,
-                    case when j.priority > 0 then 'high' when j.priority < 0 then 'low' else 'normal' end as priority,
-                    cast(count(*) as float8) as number,
-                    cast(coalesce(max(case when j.state = 'queued' then extract(epoch from (cast(:now as timestamptz) - coalesce((
-                        select e.at from job_event e where e.job_id = j.id order by e.seq desc limit 1), j.created_at))) end), 0) as float8) as age
-                from job_piece p join pruning_job j on j.id = p.job_id
-                where p.state in ('ready', 'queued') and j.state in ('queued', 'running') group by 2, 3
-                union all select 'jobs', state, '', count(*), 0 from pruning_job group by state
-                union all select 'artifacts', '', '', coalesce(sum(bytes), 0), 0 from artifact""")
+        return jdbc
+                .sql("""
+                        select 'waiting' as what, j.project as label,
+                            case when j.priority > 0 then 'high' when j.priority < 0 then 'low' else 'normal' end as priority,
+                            cast(count(*) as float8) as number,
+                            cast(coalesce(max(case when j.state = 'queued' then extract(epoch from (cast(:now as timestamptz) - coalesce((
+                                select e.at from job_event e where e.job_id = j.id order by e.seq desc limit 1), j.created_at))) end), 0) as float8) as age
+                        from job_piece p join pruning_job j on j.id = p.job_id
+                        where p.state in ('ready', 'queued') and j.state in ('queued', 'running') group by 2, 3
+                        union all select 'jobs', state, '', count(*), 0 from pruning_job group by state
+                        union all select 'artifacts', '', '', coalesce(sum(bytes), 0), 0 from artifact""")
                 .param("now", Timestamp.from(clock.instant())).query(Row.class).list();
     }
 
@@ -106,7 +107,8 @@ class QueueFigures {
         Map<Place, Waiting> waiting = rows.stream().filter(row -> row.what.equals("waiting")).collect(Collectors.toMap(
                 row -> new Place(row.priority, named.contains(row.label) ? row.label : OTHER),
                 row -> new Waiting(row.number, Math.max(0, row.age)), Waiting::and));
-        pieces.register(waiting.entrySet().stream().map(one -> MultiGauge.Row.of(one.getKey().tags(), one.getValue().pieces)).toList(), true);
+        pieces.register(waiting.entrySet().stream().map(one -> MultiGauge.Row.of(one.getKey().tags(), one.getValue().pieces)).toList(),
+                true);
         oldest.register(waiting.entrySet().stream().map(one -> MultiGauge.Row.of(one.getKey().tags(), one.getValue().age)).toList(), true);
         List<MultiGauge.Row<?>> states = new ArrayList<>();
         for (JobState state : JobState.values()) {

@@ -30,7 +30,8 @@ class JobRecordTest {
     private final Runs runs;
     private String job;
 
-    JobRecordTest(@LocalServerPort int port, PruningJobs jobs, Artifacts artifacts, ScoreSets scores, PlatformTransactionManager transactions) {
+    JobRecordTest(@LocalServerPort int port, PruningJobs jobs, Artifacts artifacts, ScoreSets scores,
+            PlatformTransactionManager transactions) {
         this.api = new Api(port);
         this.jobs = jobs;
         this.runs = new Runs(jobs, artifacts, scores, new TransactionTemplate(transactions));
@@ -43,7 +44,8 @@ class JobRecordTest {
         jobs.progress(lease, new Progress.Tick(Phase.CALIBRATE, 42.5, 3, 12, 1234.5),
                 Map.of(JobMetric.LAYER, 3.0, JobMetric.TOKENS_PER_SECOND, 1234.5, JobMetric.READ_BYTES, 1e12),
                 List.of(new LogLine(Instant.parse("2026-11-25T01:02:03.000004Z"), "info", "Worker", "slice 1 starts", "host/1", null),
-                        new LogLine(Instant.parse("2026-11-25T01:02:04Z"), "warn", "Worker", "slice 1 is slow", "host/1", "4bf92f3577b34da6a3ce929d0e0e4736")));
+                        new LogLine(Instant.parse("2026-11-25T01:02:04Z"), "warn", "Worker", "slice 1 is slow", "host/1",
+                                "4bf92f3577b34da6a3ce929d0e0e4736")));
     }
 
     private String at(String path) {

@@ -39,7 +39,8 @@ class SupportBundleTest {
     private final PruningJobs jobs;
     private final Runs runs;
 
-    SupportBundleTest(@LocalServerPort int port, PruningJobs jobs, Artifacts artifacts, ScoreSets scores, PlatformTransactionManager transactions) {
+    SupportBundleTest(@LocalServerPort int port, PruningJobs jobs, Artifacts artifacts, ScoreSets scores,
+            PlatformTransactionManager transactions) {
         this.api = new Api(port);
         this.jobs = jobs;
         this.runs = new Runs(jobs, artifacts, scores, new TransactionTemplate(transactions));
@@ -70,7 +71,8 @@ class SupportBundleTest {
         JsonNode settings = JsonMapper.shared().readTree(files.get("settings.json"));
         assertThat(settings.path("espalier.worker.enabled").stringValue()).isEqualTo("false");
         assertThat(settings.path("espalier.jobs.ageing").stringValue()).isEqualTo("10m");
-        for (String hidden : new String[]{"espalier.someday.api-token", "espalier.someday.unheard-of", "spring.mail.password", "spring.datasource.url",
+        for (String hidden : new String[]{"espalier.someday.api-token", "espalier.someday.unheard-of", "spring.mail.password",
+                "spring.datasource.url",
                 "spring.datasource.password"}) {
             assertThat(settings.path(hidden).stringValue()).as(hidden).isEqualTo("***");
         }

@@ -55,7 +55,8 @@ class JobRecordsTest {
     @Test
     void aSeriesThatGrowsTooLongIsHalvedAndKeepsItsMeansAndItsEnd() {
         for (int second = 0; second < 100; second++) {
-            records.add(id, Map.of(JobMetric.TOKENS_PER_SECOND, (double) second, JobMetric.PERCENT, (double) second), BEGIN.plusSeconds(second));
+            records.add(id, Map.of(JobMetric.TOKENS_PER_SECOND, (double) second, JobMetric.PERCENT, (double) second),
+                    BEGIN.plusSeconds(second));
         }
         JobRecords.Series speed = records.series(id, List.of(JobMetric.TOKENS_PER_SECOND), null, 0).getFirst();
         assertThat(speed.pointSeconds()).isEqualTo(8);
@@ -82,7 +83,8 @@ class JobRecordsTest {
 
     @Test
     void figuresAndLinesGoWithTheProgress() {
-        assertThat(jobs.progress(lease, TICK, Map.of(JobMetric.TOKENS_PER_SECOND, 100.0), List.of(line("info", "one"), line("warn", "two"))))
+        assertThat(
+                jobs.progress(lease, TICK, Map.of(JobMetric.TOKENS_PER_SECOND, 100.0), List.of(line("info", "one"), line("warn", "two"))))
                 .isTrue();
         assertThat(points(JobMetric.PERCENT, 0)).extracting(JobRecords.Point::value).containsExactly(10.0);
         assertThat(points(JobMetric.TOKENS_PER_SECOND, 0)).extracting(JobRecords.Point::value).containsExactly(100.0);

@@ -29,8 +29,9 @@ class LogFormatTest {
         encoder.setFormat(format);
         encoder.start();
         LoggingEvent event = new LoggingEvent("", context.getLogger("io.espalier.Test"), Level.WARN, "two\nlines", null, null);
-        event.setMDCPropertyMap(Map.of(LogLines.JOB, "job_1", LogLines.PIECE, "3", LogLines.ATTEMPT, "7", LogLines.WORKER, "host/1", "traceId",
-                "4bf92f3577b34da6a3ce929d0e0e4736"));
+        event.setMDCPropertyMap(
+                Map.of(LogLines.JOB, "job_1", LogLines.PIECE, "3", LogLines.ATTEMPT, "7", LogLines.WORKER, "host/1", "traceId",
+                        "4bf92f3577b34da6a3ce929d0e0e4736"));
 
         String line = new String(encoder.encode(event), StandardCharsets.UTF_8);
 

@@ -135,12 +135,15 @@ class ObservedTest {
     }
 
     private Worker worker(FakeRun.Whole whole) {
-        Recording recording = new Recording(elsewhere.getBean(JobRecords.class), elsewhere.getBean(LogLines.class), elsewhere.getBean(Traces.class),
+        Recording recording = new Recording(elsewhere.getBean(JobRecords.class), elsewhere.getBean(LogLines.class),
+                elsewhere.getBean(Traces.class),
                 new WorkerMeters(elsewhere.getBean(MeterRegistry.class)));
         return new Worker("elsewhere/1", elsewhere.getBean(WorkerSettings.class).directory(),
-                new Worker.Products(elsewhere.getBean(Artifacts.class), elsewhere.getBean(ScoreShelf.class), elsewhere.getBean(SliceShelf.class),
+                new Worker.Products(elsewhere.getBean(Artifacts.class), elsewhere.getBean(ScoreShelf.class),
+                        elsewhere.getBean(SliceShelf.class),
                         new TransactionTemplate(elsewhere.getBean(PlatformTransactionManager.class))),
-                elsewhere.getBean(PruningJobs.class), FakeRun.workshop(whole), new Worker.Manner(0, Duration.ZERO, Duration.ZERO), recording);
+                elsewhere.getBean(PruningJobs.class), FakeRun.workshop(whole), new Worker.Manner(0, Duration.ZERO, Duration.ZERO),
+                recording);
     }
 
     private void carryOut() {
@@ -167,7 +170,8 @@ class ObservedTest {
 
     @Test
     void oneTraceLeadsFromTheRequestToTheLayersOfAnotherProcess() {
-        await().atMost(Duration.ofSeconds(30)).until(() -> named("piece finish").size() == 1 && !named("http post /v1/pruning-jobs").isEmpty());
+        await().atMost(Duration.ofSeconds(30))
+                .until(() -> named("piece finish").size() == 1 && !named("http post /v1/pruning-jobs").isEmpty());
         List<SpanReceiver.Span> ours = COLLECTOR.spans.stream().filter(span -> span.trace().equals(TRACE)).toList();
         assertThat(ours).extracting(SpanReceiver.Span::name).contains("http post /v1/pruning-jobs", "piece open", "piece finish",
                 "phase calibrate", "phase cut", "layer 0", "layer 1");
@@ -230,7 +234,8 @@ class ObservedTest {
     void whatIsScrapedIsNamedAsTheListSaysAndTheRestIsThereToo() throws Exception {
         await().atMost(Duration.ofSeconds(20)).until(() -> get("/actuator/prometheus").contains("espalier_jobs{"));
         String scraped = get("/actuator/prometheus");
-        assertThat(scraped).contains("# HELP espalier_jobs Jobs by state", "espalier_artifact_bytes ", "http_server_requests_seconds_bucket",
+        assertThat(scraped).contains("# HELP espalier_jobs Jobs by state", "espalier_artifact_bytes ",
+                "http_server_requests_seconds_bucket",
                 "hikaricp_connections_active", "jvm_memory_used_bytes");
         String ofAWorker = ((io.micrometer.prometheusmetrics.PrometheusMeterRegistry) elsewhere.getBean(MeterRegistry.class)).scrape();
         for (Meter meter : Meter.values()) {
