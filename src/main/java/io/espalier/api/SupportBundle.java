@@ -20,7 +20,7 @@ import io.espalier.job.JobState;
 import io.espalier.job.PruningJob;
 import io.espalier.job.PruningJobs;
 import io.espalier.telemetry.LogLines;
-import io.espalier.telemetry.Secrets;
+import io.espalier.telemetry.Redaction;
 import org.flywaydb.core.Flyway;
 import org.springframework.beans.factory.ObjectProvider;
 import org.springframework.boot.health.actuate.endpoint.HealthEndpoint;
@@ -32,7 +32,7 @@ import tools.jackson.databind.json.JsonMapper;
 
 /**
  * What somebody needs who is to find out what is wrong with a service that he cannot reach, as a zip: of this process, and of the queue that it shares. Of a setting
- * the value is shown only where its name is on a list; every text goes through {@link Secrets}. Orders, texts and environment variables are not in it.
+ * the value is shown only where its name is on a list; every text goes through {@link Redaction}. Orders, texts and environment variables are not in it.
  */
 @Component
 final class SupportBundle {
@@ -46,7 +46,7 @@ final class SupportBundle {
     private static final int FAILURES = 20;
 
     private final ConfigurableEnvironment environment;
-    private final Secrets secrets;
+    private final Redaction redaction;
     private final LogLines log;
     private final HealthEndpoint health;
     private final Flyway flyway;
@@ -55,10 +55,10 @@ final class SupportBundle {
     private final JobRecords records;
     private final JsonMapper json;
 
-    SupportBundle(ConfigurableEnvironment environment, Secrets secrets, LogLines log, HealthEndpoint health, Flyway flyway,
+    SupportBundle(ConfigurableEnvironment environment, Redaction redaction, LogLines log, HealthEndpoint health, Flyway flyway,
             ObjectProvider<BuildProperties> build, PruningJobs jobs, JobRecords records, JsonMapper json) {
         this.environment = environment;
-        this.secrets = secrets;
+        this.redaction = redaction;
         this.log = log;
         this.health = health;
         this.flyway = flyway;
@@ -87,7 +87,7 @@ final class SupportBundle {
         ZipOutputStream zip = new ZipOutputStream(out, StandardCharsets.UTF_8);
         for (Map.Entry<String, Part> part : parts.entrySet()) {
             zip.putNextEntry(new ZipEntry(part.getKey()));
-            zip.write(secrets.masked(text(part.getValue())).getBytes(StandardCharsets.UTF_8));
+            zip.write(redaction.masked(text(part.getValue())).getBytes(StandardCharsets.UTF_8));
             zip.closeEntry();
         }
         zip.finish();
@@ -124,8 +124,8 @@ final class SupportBundle {
     }
 
     private String shown(String name) {
-        if (!SHOWN.matcher(name).matches() || Secrets.names(name)) {
-            return Secrets.MASK;
+        if (!SHOWN.matcher(name).matches() || Redaction.names(name)) {
+            return Redaction.MASK;
         }
         try {
             return environment.getProperty(name);

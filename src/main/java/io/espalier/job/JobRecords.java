@@ -1,6 +1,7 @@
 package io.espalier.job;
 
 import java.sql.Timestamp;
+import java.time.Clock;
 import java.time.Instant;
 import java.time.OffsetDateTime;
 import java.time.temporal.ChronoUnit;
@@ -31,11 +32,13 @@ public class JobRecords {
     private final JdbcClient jdbc;
     private final RecordSettings settings;
     private final Traces traces;
+    private final Clock clock;
 
-    JobRecords(JdbcClient jdbc, RecordSettings settings, Traces traces) {
+    JobRecords(JdbcClient jdbc, RecordSettings settings, Traces traces, Clock clock) {
         this.jdbc = jdbc;
         this.settings = settings;
         this.traces = traces;
+        this.clock = clock;
     }
 
     /** @param value what the series was at that time, mean or last */
@@ -113,6 +116,44 @@ public class JobRecords {
                             from fine group by 2, 3""")
                     .param("id", id).param("s", seconds).param("means", AVERAGED).update();
         }
+    }
+
+    /**
+     * Keeps what a worker has to tell, in the transaction of its progress, which has locked the job's row and seen that the lease is good.
+     *
+     * @param percent of the whole job
+     */
+    void told(Lease lease, double percent, Map<JobMetric, Double> figures, List<LogLine> lines, Instant now) {
+        if (!figures.isEmpty()) {
+            Map<JobMetric, Double> all = new java.util.EnumMap<>(figures);
+            all.put(JobMetric.PERCENT, percent);
+            all.computeIfPresent(JobMetric.TOKENS_PER_SECOND, (_, own) -> jdbc
+                    .sql("select coalesce(tokens_per_second, 0) from pruning_job where id = :id").param("id", lease.jobId())
+                    .query(Double.class).single());
+            add(lease.jobId(), all, now);
+        }
+        add(lease, lines);
+    }
+
+    /**
+     * Keeps the last words of a piece, those that no progress goes with. Its lease is good for that until somebody else claims the piece.
+     *
+     * @return whether they are kept; {@code false} when somebody has claimed it, or the job is gone
+     */
+    public boolean lastWords(Lease lease, Map<JobMetric, Double> figures, List<LogLine> lines) {
+        Double percent = jdbc.sql("select percent from pruning_job where id = :id for update").param("id", lease.jobId())
+                .query(Double.class).optional().orElse(null);
+        boolean last = percent != null && jdbc
+                .sql("select count(*) from job_piece where job_id = :id and number = :number and attempt = :attempt")
+                .param("id", lease.jobId()).param("number", lease.piece()).param("attempt", lease.attempt()).query(Integer.class)
+                .single() > 0;
+        if (last) {
+            Map<JobMetric, Double> own = new java.util.EnumMap<>(JobMetric.class);
+            own.putAll(figures);
+            own.remove(JobMetric.TOKENS_PER_SECOND);
+            told(lease, percent, own, lines, clock.instant());
+        }
+        return last;
     }
 
     /** Adds lines to a job's log. */

@@ -312,42 +312,8 @@ public class PruningJobs {
                 .param("eta", JobProgress.eta(lease.startPercent(), percent, Duration.between(lease.startedAt(), now())),
                         java.sql.Types.BIGINT)
                 .param("id", lease.jobId()).update();
-        tell(lease, percent, figures, lines);
+        records.told(lease, percent, figures, lines, now());
         return JobState.RUNNING.json().equals(state) || JobState.QUEUED.json().equals(state);
-    }
-
-    private void tell(Lease lease, double percent, Map<JobMetric, Double> figures, List<LogLine> lines) {
-        if (!figures.isEmpty()) {
-            Map<JobMetric, Double> all = new java.util.EnumMap<>(figures);
-            all.put(JobMetric.PERCENT, percent);
-            all.computeIfPresent(JobMetric.TOKENS_PER_SECOND, (_, own) -> jdbc
-                    .sql("select coalesce(tokens_per_second, 0) from pruning_job where id = :id").param("id", lease.jobId())
-                    .query(Double.class).single());
-            records.add(lease.jobId(), all, now());
-        }
-        records.add(lease, lines);
-    }
-
-    /**
-     * Writes lines into a job's log that no progress goes with, the last ones of a piece among them. Its lease is good for that until somebody else
-     * claims the piece.
-     *
-     * @return whether they were written; {@code false} when somebody has, or the job is gone
-     */
-    public boolean log(Lease lease, Map<JobMetric, Double> figures, List<LogLine> lines) {
-        Double percent = jdbc.sql("select percent from pruning_job where id = :id for update").param("id", lease.jobId())
-                .query(Double.class).optional().orElse(null);
-        boolean last = percent != null
-                && jdbc.sql("select count(*) from job_piece where job_id = :id and number = :number and attempt = :attempt")
-                        .param("id", lease.jobId()).param("number", lease.piece()).param("attempt", lease.attempt()).query(Integer.class)
-                        .single() > 0;
-        if (last) {
-            Map<JobMetric, Double> own = new java.util.EnumMap<>(JobMetric.class);
-            own.putAll(figures);
-            own.remove(JobMetric.TOKENS_PER_SECOND);
-            tell(lease, percent, own, lines);
-        }
-        return last;
     }
 
     /** Percent of the whole run at which the first slice begins and the last one ends, see {@link Progress.Tick}. */

@@ -12,12 +12,15 @@ import java.util.concurrent.ConcurrentHashMap;
 import jakarta.annotation.PostConstruct;
 import jakarta.annotation.PreDestroy;
 
+import ch.qos.logback.classic.Level;
 import ch.qos.logback.classic.LoggerContext;
 import ch.qos.logback.classic.spi.ILoggingEvent;
+import ch.qos.logback.classic.spi.LoggerContextListener;
 import ch.qos.logback.classic.spi.ThrowableProxyUtil;
 import ch.qos.logback.core.AppenderBase;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import org.springframework.beans.factory.annotation.Autowired;
 import org.springframework.stereotype.Component;
 
 /**
@@ -38,32 +41,65 @@ public final class LogLines {
     /** Of one piece, while the database cannot be told. */
     private static final int UNTOLD_BYTES = 256 << 10;
 
-    private final Secrets secrets;
+    private final Redaction redaction;
     private final Clock clock;
+    private final LoggerContext logback;
     private final Deque<String> recent = new ArrayDeque<>();
     private final Map<String, Piece> open = new ConcurrentHashMap<>();
     private final Listener listener = new Listener();
+    private final Again again = new Again();
 
-    LogLines(Secrets secrets, Clock clock) {
-        this.secrets = secrets;
+    @Autowired
+    LogLines(Redaction redaction, Clock clock) {
+        this(redaction, clock, LoggerFactory.getILoggerFactory() instanceof LoggerContext logback ? logback : null);
+    }
+
+    /** @param logback where lines come from; {@code null}: nowhere */
+    LogLines(Redaction redaction, Clock clock, LoggerContext logback) {
+        this.logback = logback;
+        this.redaction = redaction;
         this.clock = clock;
     }
 
     @PostConstruct
     void attach() {
-        if (LoggerFactory.getILoggerFactory() instanceof LoggerContext logback) {
-            listener.setContext(logback);
-            listener.start();
-            logback.getLogger(Logger.ROOT_LOGGER_NAME).addAppender(listener);
+        if (logback != null) {
+            logback.addListener(again);
+            again.onReset(logback);
         }
     }
 
     @PreDestroy
     void detach() {
-        if (LoggerFactory.getILoggerFactory() instanceof LoggerContext logback) {
+        if (logback != null) {
+            logback.removeListener(again);
             logback.getLogger(Logger.ROOT_LOGGER_NAME).detachAppender(listener);
             listener.stop();
         }
+    }
+
+    /** Logging that is configured anew forgets whoever listened. */
+    private final class Again implements LoggerContextListener {
+        @Override
+        public boolean isResetResistant() {
+            return true;
+        }
+
+        @Override
+        public void onReset(LoggerContext anew) {
+            listener.setContext(anew);
+            listener.start();
+            anew.getLogger(Logger.ROOT_LOGGER_NAME).addAppender(listener);
+        }
+
+        @Override
+        public void onStart(LoggerContext started) {}
+
+        @Override
+        public void onStop(LoggerContext stopped) {}
+
+        @Override
+        public void onLevelChange(ch.qos.logback.classic.Logger logger, Level level) {}
     }
 
     /** The last lines of this process's log, oldest first. */
@@ -129,7 +165,7 @@ public final class LogLines {
             String said = event.getFormattedMessage() + (event.getThrowableProxy() == null
                     ? ""
                     : "\n" + ThrowableProxyUtil.asString(event.getThrowableProxy()).stripTrailing());
-            String message = secrets.masked(said.length() > LONGEST ? said.substring(0, LONGEST) + "..." : said).replace("\0", "");
+            String message = redaction.masked(said.length() > LONGEST ? said.substring(0, LONGEST) + "..." : said).replace("\0", "");
             String level = event.getLevel().toString().toLowerCase(Locale.ROOT);
             String logger = event.getLoggerName().substring(event.getLoggerName().lastIndexOf('.') + 1);
             String job = context.get(JOB);

@@ -11,7 +11,7 @@ import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 /**
  * Where what a worker tells of itself goes.
  *
- * @param records asked for the trace of a job; {@code null} where nobody traces
+ * @param records of the jobs; {@code null} where nobody keeps any
  * @param lines the process's log; {@code null} where nobody keeps it
  */
 record Recording(JobRecords records, LogLines lines, Traces traces, WorkerMeters meters) {
@@ -19,6 +19,13 @@ record Recording(JobRecords records, LogLines lines, Traces traces, WorkerMeters
     /** Nobody looks. */
     static Recording ignored() {
         return new Recording(null, null, Traces.OFF, new WorkerMeters(new SimpleMeterRegistry()));
+    }
+
+    /** What was told after the last progress, or without any. */
+    void lastWords(Lease lease, PieceRecord record) {
+        if (records != null) {
+            records.lastWords(lease, record.takeFigures(true), record.takeLines());
+        }
     }
 
     PieceRecord begin(Lease lease, String worker, String device) {

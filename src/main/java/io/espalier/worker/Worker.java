@@ -159,7 +159,7 @@ class Worker {
     /** What was logged after the last progress, or without any. */
     private void lastWords(Lease lease, PieceRecord record) {
         try {
-            jobs.log(lease, record.takeFigures(true), record.takeLines());
+            recording.lastWords(lease, record);
         } catch (RuntimeException e) {
             log.warn("the last log lines of the piece were not stored: {}", e.toString());
         }

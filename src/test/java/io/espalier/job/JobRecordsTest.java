@@ -100,10 +100,10 @@ class JobRecordsTest {
         Lease later = jobs.claim(id + "/0/1", "other", "cpu").orElseThrow();
         assertThatThrownBy(() -> jobs.progress(lease, TICK, Map.of(JobMetric.LAYER, 1.0), List.of(line("info", "late"))))
                 .isInstanceOf(LeaseLostException.class);
-        assertThat(jobs.log(lease, Map.of(), List.of(line("info", "late")))).isFalse();
+        assertThat(records.lastWords(lease, Map.of(), List.of(line("info", "late")))).isFalse();
         assertThat(records.lines(id, 0, ALL, 10)).isEmpty();
         assertThat(points(JobMetric.LAYER, 0)).isEmpty();
-        assertThat(jobs.log(later, Map.of(JobMetric.LAYER, 2.0), List.of(line("info", "mine")))).isTrue();
+        assertThat(records.lastWords(later, Map.of(JobMetric.LAYER, 2.0), List.of(line("info", "mine")))).isTrue();
         assertThat(records.lines(id, 0, ALL, 10)).extracting(kept -> kept.line().message()).containsExactly("mine");
         assertThat(points(JobMetric.LAYER, 0)).hasSize(1);
     }
@@ -111,14 +111,14 @@ class JobRecordsTest {
     @Test
     void theLastWordsOfAPieceAreWrittenAfterItsEnd() {
         jobs.fail(lease, new JobError(io.espalier.recipe.ErrorCode.INTERNAL_ERROR, "why", null));
-        assertThat(jobs.log(lease, Map.of(), List.of(line("warn", "failed")))).isTrue();
+        assertThat(records.lastWords(lease, Map.of(), List.of(line("warn", "failed")))).isTrue();
         assertThat(records.lines(id, 0, ALL, 10)).hasSize(1);
     }
 
     @Test
     void linesThatWeighTooMuchGoOldestFirstAndAreCounted() {
         for (int i = 1; i <= 100; i++) {
-            jobs.log(lease, Map.of(), List.of(line("info", "line " + i + " " + "x".repeat(100))));
+            records.lastWords(lease, Map.of(), List.of(line("info", "line " + i + " " + "x".repeat(100))));
         }
         List<JobRecords.Line> kept = records.lines(id, 0, ALL, 1000);
         assertThat(kept).last().extracting(JobRecords.Line::seq).isEqualTo(100L);
@@ -138,6 +138,6 @@ class JobRecordsTest {
         for (String table : List.of("job_record", "job_point", "job_line")) {
             assertThat(jdbc.queryForObject("select count(*) from " + table, Long.class)).as(table).isZero();
         }
-        assertThat(jobs.log(lease, Map.of(), List.of(line("info", "of nothing")))).isFalse();
+        assertThat(records.lastWords(lease, Map.of(), List.of(line("info", "of nothing")))).isFalse();
     }
 }

@@ -11,12 +11,12 @@ import org.springframework.core.env.MapPropertySource;
 import org.springframework.core.env.StandardEnvironment;
 
 /** What nobody may read, and what everybody has to be able to. */
-class SecretsTest {
+class RedactionTest {
 
-    private static Secrets secrets(Map<String, Object> settings) {
+    private static Redaction redaction(Map<String, Object> settings) {
         StandardEnvironment environment = new StandardEnvironment();
         environment.getPropertySources().addFirst(new MapPropertySource("test", settings));
-        return new Secrets(environment);
+        return new Redaction(environment);
     }
 
     @ParameterizedTest
@@ -26,14 +26,14 @@ class SecretsTest {
             "jdbc:postgresql://h/d?password=S3CR3Tvalue",
             "eyJhbGciOiJ.eyJzdWIiOiS3CR3Tvalue.sig", "-----BEGIN RSA PRIVATE KEY-----\nS3CR3Tvalue"})
     void whatLooksLikeASecretIsMasked(String text) {
-        assertThat(secrets(Map.of()).masked(text)).doesNotContain("S3CR3Tvalue").contains(Secrets.MASK);
+        assertThat(redaction(Map.of()).masked(text)).doesNotContain("S3CR3Tvalue").contains(Redaction.MASK);
     }
 
     @Test
     void theValueOfASettingThatIsASecretIsMaskedWhereverItStands() {
-        Secrets secrets = secrets(
+        Redaction redaction = redaction(
                 Map.of("spring.datasource.password", "tree-frog", "some.client-secret", "a$b\\Q", "espalier.data-dir", "garden"));
-        assertThat(secrets.masked("the tree-frog lives in a garden; treetree-frogs do not")).isEqualTo(
+        assertThat(redaction.masked("the tree-frog lives in a garden; treetree-frogs do not")).isEqualTo(
                 "the *** lives in a garden; treetree-frogs do not");
     }
 
@@ -41,6 +41,6 @@ class SecretsTest {
     @ValueSource(strings = {"tokens_per_second=12.5", "about 12 MiB; tokens: 8192, taped layers: 2", "token_count_exponent: 1",
             "tokenizer: missing (expected: tokenizer.json)", "/models/key-value/config.json", "http://127.0.0.1:8080/v1/pruning-jobs"})
     void whatIsNoneStays(String text) {
-        assertThat(secrets(Map.of()).masked(text)).isEqualTo(text);
+        assertThat(redaction(Map.of()).masked(text)).isEqualTo(text);
     }
 }

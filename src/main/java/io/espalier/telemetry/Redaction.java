@@ -16,7 +16,7 @@ import org.springframework.stereotype.Component;
  * looks like one.
  */
 @Component
-public final class Secrets {
+public final class Redaction {
 
     public static final String MASK = "***";
 
@@ -38,11 +38,11 @@ public final class Secrets {
 
     private final Pattern known;
 
-    Secrets(ConfigurableEnvironment environment) {
+    Redaction(ConfigurableEnvironment environment) {
         Set<String> values = new LinkedHashSet<>();
         environment.getPropertySources().stream().filter(EnumerablePropertySource.class::isInstance)
                 .map(source -> (EnumerablePropertySource<?>) source)
-                .forEach(source -> List.of(source.getPropertyNames()).stream().filter(Secrets::names)
+                .forEach(source -> List.of(source.getPropertyNames()).stream().filter(Redaction::names)
                         .map(source::getProperty).filter(value -> value != null && value.toString().length() >= SHORTEST)
                         .forEach(value -> values.add(value.toString())));
         this.known = values.isEmpty()
