@@ -12,10 +12,8 @@ import java.util.concurrent.ConcurrentHashMap;
 import jakarta.annotation.PostConstruct;
 import jakarta.annotation.PreDestroy;
 
-import ch.qos.logback.classic.Level;
 import ch.qos.logback.classic.LoggerContext;
 import ch.qos.logback.classic.spi.ILoggingEvent;
-import ch.qos.logback.classic.spi.LoggerContextListener;
 import ch.qos.logback.classic.spi.ThrowableProxyUtil;
 import ch.qos.logback.core.AppenderBase;
 import org.slf4j.Logger;
@@ -47,7 +45,6 @@ public final class LogLines {
     private final Deque<String> recent = new ArrayDeque<>();
     private final Map<String, Piece> open = new ConcurrentHashMap<>();
     private final Listener listener = new Listener();
-    private final Again again = new Again();
 
     @Autowired
     LogLines(Redaction redaction, Clock clock) {
@@ -61,45 +58,26 @@ public final class LogLines {
         this.clock = clock;
     }
 
+    /** Listens, if it does not yet. */
     @PostConstruct
     void attach() {
-        if (logback != null) {
-            logback.addListener(again);
-            again.onReset(logback);
+        if (logback != null && !root().isAttached(listener)) {
+            listener.setContext(logback);
+            listener.start();
+            root().addAppender(listener);
         }
     }
 
     @PreDestroy
     void detach() {
         if (logback != null) {
-            logback.removeListener(again);
-            logback.getLogger(Logger.ROOT_LOGGER_NAME).detachAppender(listener);
+            root().detachAppender(listener);
             listener.stop();
         }
     }
 
-    /** Logging that is configured anew forgets whoever listened. */
-    private final class Again implements LoggerContextListener {
-        @Override
-        public boolean isResetResistant() {
-            return true;
-        }
-
-        @Override
-        public void onReset(LoggerContext anew) {
-            listener.setContext(anew);
-            listener.start();
-            anew.getLogger(Logger.ROOT_LOGGER_NAME).addAppender(listener);
-        }
-
-        @Override
-        public void onStart(LoggerContext started) {}
-
-        @Override
-        public void onStop(LoggerContext stopped) {}
-
-        @Override
-        public void onLevelChange(ch.qos.logback.classic.Logger logger, Level level) {}
+    private ch.qos.logback.classic.Logger root() {
+        return logback.getLogger(Logger.ROOT_LOGGER_NAME);
     }
 
     /** The last lines of this process's log, oldest first. */
@@ -111,6 +89,8 @@ public final class LogLines {
 
     /** Collects the lines of one attempt from now on, until it is closed. */
     public Piece of(String job, int attempt) {
+        // why: logging that was configured anew has forgotten whoever listened
+        attach();
         return open.computeIfAbsent(key(job, String.valueOf(attempt)), Piece::new);
     }
 

@@ -73,13 +73,13 @@ class LogLinesTest {
     }
 
     @Test
-    void loggingThatIsConfiguredAnewIsStillHeard() {
+    void whenLoggingIsConfiguredAnewTheNextPieceIsHeardAllTheSame() {
+        logback.stop();
+        logback.reset();
         try (LogLines.Piece piece = lines.of("job_1", 7)) {
-            logback.reset();
             say("job_1", "7", "after all");
             assertThat(piece.take()).extracting(LogLine::message).containsExactly("after all");
             lines.detach();
-            logback.reset();
             say("job_1", "7", "nobody listens");
             assertThat(piece.take()).isEmpty();
         }
