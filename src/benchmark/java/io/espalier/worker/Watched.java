@@ -79,7 +79,7 @@ public final class Watched {
         List<Cost> watched = new ArrayList<>();
         try (PruningRun run = PruningRun.open(given, new ComputeDevice("cpu", 0), Progress.IGNORED)) {
             Slicing slicing = run.slicing(Long.MAX_VALUE, Progress.IGNORED);
-            Measured measured = progress -> run.measure(slicing, 0, work, null, progress);
+            Measured measured = progress -> run.measure(slicing, 0, work, null, progress).toFile().delete();
             measured.measure(Progress.IGNORED);
             for (int round = 0; round < rounds; round++) {
                 alone.add(cost(() -> measured.measure(Progress.IGNORED)));
