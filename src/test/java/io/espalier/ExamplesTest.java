@@ -38,14 +38,16 @@ class ExamplesTest {
     @Test
     void theReadmesCommandsDoWhatItSaysTheyDo() throws Exception {
         String readme = Files.readString(Path.of("README.md"));
-        String section = readme.substring(readme.indexOf("\n## Prune the bundled model\n"), readme.indexOf("\n## Test\n"));
+        String section = readme.substring(readme.indexOf("\n## Prune the bundled model\n"), readme.indexOf("\n## Test\n"))
+                + readme.substring(readme.indexOf("\n## Observability\n"), readme.indexOf("\n## Security\n"));
         String commands = Pattern.compile("(?s)```bash\n(.*?)```").matcher(section).results().map(block -> block.group(1))
                 .collect(Collectors.joining("\n"));
         assertThat(commands).contains("http://127.0.0.1:8080");
         Files.createSymbolicLink(directory.resolve("src"), Path.of("src").toAbsolutePath());
         String said = bash(commands.replace("http://127.0.0.1:8080", "http://127.0.0.1:" + port));
 
-        assertThat(said).contains("model.safetensors: OK").contains("\"code\":\"invalid_recipe\"").doesNotContain("FAILED");
+        assertThat(said).contains("model.safetensors: OK").contains("Worker: open 0, attempt 1, starts on cpu")
+                .contains("\"code\":\"invalid_recipe\"").doesNotContain("FAILED");
         MatchResult promised = PERPLEXITY.matcher(section).results().findFirst().orElseThrow();
         MatchResult measured = PERPLEXITY.matcher(said).results().findFirst().orElseThrow();
         for (int figure = 1; figure <= promised.groupCount(); figure++) {

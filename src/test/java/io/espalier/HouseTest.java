@@ -29,8 +29,8 @@ class HouseTest {
 
     /** Room to the rooms it may import. Arrows point down; recipe and checkpoint are the ground that everybody above may stand on. */
     static final Map<String, Set<String>> MAY_IMPORT = Map.ofEntries(
-            Map.entry("worker", Set.of("job", "artifact", "pruning", "recipe")),
-            Map.entry("api", Set.of("job", "artifact", "catalog", "objectstore", "plan", "recipe", "webhook")),
+            Map.entry("worker", Set.of("job", "artifact", "pruning", "recipe", "telemetry")),
+            Map.entry("api", Set.of("job", "artifact", "catalog", "objectstore", "plan", "recipe", "telemetry", "webhook")),
             Map.entry("pruning", Set.of("method", "calibration", "plan", "evaluation", "transformer", "corpus", "checkpoint", "recipe")),
             Map.entry("method", Set.of("calibration", "transformer", "checkpoint", "recipe")),
             Map.entry("evaluation", Set.of("transformer", "corpus", "checkpoint", "recipe")),
@@ -38,19 +38,20 @@ class HouseTest {
             Map.entry("plan", Set.of("checkpoint", "recipe")),
             Map.entry("transformer", Set.of("checkpoint")),
             Map.entry("corpus", Set.of("checkpoint", "recipe")),
-            Map.entry("job", Set.of("recipe")),
+            Map.entry("job", Set.of("recipe", "telemetry")),
             Map.entry("catalog", Set.of("checkpoint", "egress", "objectstore", "recipe")),
             Map.entry("webhook", Set.of("egress", "job", "recipe")),
             Map.entry("egress", Set.of()),
             Map.entry("checkpoint", Set.of()),
             Map.entry("artifact", Set.of("objectstore")),
             Map.entry("objectstore", Set.of()),
+            Map.entry("telemetry", Set.of()),
             Map.entry("recipe", Set.of()),
             Map.entry("platform", Set.of()));
 
     private static final List<String> WORKSHOP = List.of("pruning", "method", "evaluation", "calibration", "plan", "transformer", "corpus", "checkpoint");
 
-    private static final List<String> WITHOUT_TENSORS = List.of("worker", "api", "job", "catalog", "artifact", "webhook", "egress", "objectstore", "recipe", "platform", "plan", "checkpoint");
+    private static final List<String> WITHOUT_TENSORS = List.of("worker", "api", "job", "catalog", "artifact", "webhook", "egress", "objectstore", "telemetry", "recipe", "platform", "plan", "checkpoint");
 
     private static final JavaClasses HOUSE = new ClassFileImporter().withImportOption(ImportOption.Predefined.DO_NOT_INCLUDE_TESTS)
             .importPackages(BASE);
@@ -93,7 +94,7 @@ class HouseTest {
     /** Two machines' clocks may be an hour apart: what is stored, due or alive goes by the database's, which is handed in. */
     @Test
     void theOfficeNeverAsksTheMachineForTheTime() {
-        noClasses().that().resideInAnyPackage(packages(List.of("worker", "api", "job", "catalog", "artifact", "webhook", "egress", "objectstore", "platform")))
+        noClasses().that().resideInAnyPackage(packages(List.of("worker", "api", "job", "catalog", "artifact", "webhook", "egress", "objectstore", "telemetry", "platform")))
                 .should().callMethod(Instant.class, "now").orShould().callMethod(System.class, "currentTimeMillis")
                 .orShould().callMethod(Clock.class, "systemUTC").orShould().callMethod(Clock.class, "systemDefaultZone").check(HOUSE);
     }

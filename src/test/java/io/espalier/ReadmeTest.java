@@ -18,6 +18,7 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 import io.espalier.recipe.ErrorCode;
+import io.espalier.telemetry.Meter;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -41,12 +42,13 @@ class ReadmeTest {
     }
 
     @ParameterizedTest
-    @CsvSource({"rooms", "settings", "endpoints", "problems", "errors"})
+    @CsvSource({"rooms", "settings", "endpoints", "problems", "errors", "meters"})
     void aTableIsWhatItsSourceSays(String table) throws IOException {
         String generated = switch (table) {
             case "rooms" -> rooms();
             case "settings" -> settingsTable();
             case "endpoints" -> endpoints();
+            case "meters" -> meters();
             case "problems" -> contractTable("## Problem codes");
             case "errors" -> contractTable("## Why a job failed");
             default -> throw new IllegalArgumentException(table);
@@ -153,6 +155,17 @@ class ReadmeTest {
         ((Map<String, Map<String, Object>>) contract().get("paths")).forEach((path, operations) -> new TreeMap<>(operations)
                 .descendingMap().forEach((method, operation) -> table.append("| `").append(method.toUpperCase(Locale.ROOT)).append(' ')
                         .append(path).append("` | ").append(((Map<String, Object>) operation).get("summary")).append(" |\n")));
+        return table.toString();
+    }
+
+    private static String meters() {
+        StringBuilder table = new StringBuilder("| metric | type | labels | what it is |\n|---|---|---|---|\n");
+        for (Meter meter : Meter.values()) {
+            table.append("| `").append(meter.scraped()).append("` | ")
+                    .append(meter.type() == Meter.Type.TIMER ? "histogram" : meter.type().name().toLowerCase(Locale.ROOT)).append(" | ")
+                    .append(meter.labels().isEmpty() ? "-" : String.join(", ", meter.labels())).append(" | ").append(meter.sentence())
+                    .append(" |\n");
+        }
         return table.toString();
     }
 

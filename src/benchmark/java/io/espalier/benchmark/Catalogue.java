@@ -9,6 +9,7 @@ import io.espalier.chaos.Kills;
 import io.espalier.chaos.Outages;
 import io.espalier.chaos.StartLatency;
 import io.espalier.worker.Throughput;
+import io.espalier.worker.Watched;
 
 /** Runs the benchmark that is named first on the command line; says which there are when none is. */
 final class Catalogue {
@@ -33,6 +34,7 @@ final class Catalogue {
         ALL.put("Freezes", new Entry("workers stopped past their lease and continued", Freezes::main));
         ALL.put("Outages", new Entry("a database that goes, cuts, blocks or is full; a disk that is full", Outages::main));
         ALL.put("Throughput", new Entry("jobs and claims a second over tiny jobs", Throughput::main));
+        ALL.put("Watched", new Entry("what it costs a sweep that everything it tells is kept", Watched::main));
         ALL.put("StartLatency", new Entry("from the order to its start on an idle worker", StartLatency::main));
     }
 

@@ -40,7 +40,8 @@ record JobView(String id, JobState state, boolean terminal, PruningRecipe recipe
     record ScoreSetLink(String id, String href, boolean reused) {}
 
     /** {@code null} where there is nothing yet, or any more. */
-    record Links(String self, String events, String pieces, String cancel, String pause, String resume, String retry, String delete,
+    record Links(String self, String events, String pieces, String metrics, String logs, String cancel, String pause, String resume,
+            String retry, String delete,
             String scores) {}
 
     /** One line of a job's history, without the job's id that the address says already. */
@@ -88,7 +89,8 @@ record JobView(String id, JobState state, boolean terminal, PruningRecipe recipe
                 job.scoreSetId() == null
                         ? null
                         : new ScoreSetLink(job.scoreSetId(), ScoreSetController.PATH + "/" + job.scoreSetId(), job.scoresReused()),
-                new Links(self, self + "/events", self + "/pieces", going || paused ? self + "/cancel" : null,
+                new Links(self, self + "/events", self + "/pieces", self + "/metrics", self + "/logs",
+                        going || paused ? self + "/cancel" : null,
                         going ? self + "/pause" : null, paused ? self + "/resume" : null, retriable ? self + "/retry" : null,
                         job.state().terminal() ? self : null,
                         job.state() == JobState.SUCCEEDED ? self + "/scores" : null));

@@ -99,6 +99,7 @@ public final class Sweep {
                 int[][][] selected = forward.run(layers, reverse ? counter.ofLayer(lowest) : counter, (layer, _) -> pace.done(layer, 1));
                 if (found == null) {
                     loss(batches, forward, states, counter.statistics, reverse);
+                    progress.progress().figure(Progress.Figure.LOSS, counter.statistics.meanLoss());
                 } else {
                     restore(found, batches, states);
                 }

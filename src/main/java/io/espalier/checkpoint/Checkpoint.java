@@ -11,6 +11,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.SequencedMap;
 import java.util.Set;
+import java.util.concurrent.atomic.LongAdder;
 import java.util.function.LongConsumer;
 import java.util.function.Predicate;
 import java.util.regex.Pattern;
@@ -35,6 +36,7 @@ public final class Checkpoint implements AutoCloseable {
             .compile("\\..*|config\\.json|README\\.md|SHA256SUMS|.*\\.index\\.json|.*\\.(safetensors|bin|pt|pth|gguf|h5|msgpack|onnx)");
     private static final Pattern OTHER_WEIGHTS = Pattern.compile(".*\\.(bin|pt|pth|gguf|h5|msgpack|onnx)");
 
+    private final LongAdder read = new LongAdder();
     private final Path directory;
     private final ObjectNode config;
     private final ObjectNode index;
@@ -206,6 +208,16 @@ public final class Checkpoint implements AutoCloseable {
                 bytes(tensor).asSlice(slab.first() * row, slab.rows() * row), null);
     }
 
+    /** Somebody has read so many bytes of tensors. */
+    public void wasRead(long bytes) {
+        read.add(bytes);
+    }
+
+    /** Bytes of tensors that were read, once for each time. */
+    public long bytesRead() {
+        return read.sum();
+    }
+
     /** The weight files, in name order. */
     public List<SafetensorsFile> shards() {
         return List.copyOf(shards.values());
@@ -280,9 +292,12 @@ public final class Checkpoint implements AutoCloseable {
         return digest;
     }
 
-    private static byte[] contentOf(SafetensorsFile shard, LongConsumer read) {
+    private byte[] contentOf(SafetensorsFile shard, LongConsumer hears) {
         try {
-            return ContentDigest.of(shard.content(), read);
+            return ContentDigest.of(shard.content(), bytes -> {
+                wasRead(bytes);
+                hears.accept(bytes);
+            });
         } catch (InternalError cutShort) {
             // why: the mapping of a file that was cut short ends in this
             shard.verifyUnchanged();

@@ -6,6 +6,7 @@ import java.util.List;
 
 import io.espalier.corpus.TokenWindows;
 import io.espalier.recipe.PhaseProgress;
+import io.espalier.recipe.Progress;
 import io.espalier.transformer.Decoder;
 import io.espalier.transformer.ExpertObserver;
 import io.espalier.transformer.ForwardPass;
@@ -51,7 +52,9 @@ public record Perplexity(double negativeLogLikelihood, long predictedTokens) {
             // summed in order, so that the digits do not depend on which lane was first
             double sum = java.util.Arrays.stream(losses).sum();
             long predicted = batches.stream().mapToLong(TokenBatch::predictedTokens).sum();
-            return new Perplexity(sum, predicted);
+            Perplexity measured = new Perplexity(sum, predicted);
+            progress.progress().figure(Progress.Figure.PERPLEXITY, measured.value());
+            return measured;
         }
     }
 

@@ -21,6 +21,7 @@ import io.espalier.recipe.PruningRecipe;
 import io.espalier.recipe.PruningResult;
 import io.espalier.recipe.ResolvedInputs;
 import io.espalier.recipe.Slicing;
+import io.espalier.telemetry.LogLine;
 import org.springframework.context.ApplicationEventPublisher;
 import org.springframework.jdbc.core.simple.JdbcClient;
 import org.springframework.stereotype.Component;
@@ -41,17 +42,19 @@ public class PruningJobs {
     private final JdbcClient jdbc;
     private final Admission admission;
     private final IdempotencyKeys keys;
+    private final JobRecords records;
     private final Clock clock;
     private final JobSettings settings;
     private final ApplicationEventPublisher listeners;
     private final Ulids ulids = new Ulids();
 
-    PruningJobs(EntityManager entities, JdbcClient jdbc, Admission admission, IdempotencyKeys keys, Clock clock, JobSettings settings,
-            ApplicationEventPublisher listeners) {
+    PruningJobs(EntityManager entities, JdbcClient jdbc, Admission admission, IdempotencyKeys keys, JobRecords records, Clock clock,
+            JobSettings settings, ApplicationEventPublisher listeners) {
         this.entities = entities;
         this.jdbc = jdbc;
         this.admission = admission;
         this.keys = keys;
+        this.records = records;
         this.clock = clock;
         this.settings = settings;
         this.listeners = listeners;
@@ -92,6 +95,7 @@ public class PruningJobs {
         entities.persist(job);
         entities.persist(new Piece(id, 0, Piece.Kind.OPEN));
         changed(job, events);
+        records.begin(id);
         return new Submitted(job, false);
     }
 
@@ -282,6 +286,18 @@ public class PruningJobs {
      * @throws LeaseLostException when the lease is no longer good
      */
     public boolean progress(Lease lease, Progress.Tick tick) {
+        return progress(lease, tick, Map.of(), List.of());
+    }
+
+    /**
+     * Stores how far a piece is, and what its worker has to tell beside it.
+     *
+     * @param figures for the job's series; empty: none this time
+     * @param lines for the job's log
+     * @return whether to go on: {@code false} when the job is cancelling
+     * @throws LeaseLostException when the lease is no longer good
+     */
+    public boolean progress(Lease lease, Progress.Tick tick, Map<JobMetric, Double> figures, List<LogLine> lines) {
         String state = jdbc.sql("select state from pruning_job where id = :id for update").param("id", lease.jobId()).query(String.class)
                 .optional().orElse(null);
         int held = state == null
@@ -311,6 +327,7 @@ public class PruningJobs {
                 .param("eta", JobProgress.eta(lease.startPercent(), percent, Duration.between(lease.startedAt(), now())),
                         java.sql.Types.BIGINT)
                 .param("id", lease.jobId()).update();
+        records.told(lease, percent, figures, lines, now());
         return JobState.RUNNING.json().equals(state) || JobState.QUEUED.json().equals(state);
     }
 
@@ -465,7 +482,10 @@ public class PruningJobs {
         forget("delete from idempotency_key where created_at < :before", settings.keepIdempotencyKeys());
         forget("delete from slice_chunk c using pruning_job j where j.id = c.job_id and j.finished_at < :before", settings.keepSlices());
         if (settings.keepEvents().isPositive()) {
-            forget("delete from job_event e using pruning_job j where j.id = e.job_id and j.finished_at < :before", settings.keepEvents());
+            for (String history : List.of("job_event", "job_line", "job_point")) {
+                forget("delete from " + history + " e using pruning_job j where j.id = e.job_id and j.finished_at < :before",
+                        settings.keepEvents());
+            }
         }
         if (settings.keepJobs().isPositive()) {
             forget("delete from pruning_job where finished_at < :before", settings.keepJobs());

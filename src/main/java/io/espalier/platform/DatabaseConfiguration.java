@@ -6,6 +6,7 @@ import java.sql.SQLException;
 import javax.sql.DataSource;
 
 import com.zaxxer.hikari.HikariDataSource;
+import io.micrometer.core.instrument.binder.MeterBinder;
 import org.springframework.beans.factory.ObjectProvider;
 import org.springframework.beans.factory.annotation.Qualifier;
 import org.springframework.boot.autoconfigure.condition.ConditionalOnWebApplication;
@@ -48,6 +49,15 @@ class DatabaseConfiguration {
     @Qualifier("queue")
     HikariDataSource queueConnections(DatabaseAddress address) {
         return Pools.queue(address);
+    }
+
+    /** The pools' own meters, named hikaricp. */
+    @Bean
+    MeterBinder connectionMeters(Pools dataSource, @Qualifier("queue") HikariDataSource queue) {
+        return meters -> {
+            dataSource.measure(meters);
+            Pools.measure(queue, meters);
+        };
     }
 
     /** Connections for Flyway alone: a migration may take its time. */

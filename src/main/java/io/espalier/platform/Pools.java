@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.time.Duration;
+import java.util.List;
 
 import jakarta.servlet.Filter;
 import jakarta.servlet.FilterChain;
@@ -13,6 +14,8 @@ import jakarta.servlet.ServletResponse;
 
 import com.zaxxer.hikari.HikariConfig;
 import com.zaxxer.hikari.HikariDataSource;
+import com.zaxxer.hikari.metrics.micrometer.MicrometerMetricsTrackerFactory;
+import io.micrometer.core.instrument.MeterRegistry;
 import org.springframework.jdbc.datasource.AbstractDataSource;
 
 /**
@@ -76,6 +79,17 @@ final class Pools extends AbstractDataSource implements AutoCloseable {
     @Override
     public Connection getConnection(String user, String password) throws SQLException {
         throw new SQLException("every connection here belongs to one user (given: " + user + ")");
+    }
+
+    /** Tells these meters how its connections are used. */
+    void measure(MeterRegistry meters) {
+        List.of(requests, others).forEach(pool -> measure(pool, meters));
+    }
+
+    static void measure(HikariDataSource pool, MeterRegistry meters) {
+        if (pool.getMetricsTrackerFactory() == null) {
+            pool.setMetricsTrackerFactory(new MicrometerMetricsTrackerFactory(meters));
+        }
     }
 
     @Override

@@ -56,6 +56,11 @@ class SettingsCheck implements BeanFactoryPostProcessor {
                     + "neither has nothing to do)");
         }
         problems.addAll(storage(environment));
+        String collector = environment.getProperty("management.opentelemetry.tracing.export.otlp.endpoint", "");
+        if ("true".equalsIgnoreCase(environment.getProperty("management.tracing.export.enabled")) && !collector.matches("https?://.+")) {
+            problems.add("management.opentelemetry.tracing.export.otlp.endpoint: " + (collector.isBlank() ? "missing" : collector)
+                    + " (expected: an address such as http://localhost:4318/v1/traces, because management.tracing.export.enabled is true)");
+        }
         if (!problems.isEmpty()) {
             throw new StartRefused("These settings are wrong:\n  " + String.join("\n  ", problems),
                     "Correct them in the environment (ESPALIER_WORKER_POLL for espalier.worker.poll), on the command line or in a file; "

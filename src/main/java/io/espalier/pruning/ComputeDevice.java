@@ -1,12 +1,15 @@
 package io.espalier.pruning;
 
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.lang.management.ManagementFactory;
 import java.lang.management.MemoryUsage;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.OptionalLong;
+import java.util.stream.Stream;
 
 import ai.djl.Device;
 import ai.djl.util.cuda.CudaUtils;
@@ -64,10 +67,30 @@ public record ComputeDevice(String name, long memoryBudget) {
 
     /** How a pass fits: on the CPU every core is a lane; a GPU is fed by one. */
     MemoryPlan plan(DecoderSpec spec, MemoryPlan.Work work, Compute.Precision precision) {
-        boolean cpu = name.equals("cpu");
-        Device device = cpu ? Device.cpu() : Device.gpu(Integer.parseInt(name.substring(4)));
-        long budget = memoryBudget > 0 ? memoryBudget : (long) (FREE_SHARE * (cpu ? freeMemory() : freeOnGpu(device)));
-        return MemoryPlan.of(spec, work, device, precision, cpu ? Runtime.getRuntime().availableProcessors() : 1, budget);
+        return MemoryPlan.of(spec, work, device(), precision, isGpu() ? 1 : Runtime.getRuntime().availableProcessors(), budget());
+    }
+
+    private Device device() {
+        return isGpu() ? Device.gpu(Integer.parseInt(name.substring(4))) : Device.cpu();
+    }
+
+    /** What weights and activations may take, if they were planned now. */
+    long budget() {
+        return memoryBudget > 0 ? memoryBudget : (long) (FREE_SHARE * (isGpu() ? freeOnGpu(device()) : freeMemory()));
+    }
+
+    /** Memory in use: the device's on a GPU; on the CPU what the process has written to and no file holds, Java's heap included. 0 where nobody says. */
+    long memoryInUse() {
+        return isGpu() ? CudaUtils.getGpuMemory(device()).getUsed() : kilobytes("/proc/self/status", "RssAnon:").orElse(0);
+    }
+
+    private static OptionalLong kilobytes(String file, String what) {
+        try (Stream<String> lines = Files.lines(Path.of(file))) {
+            return lines.filter(line -> line.startsWith(what)).mapToLong(line -> Long.parseLong(line.replaceAll("\\D+", "")) * 1024)
+                    .findFirst();
+        } catch (IOException | UncheckedIOException e) {
+            return OptionalLong.empty();
+        }
     }
 
     private static long freeOnGpu(Device device) {
@@ -77,12 +100,7 @@ public record ComputeDevice(String name, long memoryBudget) {
 
     /** What the system could hand out without swapping, which is more than what nobody uses: mapped files give way. */
     private static long freeMemory() {
-        try {
-            return Files.readAllLines(Path.of("/proc/meminfo")).stream().filter(line -> line.startsWith("MemAvailable:"))
-                    .mapToLong(line -> Long.parseLong(line.replaceAll("\\D+", "")) * 1024).findFirst().orElse(unusedMemory());
-        } catch (IOException e) {
-            return unusedMemory();
-        }
+        return kilobytes("/proc/meminfo", "MemAvailable:").orElseGet(ComputeDevice::unusedMemory);
     }
 
     private static long unusedMemory() {

@@ -105,6 +105,7 @@ record Finishing(OpenedRun opened, ComputeDevice device, Path workDirectory, Pro
         List<Integer> unfused = Cut.write(opened.checkpoint(), plan, opened.spec().experts(), opened.spec().perExpert(),
                 modeling.announcedIn(config), artifact, bytes -> {
                     done[0] += bytes;
+                    opened.checkpoint().wasRead(bytes);
                     stretch.at(Math.min(1, (double) done[0] / total), null, null, null);
                 });
         modeling.write(artifact);

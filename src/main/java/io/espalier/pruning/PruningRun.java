@@ -4,6 +4,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Function;
 import java.util.stream.IntStream;
 
 import io.espalier.calibration.ExpertStatistics;
@@ -105,6 +106,11 @@ public final class PruningRun implements AutoCloseable {
             public void note(String type, String message, Map<String, Object> data) {
                 whole.note(type, message, data);
             }
+
+            @Override
+            public void figure(Figure figure, double value) {
+                whole.figure(figure, value);
+            }
         };
     }
 
@@ -136,10 +142,12 @@ public final class PruningRun implements AutoCloseable {
 
     private static String digest(Checkpoint checkpoint, Path digests, PhaseProgress stretch) {
         long[] read = new long[1];
-        return checkpoint.digest(KnownDigests.in(digests), bytes -> {
+        String digest = checkpoint.digest(KnownDigests.in(digests), bytes -> {
             read[0] += bytes;
             stretch.at(Math.min(1, (double) read[0] / checkpoint.tensorBytes()), null, null, null);
         });
+        stretch.progress().figure(Progress.Figure.READ_BYTES, read[0]);
+        return digest;
     }
 
     /**
@@ -161,7 +169,16 @@ public final class PruningRun implements AutoCloseable {
      * @return file of the statistics, in the work directory
      */
     public Path measure(Slicing slicing, int slice, Path workDirectory, Saving saving, Progress progress) {
-        return named(() -> measuring(progress).measure(slicing, slice, workDirectory, saving));
+        return told(progress, told -> measuring(told).measure(slicing, slice, workDirectory, saving));
+    }
+
+    private <T> T told(Progress progress, Function<Progress, T> steps) {
+        return named(() -> {
+            Told told = new Told(progress, opened.checkpoint(), device);
+            T outcome = steps.apply(told);
+            told.tell();
+            return outcome;
+        });
     }
 
     private Measuring measuring(Progress progress) {
@@ -182,8 +199,8 @@ public final class PruningRun implements AutoCloseable {
      * @param statistics files of all slices, in the order of the slicing
      * @param workDirectory of this piece's own; what the outcome names lies in it
      */
-    public Outcome finish(Slicing slicing, List<Path> statistics, Path workDirectory, Progress progress) {
-        return named(() -> {
+    public Outcome finish(Slicing slicing, List<Path> statistics, Path workDirectory, Progress watched) {
+        return told(watched, progress -> {
             ExpertStatistics merged = merged(slicing, statistics, 0, slicing.slices().size());
             if (merged != null) {
                 notes(progress).calibrated(opened.spec().experts(), merged);
@@ -201,8 +218,8 @@ public final class PruningRun implements AutoCloseable {
      * @param scores file that an earlier run left
      * @param workDirectory of this piece's own; what the outcome names lies in it, but for the scores
      */
-    public Outcome finish(Slicing slicing, Path scores, Path workDirectory, Progress progress) {
-        return named(() -> {
+    public Outcome finish(Slicing slicing, Path scores, Path workDirectory, Progress watched) {
+        return told(watched, progress -> {
             phase(progress, Phase.SCORE, 65, 67).at(0, null, null, null);
             return finish(Scored.stored(opened, scores, modelDigest), origin(slicing), workDirectory, progress);
         });

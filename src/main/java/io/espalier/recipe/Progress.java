@@ -40,6 +40,23 @@ public interface Progress {
      */
     void note(String type, String message, Map<String, Object> data);
 
+    /** What a run tells in figures, beside where it is. */
+    enum Figure {
+        /** Mean negative log-likelihood of a calibration token in what was just measured (nats). */
+        LOSS,
+        /** Of the model that was just measured. */
+        PERPLEXITY,
+        /** Bytes of the model that were read since this was told last. */
+        READ_BYTES,
+        /** Memory in use: the device's, or on the CPU the process's own. */
+        MEMORY_BYTES,
+        /** What weights and activations may take. */
+        MEMORY_BUDGET_BYTES
+    }
+
+    /** Tells a figure, now and then. Cheap, as a tick is. */
+    default void figure(Figure figure, double value) {}
+
     /** A run that nobody watches. */
     Progress IGNORED = new Progress() {
         @Override

@@ -199,6 +199,7 @@ final class Weights implements AutoCloseable {
             NDManager owner) {
         int rowCount = rows == null ? matrix.rows() : rows.length;
         int columnCount = columns == null ? matrix.columns() : columns.length;
+        checkpoint.wasRead((long) rowCount * columnCount * matrix.dtype().bytes());
         long[] shape = vector ? new long[]{columnCount} : new long[]{rowCount, columnCount};
         if ((long) rowCount * columnCount == 0) {
             return Kernels.cast(owner.zeros(new Shape(shape), compute.precision().activations()), pattern(type, owner));

@@ -3,16 +3,21 @@ package io.espalier.worker;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.Deque;
+import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.function.Supplier;
 
+import io.espalier.job.JobMetric;
 import io.espalier.job.Lease;
 import io.espalier.job.LeaseLostException;
 import io.espalier.job.PruningJobs;
 import io.espalier.recipe.Phase;
 import io.espalier.recipe.Progress;
+import io.espalier.telemetry.LogLine;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import org.slf4j.MDC;
 
 /**
  * Carries ticks from a piece to its job, about twice a second, and brings the answer back, on a thread of its own: a database that is slow or gone for a
@@ -27,6 +32,7 @@ final class WatchedProgress implements Progress, AutoCloseable {
     private final PruningJobs jobs;
     private final Lease lease;
     private final Supplier<Answer> process;
+    private final PieceRecord record;
     private final Deque<Runnable> untold = new ArrayDeque<>();
     private final Thread teller;
 
@@ -34,12 +40,20 @@ final class WatchedProgress implements Progress, AutoCloseable {
     private boolean stopped;
     private boolean closed;
 
-    /** @param process what the process wants of its pieces: to go on, to save when it drains, to stop when it cannot wait any longer */
-    WatchedProgress(PruningJobs jobs, Lease lease, Supplier<Answer> process) {
+    /**
+     * @param record where what is told beside the progress is collected
+     * @param process what the process wants of its pieces: to go on, to save when it drains, to stop when it cannot wait any longer
+     */
+    WatchedProgress(PruningJobs jobs, Lease lease, PieceRecord record, Supplier<Answer> process) {
         this.jobs = jobs;
+        this.record = record;
         this.lease = lease;
         this.process = process;
-        this.teller = Thread.ofVirtual().name("progress of " + lease.jobId()).start(this::tellUntilClosed);
+        Map<String, String> about = MDC.getCopyOfContextMap();
+        this.teller = Thread.ofVirtual().name("progress of " + lease.jobId()).start(() -> {
+            MDC.setContextMap(about == null ? Map.of() : about);
+            tellUntilClosed();
+        });
     }
 
     @Override
@@ -50,11 +64,18 @@ final class WatchedProgress implements Progress, AutoCloseable {
         }
         if (latest == null || latest.phase() != tick.phase()) {
             Phase phase = tick.phase();
+            log.info("phase {} begins", phase.name().toLowerCase(Locale.ROOT));
             untold.add(() -> jobs.enter(lease, phase));
             notifyAll();
         }
         latest = tick;
+        record.tick(tick);
         return answer;
+    }
+
+    @Override
+    public void figure(Figure figure, double value) {
+        record.figure(figure, value);
     }
 
     private synchronized Answer answer() {
@@ -63,6 +84,7 @@ final class WatchedProgress implements Progress, AutoCloseable {
 
     @Override
     public synchronized void note(String type, String message, Map<String, Object> data) {
+        log.info("{}: {}", type, message);
         untold.add(() -> jobs.note(lease, type, message, data));
         notifyAll();
     }
@@ -112,7 +134,7 @@ final class WatchedProgress implements Progress, AutoCloseable {
             synchronized (this) {
                 tick = latest;
             }
-            if (tick != null && !jobs.progress(lease, tick)) {
+            if (tick != null && !progress(tick)) {
                 stop();
             }
         } catch (LeaseLostException e) {
@@ -121,6 +143,20 @@ final class WatchedProgress implements Progress, AutoCloseable {
         } catch (RuntimeException e) {
             log.warn("progress was not stored, the run goes on and it is told again: {}", e.toString());
             rest();
+        }
+    }
+
+    /** Figures and log lines go with the progress, in its transaction; what could not be told is told the next time. */
+    private boolean progress(Tick tick) {
+        Map<JobMetric, Double> figures = record.takeFigures(false);
+        List<LogLine> lines = record.takeLines();
+        try {
+            return jobs.progress(lease, tick, figures, lines);
+        } catch (LeaseLostException e) {
+            throw e;
+        } catch (RuntimeException e) {
+            record.takeBack(figures, lines);
+            throw e;
         }
     }
 
@@ -147,6 +183,7 @@ final class WatchedProgress implements Progress, AutoCloseable {
             closed = true;
             notifyAll();
         }
+        record.runEnded();
         boolean interrupted = false;
         while (teller.isAlive()) {
             try {

@@ -32,6 +32,7 @@ import io.espalier.recipe.PruningException;
 import io.espalier.recipe.ScoreOrigin;
 import io.espalier.recipe.ScoreShelf;
 import io.espalier.recipe.Slicing;
+import io.espalier.telemetry.LogLines;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.slf4j.MDC;
@@ -75,17 +76,24 @@ class Worker {
     private final Workplace workplace;
     private final Benches benches;
     private final Manner manner;
+    private final Recording recording;
     private volatile boolean draining;
     private volatile long hurryAtNanos;
 
-    /** @param root directory of all work directories, on the artifacts' file system */
+    /** One that nobody looks at but through its jobs. */
     Worker(String name, Path root, Products products, PruningJobs jobs, Workshop workshop, Manner manner) {
+        this(name, root, products, jobs, workshop, manner, Recording.ignored());
+    }
+
+    /** @param root directory of all work directories, on the artifacts' file system */
+    Worker(String name, Path root, Products products, PruningJobs jobs, Workshop workshop, Manner manner, Recording recording) {
         this.name = name;
         this.jobs = jobs;
         this.products = products;
         this.workplace = new Workplace(root, jobs, products.artifacts());
         this.benches = new Benches(workshop);
         this.manner = manner;
+        this.recording = recording;
     }
 
     /** Where what pieces bring forth goes; the products of a run together or not at all. */
@@ -127,7 +135,7 @@ class Worker {
      * @throws RuntimeException when the database could not be told how it ended; the piece has to be handed out again
      */
     Ending carryOut(String entry, ComputeDevice device) {
-        MDC.put("job_id", entry.substring(0, entry.indexOf('/')));
+        MDC.put(LogLines.JOB, entry.substring(0, entry.indexOf('/')));
         try {
             if (draining) {
                 return Ending.WAITS;
@@ -139,18 +147,31 @@ class Worker {
                 return Ending.DONE;
             }
             Lease lease = claimed.get();
-            log.info("{} {}, attempt {}, starts on {}", lease.kind().json(), lease.piece(), lease.attempt(), device.name());
-            Ending ending = work(lease, device);
-            log.info("{} {}, attempt {}, ends: {}", lease.kind().json(), lease.piece(), lease.attempt(), ending.fate());
-            return ending;
+            try (PieceRecord record = recording.begin(lease, name, device.name())) {
+                log.info("{} {}, attempt {}, starts on {}", lease.kind().json(), lease.piece(), lease.attempt(), device.name());
+                Ending ending = work(lease, device, record);
+                log.info("{} {}, attempt {}, ends: {}", lease.kind().json(), lease.piece(), lease.attempt(), ending.fate());
+                lastWords(lease, record);
+                return ending;
+            }
         } finally {
-            MDC.remove("job_id");
+            MDC.remove(LogLines.JOB);
         }
     }
 
-    private Ending work(Lease lease, ComputeDevice device) {
+    /** What was logged after the last progress, or without any. */
+    private void lastWords(Lease lease, PieceRecord record) {
+        try {
+            recording.lastWords(lease, record);
+        } catch (RuntimeException e) {
+            log.warn("the last log lines of the piece were not stored: {}", e.toString());
+        }
+    }
+
+    private Ending work(Lease lease, ComputeDevice device, PieceRecord record) {
         Path directory = workplace.directory(lease);
         boolean keepOpen = false;
+        WorkerMeters.Outcome outcome = WorkerMeters.Outcome.LOST;
         try {
             Ending ending;
             try {
@@ -158,14 +179,16 @@ class Worker {
                 Benches.requireThere(lease.inputs());
                 Files.createDirectories(directory);
                 switch (lease.kind()) {
-                    case OPEN -> open(lease, device);
-                    case SLICE -> measure(lease, device, directory);
-                    case FINISH -> finish(lease, device, directory);
+                    case OPEN -> open(lease, device, record);
+                    case SLICE -> measure(lease, device, directory, record);
+                    case FINISH -> finish(lease, device, directory, record);
                 }
                 keepOpen = lease.kind() != Piece.Kind.FINISH;
                 ending = Ending.DONE;
+                outcome = WorkerMeters.Outcome.DONE;
             } catch (Throwable thrown) {
                 ending = ended(lease, thrown);
+                outcome = isStop(thrown) ? WorkerMeters.Outcome.STOPPED : WorkerMeters.Outcome.FAILED;
             }
             if (ending.fate() == Fate.DONE) {
                 workplace.deleteSaved(lease);
@@ -180,13 +203,19 @@ class Worker {
                 benches.clear(device);
             }
             Workplace.delete(directory);
+            record.ended(outcome);
         }
     }
 
-    private void open(Lease lease, ComputeDevice device) throws Exception {
+    private boolean isStop(Throwable thrown) {
+        return thrown instanceof Progress.StoppedException || thrown instanceof JobStateException
+                || draining && !(thrown instanceof PruningException);
+    }
+
+    private void open(Lease lease, ComputeDevice device, PieceRecord record) throws Exception {
         Slicing slicing;
         ScoreOrigin origin;
-        try (WatchedProgress progress = watched(lease)) {
+        try (WatchedProgress progress = watched(lease, record)) {
             Workshop.Run run = benches.open(lease, device, progress);
             slicing = run.slicing(manner.sliceTokens(), progress);
             origin = slicing.scoreSet() == null ? run.origin(slicing) : null;
@@ -202,11 +231,14 @@ class Worker {
             return found;
         }));
         benches.sliced(device, left);
+        if (origin != null && left.scoreSet() != null) {
+            recording.meters().scoresReused();
+        }
     }
 
-    private void measure(Lease lease, ComputeDevice device, Path directory) throws Exception {
+    private void measure(Lease lease, ComputeDevice device, Path directory, PieceRecord record) throws Exception {
         Path file;
-        try (WatchedProgress progress = watched(lease)) {
+        try (WatchedProgress progress = watched(lease, record)) {
             file = benches.of(lease, device, progress.silent()).measure(lease.slicing(), lease.slice(), directory, saving(lease), progress);
         }
         SliceShelf.Sum sum = persist(() -> products.slices().keep(lease, file));
@@ -216,9 +248,9 @@ class Worker {
         });
     }
 
-    private void finish(Lease lease, ComputeDevice device, Path directory) throws Exception {
+    private void finish(Lease lease, ComputeDevice device, Path directory, PieceRecord record) throws Exception {
         if (lease.slicing().scoreSet() != null) {
-            finishScored(lease, device, directory);
+            finishScored(lease, device, directory, record);
             return;
         }
         List<Piece> slices = persist(() -> jobs.pieces(lease.jobId())).stream().filter(piece -> piece.kind() == Piece.Kind.SLICE).toList();
@@ -236,38 +268,38 @@ class Worker {
             }
         }
         PruningRun.Outcome outcome;
-        try (WatchedProgress progress = watched(lease)) {
+        try (WatchedProgress progress = watched(lease, record)) {
             outcome = benches.of(lease, device, progress.silent()).finish(lease.slicing(), statistics, directory, progress);
         }
-        publish(lease, outcome);
+        publish(lease, outcome, record);
     }
 
-    private void finishScored(Lease lease, ComputeDevice device, Path directory) throws Exception {
+    private void finishScored(Lease lease, ComputeDevice device, Path directory, PieceRecord record) throws Exception {
         Path scores = directory.resolve("scores.safetensors");
         persist(() -> {
             products.shelf().fetch(lease.slicing().scoreSet(), scores);
             return null;
         });
         PruningRun.Outcome outcome;
-        try (WatchedProgress progress = watched(lease)) {
+        try (WatchedProgress progress = watched(lease, record)) {
             outcome = benches.of(lease, device, progress.silent()).finish(lease.slicing(), scores, directory, progress);
         }
-        publish(lease, outcome);
+        publish(lease, outcome, record);
     }
 
-    private WatchedProgress watched(Lease lease) {
-        return new WatchedProgress(jobs, lease, this::wish);
+    private WatchedProgress watched(Lease lease, PieceRecord record) {
+        return new WatchedProgress(jobs, lease, record, this::wish);
     }
 
     private Saving saving(Lease lease) {
         return manner.saveEvery().isZero() ? null : new Saving(workplace.saved(lease), lease.attempt(), manner.saveEvery());
     }
 
-    private void publish(Lease lease, PruningRun.Outcome outcome) throws Exception {
+    private void publish(Lease lease, PruningRun.Outcome outcome, PieceRecord record) throws Exception {
         Artifacts artifacts = products.artifacts();
         List<Artifact> moved = new ArrayList<>();
         try {
-            try (WatchedProgress progress = watched(lease)) {
+            try (WatchedProgress progress = watched(lease, record)) {
                 move(lease, outcome, artifacts, moved, new PhaseProgress(progress, Phase.PUBLISH, 99, 100));
             }
             persist(() -> {

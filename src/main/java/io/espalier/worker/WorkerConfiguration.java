@@ -7,10 +7,14 @@ import java.time.Clock;
 import javax.sql.DataSource;
 
 import io.espalier.artifact.Artifacts;
+import io.espalier.job.JobRecords;
 import io.espalier.job.PruningJobs;
 import io.espalier.job.SliceShelf;
 import io.espalier.pruning.ComputeDevice;
 import io.espalier.recipe.ScoreShelf;
+import io.espalier.telemetry.LogLines;
+import io.espalier.telemetry.Traces;
+import io.micrometer.core.instrument.MeterRegistry;
 import org.springframework.beans.factory.annotation.Qualifier;
 import org.springframework.boot.autoconfigure.condition.ConditionalOnBooleanProperty;
 import org.springframework.context.annotation.Bean;
@@ -36,8 +40,13 @@ class WorkerConfiguration {
     }
 
     @Bean
-    Worker worker(WorkerSettings settings, PruningJobs jobs, Worker.Products products, Workshop workshop) {
-        return new Worker(name, settings.directory(), products, jobs, workshop, settings.manner());
+    Recording recording(JobRecords records, LogLines lines, Traces traces, MeterRegistry registry) {
+        return new Recording(records, lines, traces, new WorkerMeters(registry));
+    }
+
+    @Bean
+    Worker worker(WorkerSettings settings, PruningJobs jobs, Worker.Products products, Workshop workshop, Recording recording) {
+        return new Worker(name, settings.directory(), products, jobs, workshop, settings.manner(), recording);
     }
 
     @Bean

@@ -11,6 +11,7 @@ import java.util.Set;
 import java.util.TreeSet;
 
 import io.espalier.catalog.Kind;
+import io.espalier.job.JobMetric;
 import io.espalier.job.JobState;
 import io.espalier.recipe.Alignment;
 import io.espalier.recipe.Budget;
@@ -80,6 +81,7 @@ class ContractTest {
     static List<List<Object>> enums() {
         return List.of(List.of("MethodName", MethodName.values()), List.of("Layout", Layout.values()), List.of("Phase", Phase.values()),
                 List.of("ErrorCode", ErrorCode.values()), List.of("JobState", JobState.values()), List.of("Kind", Kind.values()),
+                List.of("JobMetric", JobMetric.values()),
                 List.of("MethodChoice/properties/unrouted", MethodChoice.Unrouted.values()),
                 List.of("MethodChoice/properties/scope", MethodChoice.Scope.values()),
                 List.of("Loadability/properties/loads", Loadability.Loads.values()),

@@ -91,6 +91,12 @@ class StartTest {
         assertThat(temp.resolve("postgres")).as("before anything was touched").doesNotExist();
     }
 
+    @Test
+    void tracesNeedSomebodyWhoTakesThem() {
+        assertThatThrownBy(() -> start("--management.tracing.export.enabled=true")).isInstanceOf(StartRefused.class)
+                .hasMessageContaining("management.opentelemetry.tracing.export.otlp.endpoint: missing");
+    }
+
     private ConfigurableApplicationContext start(String... more) {
         List<String> arguments = new ArrayList<>(List.of("--espalier.data-dir=" + temp));
         if (more.length == 0) {

@@ -17,11 +17,16 @@ import io.espalier.OfficeTest;
 import io.espalier.Orders;
 import io.espalier.artifact.Artifacts;
 import io.espalier.job.JobEvent;
+import io.espalier.job.JobMetric;
+import io.espalier.job.JobRecords;
 import io.espalier.job.JobState;
 import io.espalier.job.PruningJob;
 import io.espalier.job.PruningJobs;
 import io.espalier.pruning.ComputeDevice;
 import io.espalier.recipe.ScoreShelf;
+import io.espalier.telemetry.LogLines;
+import io.espalier.telemetry.Traces;
+import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import org.junit.jupiter.api.Test;
 import org.springframework.beans.factory.annotation.Autowired;
 import org.springframework.boot.WebApplicationType;
@@ -42,6 +47,8 @@ class KilledWorkerTest {
     @Autowired
     private PruningJobs jobs;
     @Autowired
+    private JobRecords records;
+    @Autowired
     private JdbcTemplate jdbc;
     @Autowired
     private Environment environment;
@@ -60,6 +67,8 @@ class KilledWorkerTest {
                 .redirectErrorStream(true).redirectOutput(data.resolve("victim.log").toFile()).start();
         try {
             await().atMost(Duration.ofSeconds(120)).until(() -> jobs.find(id).orElseThrow().progress().percent() > 0);
+            await().atMost(Duration.ofSeconds(30)).until(() -> !records.series(id, List.of(JobMetric.TOKENS_PER_SECOND), null, 0).getFirst()
+                    .points().isEmpty());
         } finally {
             process.destroyForcibly();
         }
@@ -67,6 +76,11 @@ class KilledWorkerTest {
         Instant killed = Instant.now();
         assertThat(jobs.find(id).orElseThrow().state()).isEqualTo(JobState.RUNNING);
         assertThat(data.resolve("work/" + id + "-2")).exists();
+
+        List<JobRecords.Line> said = records.lines(id, 0, List.of("info"), 100);
+        assertThat(said).as("what the killed process had to say").extracting(line -> line.line().message())
+                .contains("open 0, attempt 1, starts on cpu", "finish 1, attempt 2, starts on cpu", "phase calibrate begins");
+        assertThat(said).extracting(line -> line.line().worker()).containsOnly("victim");
 
         Dispatcher survivor = dispatcher("survivor", FakeRun.QUICK, context);
         survivor.start();
@@ -78,6 +92,11 @@ class KilledWorkerTest {
         PruningJob job = jobs.find(id).orElseThrow();
         assertThat(job.attempt()).isEqualTo(3);
         assertThat(Duration.between(killed, jobs.pieces(id).getLast().startedAt())).isLessThan(Duration.ofSeconds(12));
+        assertThat(records.lines(id, said.getLast().seq(), List.of("info"), 100)).anySatisfy(line -> {
+            assertThat(line.attempt()).isEqualTo(3);
+            assertThat(line.line().worker()).isEqualTo("survivor");
+        });
+        assertThat(records.series(id, List.of(JobMetric.TOKENS_PER_SECOND), null, 0).getFirst().points()).isNotEmpty();
         assertThat(jobs.events(id, 0, 100)).extracting(JobEvent::message).contains(
                 "Finishing on cpu, try 2, because the worker of the try before was lost");
         try (var left = Files.list(data.resolve("work"))) {
@@ -90,10 +109,15 @@ class KilledWorkerTest {
         Worker worker = new Worker(name, settings.directory(), new Worker.Products(context.getBean(Artifacts.class),
                 context.getBean(ScoreShelf.class), context.getBean(io.espalier.job.SliceShelf.class),
                 new TransactionTemplate(context.getBean(PlatformTransactionManager.class))),
-                context.getBean(PruningJobs.class), FakeRun.workshop(workshop), settings.manner());
+                context.getBean(PruningJobs.class), FakeRun.workshop(workshop), settings.manner(), recording(context));
         return new Dispatcher(name, context.getBean(DataSource.class), context.getBean(Clock.class),
                 () -> List.of(new ComputeDevice("cpu", 0)), worker,
                 settings.worker());
+    }
+
+    private static Recording recording(ApplicationContext context) {
+        return new Recording(context.getBean(JobRecords.class), context.getBean(LogLines.class), Traces.OFF,
+                new WorkerMeters(new SimpleMeterRegistry()));
     }
 
     /** The process that will be killed while it runs a job that never ends. */
