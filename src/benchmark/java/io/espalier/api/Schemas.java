@@ -132,7 +132,8 @@ final class Schemas {
     private static long integer(JsonNode schema, Random random) {
         long least = schema.path("minimum").asLong(0);
         long most = Math.max(least, schema.path("maximum").asLong(least + 1000));
-        return random.nextBoolean() ? least + random.nextInt((int) Math.min(8, most - least) + 1) : most;
+        long few = most - least < 0 ? 8 : Math.min(8, most - least);
+        return random.nextBoolean() ? least + random.nextInt((int) few + 1) : most;
     }
 
     private static double number(JsonNode schema, Random random) {

@@ -11,6 +11,7 @@ import jakarta.servlet.http.HttpServletResponse;
 import io.espalier.recipe.PruningException;
 import io.espalier.recipe.Violation;
 import org.apache.coyote.BadRequestException;
+import org.apache.tomcat.util.http.InvalidParameterException;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.springframework.core.MethodParameter;
@@ -77,6 +78,8 @@ final class Problems {
                 ProblemException.violated(ProblemCode.INVALID_REQUEST, violations(arguments));
             case BadRequestException broken -> new ProblemException(ProblemCode.INVALID_REQUEST,
                     "the body cannot be read: " + Given.printable(String.valueOf(broken.getMessage())));
+            case InvalidParameterException undecodable -> new ProblemException(ProblemCode.INVALID_REQUEST,
+                    "a parameter cannot be decoded (expected: percent-encoded UTF-8)");
             case ErrorResponse other -> byStatus(other.getStatusCode(), e, request);
             default -> DatabaseTrouble.of(e).map(words -> unavailable(words, e, request)).orElseGet(() -> ours(e, request));
         };
