@@ -18,7 +18,7 @@ import tools.jackson.databind.JsonNode;
 record Operation(String method, String path, JsonNode node, List<Parameter> parameters) {
 
     /** @param in {@code path}, {@code query} or {@code header} */
-    record Parameter(String name, String in, boolean required, JsonNode schema, JsonNode example) {}
+    record Parameter(String name, String in, String description, boolean required, JsonNode schema, JsonNode example) {}
 
     private static final Set<String> METHODS = Set.of("get", "put", "post", "delete", "patch");
 
@@ -40,6 +40,7 @@ record Operation(String method, String path, JsonNode node, List<Parameter> para
         parameters.forEach(said -> {
             JsonNode parameter = Schemas.resolved(contract, said);
             into.add(new Parameter(parameter.path("name").stringValue(), parameter.path("in").stringValue(),
+                    parameter.path("description").asString(""),
                     parameter.path("required").asBoolean(false), parameter.path("schema"), parameter.path("example")));
         });
     }
