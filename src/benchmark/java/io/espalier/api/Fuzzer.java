@@ -164,7 +164,8 @@ final class Fuzzer implements AutoCloseable {
         }
         wrong.addAll(witness.said());
         for (String finding : wrong) {
-            String kind = draft.method + " " + draft.operation.path() + ": " + finding.lines().findFirst().orElse("").replaceAll("[0-9]+", "#");
+            String kind = draft.method + " " + draft.operation.path() + ": " + finding.lines().findFirst().orElse("").replace(draft.target(), "")
+                    .replaceAll("[0-9]+", "#");
             findings.computeIfAbsent(kind.substring(0, Math.min(kind.length(), 200)), first -> new ArrayList<>())
                     .add(finding + "\n  request " + asked + " of seed " + seed + ":\n  " + draft.curl(base));
         }
@@ -191,8 +192,9 @@ final class Fuzzer implements AutoCloseable {
     }
 
     private void remember(Draft draft, Wire.Answer answer) {
-        boolean own = draft.method.equals(draft.operation.method());
-        if (answer.status() >= 300 || !own || draft.oddAddress) {
+        // why by name: with its method changed, a request may have become that of another operation
+        String asked = draft.method + " " + draft.operation.path();
+        if (answer.status() >= 300 || draft.oddAddress || operations.stream().noneMatch(operation -> operation.name().equals(asked))) {
             return;
         }
         String collection = draft.operation.path().replaceFirst("/\\{.*", "");
