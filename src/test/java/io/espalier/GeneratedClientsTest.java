@@ -48,7 +48,8 @@ class GeneratedClientsTest {
         assertThat(ToolProvider.getSystemJavaCompiler().run(null, null, null, compile.toArray(String[]::new))).isZero();
 
         Path pruned = TARGET.resolve("pruned");
-        assertThatItWasPruned(run(TARGET, java(), "-cp", classes + File.pathSeparator + libraries, "PruneTheDemo", service(), pruned.toString()));
+        assertThatItWasPruned(
+                run(TARGET, java(), "-cp", classes + File.pathSeparator + libraries, "PruneTheDemo", service(), pruned.toString()));
         assertThat(pruned.resolve("model.safetensors")).isNotEmptyFile();
     }
 
@@ -57,20 +58,24 @@ class GeneratedClientsTest {
         assumeTrue(Stream.of("node", "npm").allMatch(GeneratedClientsTest::isThere), "needs node and npm");
         Path directory = Files.createDirectories(TARGET.resolve("typescript"));
         Files.writeString(directory.resolve("package.json"), "{\"type\": \"module\", \"private\": true}");
-        assumeTrue(Files.exists(directory.resolve("node_modules/typescript/bin/tsc")) || installed(directory), "npm could not install " + TYPESCRIPT);
+        assumeTrue(Files.exists(directory.resolve("node_modules/typescript/bin/tsc")) || installed(directory),
+                "npm could not install " + TYPESCRIPT);
         FileSystemUtils.copyRecursively(generate("typescript"), directory.resolve("generated"));
         for (String file : List.of("prune-the-demo.ts", "words.d.ts")) {
             Files.writeString(directory.resolve(file), Files.readString(SOURCES.resolve(file)));
         }
 
-        run(directory, "node", "node_modules/typescript/bin/tsc", "--target", "es2022", "--module", "nodenext", "--moduleResolution", "nodenext",
+        run(directory, "node", "node_modules/typescript/bin/tsc", "--target", "es2022", "--module", "nodenext", "--moduleResolution",
+                "nodenext",
                 "--lib", "es2022,dom,dom.iterable", "--strict", "--outDir", "js", "prune-the-demo.ts", "words.d.ts");
         assertThatItWasPruned(run(directory, "node", "js/prune-the-demo.js", service()));
     }
 
     private static void assertThatItWasPruned(String said) {
-        assertThat(said).contains("succeeded: 4608 of 6144 routed atoms", "the last is succeeded", "model.safetensors: OK", "SHA256SUMS: OK",
-                "refused with 422", "\"code\":\"invalid_recipe\"").doesNotContain("DAMAGED");
+        assertThat(said)
+                .contains("succeeded: 4608 of 6144 routed atoms", "the last is succeeded", "model.safetensors: OK", "SHA256SUMS: OK",
+                        "refused with 422", "\"code\":\"invalid_recipe\"")
+                .doesNotContain("DAMAGED");
     }
 
     private String service() {
@@ -81,7 +86,8 @@ class GeneratedClientsTest {
         assertThat(GENERATOR).as("the build copies it there: mvn process-test-resources").exists();
         Path generated = TARGET.resolve("generated-" + language);
         FileSystemUtils.deleteRecursively(generated);
-        run(Files.createDirectories(TARGET), java(), "-jar", GENERATOR.toString(), "generate", "-c", SOURCES.resolve(language + ".yaml").toString(),
+        run(Files.createDirectories(TARGET), java(), "-jar", GENERATOR.toString(), "generate", "-c",
+                SOURCES.resolve(language + ".yaml").toString(),
                 "-i", Path.of("openapi.yaml").toAbsolutePath().toString(), "-o", generated.toString());
         return generated;
     }

@@ -42,8 +42,9 @@ final class Cases {
             Map.entry("If-None-Match", List.of("*", "\"x\"", "W/\"x\"", "\"", "x, y, \"", ",,,", "\"a\",".repeat(300))),
             Map.entry("If-Match", List.of("*", "\"x\"", "garbage")),
             Map.entry("If-Modified-Since", List.of("yesterday", "Thu, 01 Jan 1970 00:00:00 GMT")),
-            Map.entry("Range", List.of("bytes=0-0", "bytes=-1", "bytes=5-", "bytes=9-1", "bytes=99999999999999999999-", "bytes=a-b", "bytes=",
-                    "lines=1-2", "bytes=0-1,3-4", "bytes=-0", "bytes=0-,".repeat(200))),
+            Map.entry("Range",
+                    List.of("bytes=0-0", "bytes=-1", "bytes=5-", "bytes=9-1", "bytes=99999999999999999999-", "bytes=a-b", "bytes=",
+                            "lines=1-2", "bytes=0-1,3-4", "bytes=-0", "bytes=0-,".repeat(200))),
             Map.entry("If-Range", List.of("\"x\"", "garbage", "")),
             Map.entry("Idempotency-Key", List.of("", " ", "a b", "é", "k".repeat(255), "k".repeat(256), "k".repeat(5000), "same")),
             Map.entry("Last-Event-ID", List.of("-1", "x", "0", "9223372036854775807", "9223372036854775808", "", "1.5")),
@@ -181,7 +182,8 @@ final class Cases {
         TYPES.forEach(type -> add("Content-Type: " + type, (draft, random) -> draft.header("Content-Type", type)));
         add("no Content-Type", (draft, random) -> draft.header("Content-Type", null));
         body("an empty body", content -> new byte[0]);
-        for (String text : List.of("null", "[]", "\"x\"", "1", "true", "{", "}", "{}", "{}{}", "[{}]", "{\"a\"}", " ", "\u0000", "//\n{}", "<x/>",
+        for (String text : List.of("null", "[]", "\"x\"", "1", "true", "{", "}", "{}", "{}{}", "[{}]", "{\"a\"}", " ", "\u0000", "//\n{}",
+                "<x/>",
                 "a=b&c=d", "{\"a\":1,}", "{'a':1}")) {
             body("body " + text, content -> text.getBytes(StandardCharsets.UTF_8));
         }
@@ -192,8 +194,9 @@ final class Cases {
         body("a byte order mark", content -> joined(new byte[]{(byte) 0xEF, (byte) 0xBB, (byte) 0xBF}, content));
         body("UTF-16", content -> new String(content, StandardCharsets.UTF_8).getBytes(StandardCharsets.UTF_16));
         body("bytes that are no UTF-8", content -> joined(content, new byte[]{(byte) 0xC3, (byte) 0x28, (byte) 0xFF}));
-        body("no UTF-8 in a string", content -> joined("{\"model\": \"".getBytes(StandardCharsets.UTF_8), new byte[]{(byte) 0xED, (byte) 0xA0,
-                (byte) 0x80, '"', '}'}));
+        body("no UTF-8 in a string",
+                content -> joined("{\"model\": \"".getBytes(StandardCharsets.UTF_8), new byte[]{(byte) 0xED, (byte) 0xA0,
+                        (byte) 0x80, '"', '}'}));
         body("more after the end", content -> joined(content, content));
         body("the first byte is another", content -> {
             byte[] changed = content.length == 0 ? new byte[1] : content.clone();
@@ -233,8 +236,9 @@ final class Cases {
                 add(pointer + ": an unknown field", (draft, random) -> draft.json = put(draft.json, pointer + "/nobody_knows", "1"));
                 add(pointer + ": a field without a name", (draft, random) -> draft.json = put(draft.json, pointer + "/", "1"));
                 add(pointer + ": a field of controls", (draft, random) -> draft.json = put(draft.json, pointer + "/a\u0000\u202e", "1"));
-                add(pointer + ": a field of 2,000 characters", (draft, random) -> draft.json = put(draft.json, pointer + "/" + "n".repeat(2000),
-                        "1"));
+                add(pointer + ": a field of 2,000 characters",
+                        (draft, random) -> draft.json = put(draft.json, pointer + "/" + "n".repeat(2000),
+                                "1"));
             }
             add(pointer + ": a valid sample", (draft, random) -> draft.json = put(draft.json, pointer,
                     Schemas.sample(contract, schema, random).toString()));
@@ -251,7 +255,9 @@ final class Cases {
         if (pointer.isEmpty()) {
             return value;
         }
-        JsonNode root = document instanceof ObjectNode || document instanceof ArrayNode ? document.deepCopy() : JsonNodeFactory.instance.objectNode();
+        JsonNode root = document instanceof ObjectNode || document instanceof ArrayNode
+                ? document.deepCopy()
+                : JsonNodeFactory.instance.objectNode();
         String[] steps = pointer.substring(1).split("/", -1);
         JsonNode at = root;
         for (int i = 0; i < steps.length; i++) {

@@ -37,7 +37,8 @@ public final class ContractFuzz {
         Report report = Report.withoutEngine("ContractFuzz", options);
         Path root = Files.createDirectories(Path.of("target", "benchmark", "fuzz-root").toAbsolutePath());
         List<String> findings;
-        try (ConfigurableApplicationContext service = new SpringApplicationBuilder(EspalierApplication.class).initializers(new TestDatabase())
+        try (ConfigurableApplicationContext service = new SpringApplicationBuilder(EspalierApplication.class)
+                .initializers(new TestDatabase())
                 .run("--espalier.worker.enabled=false", "--server.port=0", "--logging.level.root=warn", "--espalier.roots=" + root);
                 Fuzzer fuzzer = new Fuzzer(service.getEnvironment().getRequiredProperty("local.server.port", Integer.class),
                         options.number("seed", 1), worker(service))) {

@@ -164,8 +164,9 @@ final class Fuzzer implements AutoCloseable {
         }
         wrong.addAll(witness.said());
         for (String finding : wrong) {
-            String kind = draft.method + " " + draft.operation.path() + ": " + finding.lines().findFirst().orElse("").replace(draft.target(), "")
-                    .replaceAll("[0-9]+", "#");
+            String kind = draft.method + " " + draft.operation.path() + ": "
+                    + finding.lines().findFirst().orElse("").replace(draft.target(), "")
+                            .replaceAll("[0-9]+", "#");
             findings.computeIfAbsent(kind.substring(0, Math.min(kind.length(), 200)), first -> new ArrayList<>())
                     .add(finding + "\n  request " + asked + " of seed " + seed + ":\n  " + draft.curl(base));
         }

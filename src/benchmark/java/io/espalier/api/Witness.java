@@ -26,8 +26,10 @@ final class Witness extends AppenderBase<ILoggingEvent> implements AutoCloseable
     protected void append(ILoggingEvent event) {
         if (event.getLevel().isGreaterOrEqual(Level.ERROR) && event.getThreadName().matches("(tomcat|http)-.*")) {
             heard.add("logged at ERROR: " + event.getFormattedMessage()
-                    + (event.getThrowableProxy() == null ? "" : " " + event.getThrowableProxy().getClassName() + ": "
-                            + event.getThrowableProxy().getMessage()));
+                    + (event.getThrowableProxy() == null
+                            ? ""
+                            : " " + event.getThrowableProxy().getClassName() + ": "
+                                    + event.getThrowableProxy().getMessage()));
         }
     }
 

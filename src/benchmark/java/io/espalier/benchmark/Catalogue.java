@@ -35,7 +35,8 @@ final class Catalogue {
         ALL.put("Outages", new Entry("a database that goes, cuts, blocks or is full; a disk that is full", Outages::main));
         ALL.put("Throughput", new Entry("jobs and claims a second over tiny jobs", Throughput::main));
         ALL.put("StartLatency", new Entry("from the order to its start on an idle worker", StartLatency::main));
-        ALL.put("ContractFuzz", new Entry("whether any request that the contract gives rise to is answered otherwise than it says", ContractFuzz::main));
+        ALL.put("ContractFuzz",
+                new Entry("whether any request that the contract gives rise to is answered otherwise than it says", ContractFuzz::main));
     }
 
     private Catalogue() {}

@@ -89,7 +89,8 @@ class ContractLintTest {
         holds(OPERATIONS, (operation, wrong) -> operation.parameters().forEach(parameter -> {
             check(!parameter.description().isEmpty(), parameter.name() + " without a description", wrong);
             bounded(parameter.schema(), parameter.name(), wrong);
-            check(parameter.in().equals("header") || parameter.name().matches("[a-z]+(_[a-z]+)*"), parameter.name() + ": not snake_case", wrong);
+            check(parameter.in().equals("header") || parameter.name().matches("[a-z]+(_[a-z]+)*"), parameter.name() + ": not snake_case",
+                    wrong);
         }));
     }
 
@@ -189,7 +190,8 @@ class ContractLintTest {
             });
         }
         node.properties().stream().filter(entry -> !Set.of("schema", "example", "examples").contains(entry.getKey()))
-                .forEach(entry -> examples(entry.getValue(), at + "/" + entry.getKey().replace("~", "~0").replace("/", "~1"), wrong, checked));
+                .forEach(entry -> examples(entry.getValue(), at + "/" + entry.getKey().replace("~", "~0").replace("/", "~1"), wrong,
+                        checked));
     }
 
     /** Whether there is an end to what may be sent. */
