@@ -46,6 +46,7 @@ public final class ContractFuzz {
             fuzzer.run(options.number("requests", 20_000));
             report.fact("seconds", (System.nanoTime() - start) / 1e9);
             report.fact("requests", fuzzer.asked());
+            report.fact("cases", fuzzer.cases());
             findings = fuzzer.findings();
             table(report, fuzzer);
         }

@@ -41,6 +41,7 @@ final class Fuzzer implements AutoCloseable {
     private final Map<String, Integer> accepted = new TreeMap<>();
     private final Map<String, Integer> deleted = new TreeMap<>();
     private int asked;
+    private int cases;
     private int seeds;
 
     /** @param worker carries a job out, or half; its second argument counts up */
@@ -55,6 +56,7 @@ final class Fuzzer implements AutoCloseable {
         List<Turn> turns = new ArrayList<>();
         operations.forEach(operation -> Cases.of(contract, operation).forEach(change -> turns.add(new Turn(operation, change))));
         Collections.shuffle(turns, new Random(seed));
+        cases = turns.size();
         Map<String, Long> before = sizes();
         for (int i = 0; i < requests; i++) {
             if (i % LOOK_AROUND == 0) {
@@ -249,6 +251,11 @@ final class Fuzzer implements AutoCloseable {
         if (accepted.getOrDefault(JOBS, 0) == 0) {
             findings.put("dead", List.of("not one order was accepted"));
         }
+    }
+
+    /** How many single things can be wrong. */
+    int cases() {
+        return cases;
     }
 
     int asked() {
