@@ -4,6 +4,7 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.Map;
 
+import io.espalier.api.ContractFuzz;
 import io.espalier.chaos.Freezes;
 import io.espalier.chaos.Kills;
 import io.espalier.chaos.Outages;
@@ -36,6 +37,8 @@ final class Catalogue {
         ALL.put("Throughput", new Entry("jobs and claims a second over tiny jobs", Throughput::main));
         ALL.put("Watched", new Entry("what it costs a sweep that everything it tells is kept", Watched::main));
         ALL.put("StartLatency", new Entry("from the order to its start on an idle worker", StartLatency::main));
+        ALL.put("ContractFuzz",
+                new Entry("whether any request that the contract gives rise to is answered otherwise than it says", ContractFuzz::main));
     }
 
     private Catalogue() {}

@@ -69,8 +69,8 @@ final class OpenApi {
     }
 
     /**
-     * A copy in which the bounds of what may be a number or {@code null} stand one level deeper. Why: json-schema-validator 3.0.0 cannot read a bound
-     * beside a list of types.
+     * A copy in which the bounds of integers, and of what may be a number or {@code null}, stand one level deeper. Why: json-schema-validator 3.0.0
+     * cannot read a bound beside a list of types, and beside {@code integer} it takes every number for a long and falls over those that are none.
      */
     static JsonNode digestible(JsonNode document) {
         JsonNode copy = document.deepCopy();
@@ -79,7 +79,7 @@ final class OpenApi {
     }
 
     private static void lowerBounds(JsonNode node) {
-        if (node instanceof ObjectNode schema && schema.path("type").isArray()) {
+        if (node instanceof ObjectNode schema && (schema.path("type").isArray() || "integer".equals(schema.path("type").asString("")))) {
             ObjectNode bounds = schema.objectNode();
             for (String keyword : BOUNDS) {
                 if (schema.has(keyword)) {

@@ -12,6 +12,7 @@ import io.espalier.objectstore.ObjectStoreException;
 import io.espalier.recipe.PruningException;
 import io.espalier.recipe.Violation;
 import org.apache.coyote.BadRequestException;
+import org.apache.tomcat.util.http.InvalidParameterException;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.springframework.core.MethodParameter;
@@ -86,6 +87,8 @@ final class Problems {
             case BadRequestException broken -> new ProblemException(ProblemCode.INVALID_REQUEST,
                     "the body cannot be read: " + Given.printable(String.valueOf(broken.getMessage())));
             case ObjectStoreException away -> unavailable("the storage of artifacts does not answer; try again in a moment", e, request);
+            case InvalidParameterException undecodable -> new ProblemException(ProblemCode.INVALID_REQUEST,
+                    "a parameter cannot be decoded (expected: percent-encoded UTF-8)");
             case ErrorResponse other -> byStatus(other.getStatusCode(), e, request);
             default -> DatabaseTrouble.of(e).map(words -> unavailable(words, e, request)).orElseGet(() -> ours(e, request));
         };

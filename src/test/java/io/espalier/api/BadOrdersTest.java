@@ -49,6 +49,14 @@ class BadOrdersTest {
     }
 
     @ParameterizedTest
+    @ValueSource(strings = {"9223372036854775807.000000001", "-9223372036854775808.5", "9223372036854775808", "1e29", "1.5"})
+    void a_seed_that_is_no_integer_of_64_bits_is_refused(String seed) {
+        Api.Answer answer = refused(Posted.COMPLETE.replace("-7", seed));
+
+        assertThat(answer.violations()).containsOnlyKeys("calibration.seed");
+    }
+
+    @ParameterizedTest
     @CsvSource(delimiter = '|', value = {"0|0", "1|1", "-1|-1", "1.5|1.5", "\"0.5\"|\"0.5\"", "null|null", "true|true", "[0.5]|an array",
             "{}|an object",
             "1e999999999|1E+999999999", "1e-999999999|1E-999999999",

@@ -123,7 +123,7 @@ class ContractTest {
     @Test
     void its_alignments_are_those_that_a_recipe_takes() {
         List<Object> documented = new ArrayList<>();
-        Contract.IT.root().at("/components/schemas/PruningRecipe/properties/alignment/enum")
+        Contract.IT.root().at("/components/schemas/Alignment/enum")
                 .forEach(value -> documented.add(value.isString() ? value.stringValue() : (Object) value.intValue()));
         List<Object> taken = new ArrayList<>(List.of(Alignment.AUTO.json()));
         for (int width = 1; width <= PruningRecipe.MAX_ALIGNMENT; width *= 2) {
@@ -151,19 +151,6 @@ class ContractTest {
                     });
         }
         assertThat(recipe.path("layout")).isEqualTo(Contract.IT.root().at("/components/schemas/Layout/default"));
-    }
-
-    @Test
-    void its_examples_keep_to_its_schemas() {
-        List<String> checked = new ArrayList<>();
-        for (String operation : Contract.IT.operations()) {
-            String at = "/paths/" + operation.replaceAll(".* ", "").replace("/", "~1") + "/"
-                    + operation.replaceAll(" .*", "").toLowerCase();
-            examples(at + "/requestBody", checked);
-            Contract.IT.root().at(at + "/responses").propertyNames().forEach(status -> examples(at + "/responses/" + status, checked));
-        }
-
-        assertThat(checked).hasSizeGreaterThanOrEqualTo(5);
     }
 
     @Test
@@ -205,15 +192,6 @@ class ContractTest {
             assertThat(items).isNotEmpty();
             items.forEach(item -> assertThat(api.get(room + "/" + item.path("name").stringValue()).json()).isEqualTo(item));
         }
-    }
-
-    private static void examples(String at, List<String> checked) {
-        Contract.IT.root().at(at + "/content").properties()
-                .forEach(content -> content.getValue().path("examples").properties().forEach(example -> {
-                    String schema = at + "/content/" + content.getKey().replace("/", "~1") + "/schema";
-                    assertThat(Contract.IT.departures(schema, example.getValue().path("value"))).as(at + " " + example.getKey()).isEmpty();
-                    checked.add(example.getKey());
-                }));
     }
 
     private static void collect(JsonNode node, List<String> references) {

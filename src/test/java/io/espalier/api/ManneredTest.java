@@ -61,6 +61,21 @@ class ManneredTest {
     }
 
     @ParameterizedTest
+    @ValueSource(strings = {"limit=%zz", "state=%FF", "nobody_knows=%C3%28", "=%"})
+    void a_parameter_that_cannot_be_decoded_is_not_our_failure(String query) throws IOException {
+        assertThat(raw("GET /v1/pruning-jobs?" + query + " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"))
+                .startsWith("HTTP/1.1 400").contains("\"code\":\"invalid_request\"");
+    }
+
+    @Test
+    void every_address_says_which_methods_it_knows() {
+        Api.Answer answer = api.send("OPTIONS", "/v1/pruning-jobs", null);
+
+        assertThat(answer.status()).isEqualTo(200);
+        assertThat(answer.header("Allow")).contains("GET", "POST");
+    }
+
+    @ParameterizedTest
     @ValueSource(strings = {"x", "", "%00", "am9iX3g7", "Li4vLi4v", "%F0%9F%8C%B3", "am9iX0E"})
     void a_cursor_that_is_not_ours_is_refused(String cursor) {
         assertThat(api.get("/v1/pruning-jobs?cursor=" + cursor).code()).isEqualTo("invalid_cursor");

@@ -1,0 +1,48 @@
+package io.espalier.api;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.util.Map;
+
+import io.espalier.TestDatabase;
+import org.junit.jupiter.api.Test;
+import org.springframework.boot.test.context.SpringBootTest;
+import org.springframework.boot.test.web.server.LocalServerPort;
+import org.springframework.context.ApplicationContext;
+import org.springframework.test.annotation.DirtiesContext;
+import org.springframework.test.context.ContextConfiguration;
+import org.springframework.test.context.TestConstructor;
+
+/** Two thousand of the requests that {@code ContractFuzz} makes tens of thousands of, to a service of their own. */
+@SpringBootTest(webEnvironment = SpringBootTest.WebEnvironment.RANDOM_PORT, properties = {"espalier.worker.enabled=false",
+        "espalier.roots=${user.dir}/target/api-fuzz/root"})
+@ContextConfiguration(initializers = TestDatabase.class)
+@TestConstructor(autowireMode = TestConstructor.AutowireMode.ALL)
+@DirtiesContext
+class ContractFuzzTest {
+
+    private static final int REQUESTS = 2000;
+
+    private final int port;
+    private final ApplicationContext service;
+
+    ContractFuzzTest(@LocalServerPort int port, ApplicationContext service) {
+        this.port = port;
+        this.service = service;
+    }
+
+    @Test
+    void no_request_that_the_contract_gives_rise_to_is_answered_otherwise_than_it_says() {
+        try (Fuzzer fuzzer = new Fuzzer(port, 20261125, ContractFuzz.worker(service))) {
+            fuzzer.run(REQUESTS);
+
+            assertThat(fuzzer.findings()).as(String.join("\n\n", fuzzer.findings())).isEmpty();
+            assertThat(fuzzer.statuses()).containsOnlyKeys(fuzzer.operations().stream().map(Operation::name).toList());
+            assertThat(fuzzer.statuses().values()).allSatisfy(answers -> assertThat(succeeded(answers)).isPositive());
+        }
+    }
+
+    private static int succeeded(Map<Integer, Integer> answers) {
+        return answers.entrySet().stream().filter(answer -> answer.getKey() < 300).mapToInt(Map.Entry::getValue).sum();
+    }
+}
