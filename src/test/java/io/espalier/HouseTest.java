@@ -31,25 +31,28 @@ class HouseTest {
     static final Map<String, Set<String>> MAY_IMPORT = Map.ofEntries(
             Map.entry("worker", Set.of("job", "artifact", "pruning", "recipe")),
             Map.entry("api", Set.of("job", "artifact", "catalog", "plan", "recipe")),
-            Map.entry("pruning", Set.of("method", "calibration", "plan", "evaluation", "transformer", "corpus", "checkpoint", "recipe")),
-            Map.entry("method", Set.of("calibration", "transformer", "checkpoint", "recipe")),
-            Map.entry("evaluation", Set.of("transformer", "corpus", "checkpoint", "recipe")),
-            Map.entry("calibration", Set.of("transformer", "corpus", "checkpoint", "recipe")),
+            Map.entry("pruning",
+                    Set.of("method", "calibration", "plan", "evaluation", "transformer", "architecture", "corpus", "checkpoint", "recipe")),
+            Map.entry("method", Set.of("architecture", "calibration", "transformer", "checkpoint", "recipe")),
+            Map.entry("evaluation", Set.of("architecture", "transformer", "corpus", "checkpoint", "recipe")),
+            Map.entry("calibration", Set.of("architecture", "transformer", "corpus", "checkpoint", "recipe")),
             Map.entry("plan", Set.of("checkpoint", "recipe")),
-            Map.entry("transformer", Set.of("checkpoint")),
+            Map.entry("transformer", Set.of("architecture", "checkpoint")),
             Map.entry("corpus", Set.of("checkpoint", "recipe")),
             Map.entry("job", Set.of("recipe")),
-            Map.entry("catalog", Set.of("checkpoint", "recipe")),
+            Map.entry("catalog", Set.of("architecture", "checkpoint", "recipe")),
+            Map.entry("architecture", Set.of("checkpoint")),
             Map.entry("checkpoint", Set.of()),
             Map.entry("artifact", Set.of()),
             Map.entry("recipe", Set.of()),
             Map.entry("platform", Set.of()));
 
-    private static final List<String> WORKSHOP = List.of("pruning", "method", "evaluation", "calibration", "plan", "transformer", "corpus",
-            "checkpoint");
+    private static final List<String> WORKSHOP = List.of("pruning", "method", "evaluation", "calibration", "plan", "transformer",
+            "architecture",
+            "corpus", "checkpoint");
 
     private static final List<String> WITHOUT_TENSORS = List.of("worker", "api", "job", "catalog", "artifact", "recipe", "platform", "plan",
-            "checkpoint");
+            "architecture", "checkpoint");
 
     private static final JavaClasses HOUSE = new ClassFileImporter().withImportOption(ImportOption.Predefined.DO_NOT_INCLUDE_TESTS)
             .importPackages(BASE);

@@ -1,10 +1,10 @@
 package io.espalier.evaluation;
 
+import io.espalier.architecture.DecoderSpec;
+import io.espalier.architecture.DecoderSpec.LayerSpec;
+import io.espalier.architecture.DecoderSpec.Moe;
 import io.espalier.checkpoint.Checkpoint;
 import io.espalier.recipe.PruningResult;
-import io.espalier.transformer.DecoderSpec;
-import io.espalier.transformer.DecoderSpec.LayerSpec;
-import io.espalier.transformer.DecoderSpec.Moe;
 
 /** How big a model is, counted from its tensors. */
 public final class ModelSize {

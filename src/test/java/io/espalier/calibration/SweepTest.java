@@ -18,12 +18,12 @@ import java.util.concurrent.Future;
 
 import ai.djl.Device;
 import ai.djl.ndarray.NDManager;
+import io.espalier.architecture.Architecture;
 import io.espalier.checkpoint.Checkpoint;
 import io.espalier.checkpoint.ExpertTensors;
 import io.espalier.corpus.TokenWindows;
 import io.espalier.recipe.PhaseProgress;
 import io.espalier.recipe.Slice;
-import io.espalier.transformer.Architecture;
 import io.espalier.transformer.AutogradTwin;
 import io.espalier.transformer.Compute;
 import io.espalier.transformer.Compute.Precision;
