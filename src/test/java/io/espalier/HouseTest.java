@@ -46,7 +46,7 @@ class HouseTest {
             Map.entry("objectstore", Set.of()),
             Map.entry("remote", Set.of("egress", "objectstore")),
             Map.entry("checkpoint", Set.of()),
-            Map.entry("artifact", Set.of()),
+            Map.entry("artifact", Set.of("objectstore")),
             Map.entry("recipe", Set.of()),
             Map.entry("platform", Set.of()));
 
