@@ -97,7 +97,9 @@ class HouseTest {
     /** Two machines' clocks may be an hour apart: what is stored, due or alive goes by the database's, which is handed in. */
     @Test
     void theOfficeNeverAsksTheMachineForTheTime() {
-        noClasses().that().resideInAnyPackage(packages(List.of("worker", "api", "job", "catalog", "artifact", "egress", "objectstore", "remote", "platform")))
+        noClasses().that()
+                .resideInAnyPackage(
+                        packages(List.of("worker", "api", "job", "catalog", "artifact", "egress", "objectstore", "remote", "platform")))
                 .should().callMethod(Instant.class, "now").orShould().callMethod(System.class, "currentTimeMillis")
                 .orShould().callMethod(Clock.class, "systemUTC").orShould().callMethod(Clock.class, "systemDefaultZone").check(HOUSE);
     }

@@ -14,7 +14,7 @@ import org.springframework.test.context.TestConstructor;
 @Target(ElementType.TYPE)
 @Retention(RetentionPolicy.RUNTIME)
 @SpringBootTest(webEnvironment = SpringBootTest.WebEnvironment.RANDOM_PORT, properties = {"espalier.worker.enabled=false",
-        "espalier.roots=${user.dir}/target/api-test/root"})
+        "espalier.roots=${user.dir}/target/api-test/root", "espalier.models.max-bytes=8000TB", "espalier.models.max-part=1MB"})
 @ContextConfiguration(initializers = TestDatabase.class)
 @TestConstructor(autowireMode = TestConstructor.AutowireMode.ALL)
 @interface ApiTest {
