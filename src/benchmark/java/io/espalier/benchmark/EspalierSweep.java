@@ -6,16 +6,16 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.EnumSet;
 
+import io.espalier.architecture.Architecture;
+import io.espalier.architecture.DecoderSpec;
 import io.espalier.calibration.ExpertStatistics;
 import io.espalier.calibration.Moment;
 import io.espalier.calibration.Sweep;
 import io.espalier.checkpoint.Checkpoint;
 import io.espalier.corpus.TokenWindows;
 import io.espalier.recipe.PhaseProgress;
-import io.espalier.transformer.Architecture;
 import io.espalier.transformer.Compute;
 import io.espalier.transformer.Decoder;
-import io.espalier.transformer.DecoderSpec;
 import io.espalier.transformer.KeptAtoms;
 import io.espalier.transformer.MemoryPlan;
 

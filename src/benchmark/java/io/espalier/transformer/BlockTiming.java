@@ -10,6 +10,7 @@ import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
+import io.espalier.architecture.DecoderSpec;
 import io.espalier.checkpoint.ExpertTensors;
 
 /** One mixture block, forward and reverse with its counting, on random numbers and one thread. In this package because its brick is. */

@@ -5,8 +5,6 @@ import java.time.Instant;
 import io.espalier.catalog.Corpora;
 import io.espalier.catalog.Corpus;
 import io.espalier.catalog.Kind;
-import io.espalier.catalog.Model;
-import io.espalier.catalog.Models;
 import org.springframework.http.MediaType;
 import org.springframework.web.bind.annotation.GetMapping;
 import org.springframework.web.bind.annotation.PathVariable;
@@ -19,23 +17,10 @@ import tools.jackson.databind.annotation.JsonNaming;
 @RequestMapping(path = "/v1", produces = MediaType.APPLICATION_JSON_VALUE)
 final class CatalogController {
 
-    private final Models models;
     private final Corpora corpora;
 
-    CatalogController(Models models, Corpora corpora) {
-        this.models = models;
+    CatalogController(Corpora corpora) {
         this.corpora = corpora;
-    }
-
-    @GetMapping("/models")
-    Page.Whole<Entry> models() {
-        return new Page.Whole<>(models.list().stream().map(Entry::of).toList());
-    }
-
-    @GetMapping("/models/{name}")
-    Entry model(@PathVariable String name) {
-        return models.find(name).map(Entry::of).orElseThrow(
-                () -> new ProblemException(ProblemCode.MODEL_NOT_FOUND, "no model is registered as " + Given.printable(name)));
     }
 
     @GetMapping("/corpora")
@@ -52,10 +37,6 @@ final class CatalogController {
     /** What stands behind a name, but for where it lies on our disk. */
     @JsonNaming(SnakeCaseStrategy.class)
     record Entry(String name, Kind kind, String description, Instant createdAt) {
-
-        static Entry of(Model model) {
-            return new Entry(model.name(), model.kind(), model.description(), model.createdAt());
-        }
 
         static Entry of(Corpus corpus) {
             return new Entry(corpus.name(), corpus.kind(), corpus.description(), corpus.createdAt());

@@ -132,6 +132,19 @@ final class Orders {
         return bind(document, type);
     }
 
+    /**
+     * Any other document.
+     *
+     * @param component the schema that it is held to
+     * @param violations takes what departs from it
+     * @return what is left of it; {@code null} when it is no object
+     */
+    <T> T read(HttpServletRequest request, String component, Class<T> type, List<Violation> violations) throws IOException {
+        JsonNode document = parse(bytes(request));
+        violations.addAll(Shape.trim(document, contract, component));
+        return document instanceof ObjectNode ? strict.treeToValue(document, type) : null;
+    }
+
     /** Says for an order on stored scores what the scores say already; answers the method that they were measured by, if there are any. */
     private MethodChoice fill(ObjectNode order, List<Violation> violations) {
         String id = order.path("score_set").asString(null);

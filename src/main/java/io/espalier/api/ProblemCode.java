@@ -21,6 +21,10 @@ enum ProblemCode {
     ARTIFACT_DELETED(HttpStatus.GONE, "The artifact was deleted"), //
     METHOD_NOT_ALLOWED(HttpStatus.METHOD_NOT_ALLOWED, "The address does not know this method"), //
     NOT_ACCEPTABLE(HttpStatus.NOT_ACCEPTABLE, "No answer in the media type asked for"), //
+    MODEL_EXISTS(HttpStatus.CONFLICT, "The name is taken"), //
+    MODEL_STATE(HttpStatus.CONFLICT, "The model's state does not allow it"), //
+    MODEL_IN_USE(HttpStatus.CONFLICT, "A live job needs the model"), //
+    UPLOAD_OFFSET(HttpStatus.CONFLICT, "The part does not begin where the file ends"), //
     JOB_STATE(HttpStatus.CONFLICT, "The job's state does not allow it"), //
     JOB_FINISHED(HttpStatus.CONFLICT, "The job has ended"), //
     IDEMPOTENCY_KEY_IN_FLIGHT(HttpStatus.CONFLICT, "The same order is being taken"), //
@@ -32,9 +36,11 @@ enum ProblemCode {
     RANGE_NOT_SATISFIABLE(HttpStatus.REQUESTED_RANGE_NOT_SATISFIABLE, "The range lies outside the file"), //
     INVALID_RECIPE(HttpStatus.UNPROCESSABLE_CONTENT, "The order is refused"), //
     INVALID_WEBHOOK(HttpStatus.UNPROCESSABLE_CONTENT, "The webhook is refused"), //
+    INVALID_MODEL(HttpStatus.UNPROCESSABLE_CONTENT, "The model is refused"), //
     IDEMPOTENCY_KEY_REUSED(HttpStatus.UNPROCESSABLE_CONTENT, "The key stands for another order"), //
     INTERNAL_ERROR(HttpStatus.INTERNAL_SERVER_ERROR, "Our mistake"), //
-    UNAVAILABLE(HttpStatus.SERVICE_UNAVAILABLE, "Not able to answer now");
+    UNAVAILABLE(HttpStatus.SERVICE_UNAVAILABLE, "Not able to answer now"), //
+    DISK_FULL(HttpStatus.INSUFFICIENT_STORAGE, "The disk is full");
 
     private final HttpStatus status;
     private final String title;

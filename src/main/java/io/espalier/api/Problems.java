@@ -8,6 +8,8 @@ import java.util.Set;
 import jakarta.servlet.http.HttpServletRequest;
 import jakarta.servlet.http.HttpServletResponse;
 
+import io.espalier.catalog.ModelConflictException;
+import io.espalier.catalog.NoRoomException;
 import io.espalier.objectstore.ObjectStoreException;
 import io.espalier.recipe.PruningException;
 import io.espalier.recipe.Violation;
@@ -72,6 +74,8 @@ final class Problems {
             case DataIntegrityViolationException gone when String.valueOf(gone.getMessage()).contains("score_set_id_fkey") ->
                 ProblemException.violated(ProblemCode.INVALID_RECIPE,
                         List.of(new Violation("score_set", "a score set that is gone", "one that GET /v1/score-sets lists")));
+            case ModelConflictException conflict -> conflict(conflict);
+            case NoRoomException full -> new ProblemException(ProblemCode.DISK_FULL, full.getMessage());
             case NoHandlerFoundException nothing -> unknown(request);
             case NoResourceFoundException nothing -> unknown(request);
             case HttpRequestMethodNotSupportedException method -> notAllowed(method, response);
@@ -92,6 +96,16 @@ final class Problems {
             case ErrorResponse other -> byStatus(other.getStatusCode(), e, request);
             default -> DatabaseTrouble.of(e).map(words -> unavailable(words, e, request)).orElseGet(() -> ours(e, request));
         };
+    }
+
+    private static ProblemException conflict(ModelConflictException e) {
+        ProblemCode code = switch (e.reason()) {
+            case NAME -> ProblemCode.MODEL_EXISTS;
+            case STATE -> ProblemCode.MODEL_STATE;
+            case NEEDED -> ProblemCode.MODEL_IN_USE;
+            case OFFSET -> ProblemCode.UPLOAD_OFFSET;
+        };
+        return ProblemException.conflict(code, e.getMessage(), e.state() == null ? null : e.state().json());
     }
 
     /** For whoever has no exception, only a status: the container, and those of Spring's exceptions that need no words of their own. */

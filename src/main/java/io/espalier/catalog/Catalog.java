@@ -14,6 +14,8 @@ import org.springframework.stereotype.Component;
 @Component
 public class Catalog {
 
+    private static final int NAMES_SAID = 50;
+
     private final Models models;
     private final Corpora corpora;
     private final Roots roots;
@@ -32,7 +34,7 @@ public class Catalog {
      */
     public ResolvedInputs resolve(PruningRecipe recipe, List<Violation> found) {
         int before = found.size();
-        Path model = recipe.model() == null ? null : resolveModel(recipe.model(), found);
+        Path model = recipe.model() == null ? null : resolveModel(recipe.model(), recipe.project(), found);
         CorpusRef calibration = null;
         if (recipe.measuresTokens() && recipe.calibration() != null) {
             calibration = resolveCorpus(recipe.calibration().corpus(), "calibration.corpus", found);
@@ -45,18 +47,35 @@ public class Catalog {
      * A checkpoint's directory.
      *
      * @param nameOrPath a registered name, or an absolute path under a root
+     * @param project whose names count
      * @param found takes what is wrong with it
      * @return the real path, or {@code null} when something was found
      */
-    public Path resolveModel(String nameOrPath, List<Violation> found) {
+    public Path resolveModel(String nameOrPath, String project, List<Violation> found) {
         if (nameOrPath.startsWith("/")) {
             return roots.directory(nameOrPath, "model", found);
         }
-        return models.find(nameOrPath).map(model -> Path.of(model.path())).orElseGet(() -> {
+        Model model = models.find(project, nameOrPath).orElse(null);
+        if (model == null) {
             found.add(new Violation("model", nameOrPath, "an absolute path, or one of the registered models "
-                    + models.list().stream().map(Model::name).collect(Collectors.joining(", "))));
+                    + models.list(project, null, NAMES_SAID).stream().map(Model::name).collect(Collectors.joining(", "))));
             return null;
-        });
+        }
+        if (!model.ready()) {
+            found.add(new Violation("model", nameOrPath + ", which is " + model.state().json(), switch (model.state()) {
+                case UPLOADING -> "a model that is ready: send its files, then complete it";
+                case FAILED -> "a model that is ready: " + model.reason();
+                default -> "a model that is ready: wait until GET /v1/models/" + nameOrPath + " says so";
+            }));
+            return null;
+        }
+        if (model.inspection() != null && !model.inspection().prunable()) {
+            found.add(new Violation("model", nameOrPath, "a model that can be pruned: " + String.join("; ", model.inspection().reasons())));
+            return null;
+        }
+        // why looked at again: somebody may have put a link there since
+        boolean underRoot = model.source() != null && !model.source().ours();
+        return underRoot ? roots.directory(model.path(), "model", found) : model.directory();
     }
 
     /**

@@ -12,6 +12,8 @@ import java.security.NoSuchAlgorithmException;
 import java.time.Clock;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
+import java.util.ArrayList;
+import java.util.List;
 
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -26,6 +28,7 @@ class Demo implements SmartInitializingSingleton {
 
     private static final Logger log = LoggerFactory.getLogger(Demo.class);
     private static final String MODEL = "tiny-qwen2moe";
+    private static final String PROJECT = "default";
 
     private final Path directory;
     private final Models models;
@@ -48,12 +51,26 @@ class Demo implements SmartInitializingSingleton {
             throw new UncheckedIOException("the bundled demo cannot be laid out under " + directory, e);
         }
         Instant now = clock.instant().truncatedTo(ChronoUnit.MICROS);
-        models.register(new Model(MODEL, directory.resolve(MODEL).toString(), Kind.DEMO,
-                "A Qwen2-MoE of 4 layers, trained on the King James Bible so that pruning it costs something", now));
+        bundleModel();
         corpora.register(new Corpus("kjv-train", directory.resolve("text/kjv-train.txt").toString(), Kind.DEMO,
                 "The King James Bible, the part the demo model was trained on", now));
         corpora.register(new Corpus("kjv-test", directory.resolve("text/kjv-test.txt").toString(), Kind.DEMO,
                 "The King James Bible, the part the demo model has never seen", now));
+    }
+
+    private void bundleModel() {
+        Path model = directory.resolve(MODEL);
+        try {
+            List<ModelFile> files = new ArrayList<>();
+            for (ModelFile file : Registrar.filesOf(model)) {
+                files.add(new ModelFile(file.name(), file.bytes(), Sums.of(model.resolve(file.name()), () -> {}).sha256()));
+            }
+            models.bundle(PROJECT, MODEL, model.toString(),
+                    "A Qwen2-MoE of 4 layers, trained on the King James Bible so that pruning it costs something",
+                    Inspection.of(model, path -> true), files);
+        } catch (IOException e) {
+            throw new UncheckedIOException("the bundled model cannot be read under " + directory, e);
+        }
     }
 
     private void layOut(String folder) throws IOException {

@@ -20,6 +20,10 @@ public enum Kind {
         return name().toLowerCase(Locale.ROOT);
     }
 
+    static Kind of(String text) {
+        return valueOf(text.toUpperCase(Locale.ROOT));
+    }
+
     @Converter(autoApply = true)
     static class Column implements AttributeConverter<Kind, String> {
         @Override

@@ -71,6 +71,11 @@ final class Roots {
         return real;
     }
 
+    /** Whether a real path lies under a root. */
+    boolean allows(Path path) {
+        return realUnderRoot(path) != null;
+    }
+
     private static Path plain(String text) {
         try {
             Path path = Path.of(text);

@@ -104,7 +104,7 @@ public final class Checkpoint implements AutoCloseable {
         }
         requireAllowed(configFile, allowed);
         List<FileStamp> stamps = new ArrayList<>(List.of(FileStamp.of(configFile)));
-        ObjectNode config = JsonFile.read(configFile, Fault.CONFIG_NOT_AN_OBJECT);
+        ObjectNode config = JsonFile.read(configFile, Fault.CONFIG_NOT_AN_OBJECT, JsonFile.MAX_CONFIG_BYTES);
         for (Path companion : companions(directory)) {
             requireAllowed(companion, allowed);
         }
@@ -122,6 +122,16 @@ public final class Checkpoint implements AutoCloseable {
         }
         openShard(singleFile(directory), allowed, shards);
         return new Checkpoint(directory, config, null, stamps, shards);
+    }
+
+    /**
+     * The file names of the shards that an index names, in name order; the shards need not be there.
+     *
+     * @throws MalformedCheckpointException when the index breaks its format, or names anything but plain file names
+     * @throws UncheckedIOException when it cannot be read
+     */
+    public static List<String> shardsOf(Path index) {
+        return List.copyOf(WeightIndex.read(index).shards());
     }
 
     private static void openShard(Path file, Predicate<Path> allowed, SequencedMap<Path, SafetensorsFile> shards) throws IOException {

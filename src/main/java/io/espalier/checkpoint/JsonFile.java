@@ -26,6 +26,9 @@ public final class JsonFile {
     /** Longest file that is read, in bytes: an index of a million tensors fits. */
     static final long MAX_BYTES = 256L << 20;
 
+    /** Longest {@code config.json}, in bytes: those of published models have some kilobytes. */
+    static final long MAX_CONFIG_BYTES = 16L << 20;
+
     private static final JsonMapper JSON = JsonMapper.builder().enable(JsonReadFeature.ALLOW_NON_NUMERIC_NUMBERS)
             .disable(JsonWriteFeature.WRITE_NAN_AS_STRINGS).build();
 
@@ -45,11 +48,15 @@ public final class JsonFile {
     }
 
     static ObjectNode read(Path file, MalformedCheckpointException.Fault notAnObject) {
+        return read(file, notAnObject, MAX_BYTES);
+    }
+
+    static ObjectNode read(Path file, MalformedCheckpointException.Fault notAnObject, long maxBytes) {
         try {
             long size = Files.size(file);
-            if (size > MAX_BYTES) {
+            if (size > maxBytes) {
                 throw MalformedCheckpointException.of(MalformedCheckpointException.Fault.JSON_TOO_LONG, file, "bytes", size,
-                        "at most " + MAX_BYTES);
+                        "at most " + maxBytes);
             }
             JsonNode root = JSON.readTree(Files.readAllBytes(file));
             if (root instanceof ObjectNode object) {

@@ -1,15 +1,19 @@
 package io.espalier.checkpoint;
 
 import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.attribute.FileTime;
+import java.security.MessageDigest;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.HexFormat;
+import java.util.function.LongConsumer;
 import java.util.function.Supplier;
 
 /**
@@ -39,6 +43,41 @@ public final class KnownDigests {
     /** @param directory made when there is something to keep; {@code null}: as {@link #NONE} */
     public static KnownDigests in(Path directory) {
         return directory == null ? NONE : new KnownDigests(directory, Clock.systemUTC());
+    }
+
+    /**
+     * SHA-256 of a whole file, hexadecimal, read when it is not known.
+     *
+     * @param read hears of bytes that were read; what it throws ends the reading
+     * @throws UncheckedIOException when the file cannot be read
+     * @throws MalformedCheckpointException when it is changed meanwhile
+     */
+    public String sha256(Path file, LongConsumer read) {
+        try {
+            FileStamp opened = FileStamp.of(file);
+            byte[] sum = of(opened, () -> {
+                byte[] content = contentOf(file, read);
+                opened.verify();
+                return content;
+            });
+            return HexFormat.of().formatHex(sum);
+        } catch (IOException cause) {
+            throw new UncheckedIOException(cause);
+        }
+    }
+
+    private static byte[] contentOf(Path file, LongConsumer read) {
+        MessageDigest sum = ContentDigest.sha256();
+        byte[] buffer = new byte[1 << 20];
+        try (InputStream in = Files.newInputStream(file)) {
+            for (int n = in.read(buffer); n >= 0; n = in.read(buffer)) {
+                sum.update(buffer, 0, n);
+                read.accept(n);
+            }
+            return sum.digest();
+        } catch (IOException cause) {
+            throw new UncheckedIOException(cause);
+        }
     }
 
     /**

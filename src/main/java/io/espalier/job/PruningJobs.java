@@ -121,6 +121,15 @@ public class PruningJobs {
                         .list();
     }
 
+    /** Whether a job that has not ended was ordered on the model in a directory. */
+    @Transactional(readOnly = true)
+    public boolean needs(String modelPath) {
+        return jdbc.sql("""
+                select exists (select 1 from pruning_job
+                  where state in ('queued', 'running', 'paused', 'cancelling') and inputs ->> 'model_directory' = :path)""")
+                .param("path", modelPath).query(Boolean.class).single();
+    }
+
     /** The pieces of a job, in order. */
     @Transactional(readOnly = true)
     public List<Piece> pieces(String id) {

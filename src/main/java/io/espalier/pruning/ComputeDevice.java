@@ -13,8 +13,8 @@ import java.util.stream.Stream;
 
 import ai.djl.Device;
 import ai.djl.util.cuda.CudaUtils;
+import io.espalier.architecture.DecoderSpec;
 import io.espalier.transformer.Compute;
-import io.espalier.transformer.DecoderSpec;
 import io.espalier.transformer.MemoryPlan;
 import io.espalier.transformer.Torch;
 

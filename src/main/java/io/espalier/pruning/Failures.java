@@ -3,13 +3,13 @@ package io.espalier.pruning;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 
+import io.espalier.architecture.UnsupportedModelException;
 import io.espalier.checkpoint.MalformedCheckpointException;
 import io.espalier.recipe.ErrorCode;
 import io.espalier.recipe.Progress;
 import io.espalier.recipe.PruningException;
 import io.espalier.transformer.MemoryPlan;
 import io.espalier.transformer.NotFiniteException;
-import io.espalier.transformer.UnsupportedModelException;
 
 /** The one border at which the workshop's exceptions get the stable code that a job fails with; the message stays as it was. */
 final class Failures {

@@ -9,6 +9,8 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 
+import io.espalier.architecture.Architecture;
+import io.espalier.architecture.DecoderSpec;
 import io.espalier.checkpoint.Checkpoint;
 import io.espalier.evaluation.ModelSize;
 import io.espalier.evaluation.Perplexity;
@@ -29,9 +31,7 @@ import io.espalier.recipe.PruningRecipe;
 import io.espalier.recipe.PruningResult;
 import io.espalier.recipe.PruningResult.Achieved;
 import io.espalier.recipe.PruningResult.Digests;
-import io.espalier.transformer.Architecture;
 import io.espalier.transformer.Decoder;
-import io.espalier.transformer.DecoderSpec;
 import io.espalier.transformer.KeptAtoms;
 import io.espalier.transformer.MemoryPlan;
 import tools.jackson.databind.node.ObjectNode;

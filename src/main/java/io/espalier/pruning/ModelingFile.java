@@ -9,8 +9,8 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.stream.Stream;
 
+import io.espalier.architecture.Architecture;
 import io.espalier.checkpoint.Checkpoint;
-import io.espalier.transformer.Architecture;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ObjectNode;
 

@@ -9,6 +9,8 @@ import java.util.function.Supplier;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
+import io.espalier.architecture.Architecture;
+import io.espalier.architecture.DecoderSpec;
 import io.espalier.checkpoint.Checkpoint;
 import io.espalier.checkpoint.ExpertTensors;
 import io.espalier.checkpoint.Tensor;
@@ -31,9 +33,7 @@ import io.espalier.recipe.Protections;
 import io.espalier.recipe.PruningException;
 import io.espalier.recipe.PruningRecipe;
 import io.espalier.recipe.Violation;
-import io.espalier.transformer.Architecture;
 import io.espalier.transformer.Compute;
-import io.espalier.transformer.DecoderSpec;
 
 /**
  * Everything a run needs, opened and checked against each other before the expensive part begins; what does not fit is refused all at once.

@@ -6,6 +6,8 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.SequencedMap;
 
+import io.espalier.architecture.Architecture;
+import io.espalier.architecture.DecoderSpec;
 import io.espalier.checkpoint.Checkpoint;
 import io.espalier.checkpoint.ExpertTensors;
 import io.espalier.checkpoint.JsonFile;
@@ -14,8 +16,6 @@ import io.espalier.plan.Compatibility;
 import io.espalier.plan.ModelShape;
 import io.espalier.plan.ModelShape.Dialect;
 import io.espalier.recipe.Loadability;
-import io.espalier.transformer.Architecture;
-import io.espalier.transformer.DecoderSpec;
 import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.ObjectNode;
 

@@ -6,8 +6,8 @@ import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.index.NDIndex;
 import ai.djl.ndarray.types.Shape;
 
-import io.espalier.transformer.DecoderSpec.AttentionSpec;
-import io.espalier.transformer.DecoderSpec.QkNorm;
+import io.espalier.architecture.DecoderSpec.AttentionSpec;
+import io.espalier.architecture.DecoderSpec.QkNorm;
 
 /**
  * Causal grouped-query attention: {@code y = W_o concat_h softmax(q_h k' / sqrt(D)) v + b_o}, queries and keys optionally normed, then rotated.

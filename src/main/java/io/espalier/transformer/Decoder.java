@@ -13,9 +13,10 @@ import java.util.concurrent.TimeUnit;
 import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
+import io.espalier.architecture.DecoderSpec;
+import io.espalier.architecture.DecoderSpec.LayerSpec;
 import io.espalier.checkpoint.Checkpoint;
 import io.espalier.checkpoint.StoredMatrix;
-import io.espalier.transformer.DecoderSpec.LayerSpec;
 
 /**
  * A decoder model opened for streaming: one part (a layer or the head) has its weights in memory at a time, whatever the size of the model. Parts are

@@ -4,9 +4,9 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
-import io.espalier.transformer.DecoderSpec.Dense;
-import io.espalier.transformer.DecoderSpec.LayerSpec;
-import io.espalier.transformer.DecoderSpec.Moe;
+import io.espalier.architecture.DecoderSpec.Dense;
+import io.espalier.architecture.DecoderSpec.LayerSpec;
+import io.espalier.architecture.DecoderSpec.Moe;
 
 /**
  * One decoder layer: {@code h = x + attention(norm1(x))}, {@code y = h + mlp(norm2(h))}.

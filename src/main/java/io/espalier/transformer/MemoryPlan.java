@@ -5,12 +5,13 @@ import java.util.List;
 import java.util.SequencedMap;
 
 import ai.djl.Device;
+import io.espalier.architecture.DecoderSpec;
+import io.espalier.architecture.DecoderSpec.Dense;
+import io.espalier.architecture.DecoderSpec.LayerSpec;
+import io.espalier.architecture.DecoderSpec.Moe;
 import io.espalier.checkpoint.ExpertTensors;
 import io.espalier.transformer.Compute.Precision;
-import io.espalier.transformer.DecoderSpec.Dense;
-import io.espalier.transformer.DecoderSpec.LayerSpec;
-import io.espalier.transformer.DecoderSpec.Moe;
-import io.espalier.transformer.DecoderSpec.QkNorm;
+import io.espalier.architecture.DecoderSpec.QkNorm;
 
 /**
  * How a pass over a model is fitted into a memory budget, decided before the first token: the first of these that fits, best first.

@@ -7,6 +7,7 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
+import io.espalier.architecture.DecoderSpec;
 
 /**
  * Mixture of experts: {@code y = sum over the K experts e with the largest p_e of r_e E_e(x)}, {@code p = softmax(W_r x)}, {@code r_e = p_e} or

@@ -16,7 +16,8 @@ import org.springframework.test.context.TestConstructor;
 @SpringBootTest(webEnvironment = SpringBootTest.WebEnvironment.RANDOM_PORT, properties = {"espalier.worker.enabled=false",
         "espalier.roots=${user.dir}/target/api-test/root", "espalier.egress.allow=127.0.0.1", "espalier.egress.http=true",
         "espalier.webhooks.poll=50ms", "espalier.webhooks.retries=50ms,50ms,1h",
-        "espalier.webhooks.secrets=${user.dir}/target/api-test/secrets"})
+        "espalier.webhooks.secrets=${user.dir}/target/api-test/secrets", "espalier.models.max-bytes=8000TB",
+        "espalier.models.max-part=1MB"})
 @ContextConfiguration(initializers = TestDatabase.class)
 @TestConstructor(autowireMode = TestConstructor.AutowireMode.ALL)
 @interface ApiTest {

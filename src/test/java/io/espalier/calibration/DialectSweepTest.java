@@ -7,11 +7,11 @@ import java.util.EnumSet;
 import java.util.Random;
 
 import ai.djl.Device;
+import io.espalier.architecture.Architecture;
 import io.espalier.checkpoint.Checkpoint;
 import io.espalier.checkpoint.DType;
 import io.espalier.corpus.TokenWindows;
 import io.espalier.recipe.PhaseProgress;
-import io.espalier.transformer.Architecture;
 import io.espalier.transformer.Compute;
 import io.espalier.transformer.Compute.Precision;
 import io.espalier.transformer.Decoder;

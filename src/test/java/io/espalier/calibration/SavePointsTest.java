@@ -18,6 +18,7 @@ import java.util.Set;
 import java.util.stream.Stream;
 
 import ai.djl.Device;
+import io.espalier.architecture.Architecture;
 import io.espalier.checkpoint.Checkpoint;
 import io.espalier.checkpoint.DType;
 import io.espalier.checkpoint.SafetensorsFile;
@@ -27,7 +28,6 @@ import io.espalier.recipe.PhaseProgress;
 import io.espalier.recipe.Progress;
 import io.espalier.recipe.Progress.Answer;
 import io.espalier.recipe.Slice;
-import io.espalier.transformer.Architecture;
 import io.espalier.transformer.Compute;
 import io.espalier.transformer.Compute.Precision;
 import io.espalier.transformer.Decoder;

@@ -39,9 +39,9 @@ class CatalogTest {
 
     @Test
     void theDemoIsLaidOutAndHasNames() throws IOException {
-        assertThat(models.list()).extracting(Model::name).containsExactly("tiny-qwen2moe");
+        assertThat(models.list("default", null, 50)).extracting(Model::name).containsExactly("tiny-qwen2moe");
         assertThat(corpora.list()).extracting(Corpus::name).containsExactly("kjv-test", "kjv-train");
-        Path model = Path.of(models.find("tiny-qwen2moe").orElseThrow().path());
+        Path model = Path.of(models.find("default", "tiny-qwen2moe").orElseThrow().path());
         assertThat(model).startsWith(settings.demo()).isDirectoryContaining(file -> file.endsWith("config.json"));
         assertThat(model.resolve("model.safetensors")).hasBinaryContent(new ClassPathResource("demo/tiny-qwen2moe/model.safetensors")
                 .getContentAsByteArray());

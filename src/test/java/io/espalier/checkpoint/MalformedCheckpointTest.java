@@ -66,9 +66,9 @@ class MalformedCheckpointTest {
     @Test
     void aConfigLongerThanAnyIsRefusedUnread() throws IOException {
         try (RandomAccessFile sparse = new RandomAccessFile(model.resolve("config.json").toFile(), "rw")) {
-            sparse.setLength(JsonFile.MAX_BYTES + 1);
+            sparse.setLength(JsonFile.MAX_CONFIG_BYTES + 1);
         }
-        refused(Fault.JSON_TOO_LONG, "config.json: bytes: 268435457 (expected: at most 268435456)");
+        refused(Fault.JSON_TOO_LONG, "config.json: bytes: 16777217 (expected: at most 16777216)");
     }
 
     @Test

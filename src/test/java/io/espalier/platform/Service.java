@@ -66,6 +66,16 @@ final class Service implements AutoCloseable {
                 HttpResponse.BodyHandlers.ofString());
     }
 
+    HttpResponse<String> put(String path, byte[] body, String... headers) throws IOException, InterruptedException {
+        return CLIENT.send(request(path).headers(headers).PUT(HttpRequest.BodyPublishers.ofByteArray(body)).build(),
+                HttpResponse.BodyHandlers.ofString());
+    }
+
+    /** Ends it as if the power had gone. */
+    void kill() {
+        process.destroyForcibly().onExit().join();
+    }
+
     private HttpRequest.Builder request(String path) {
         return HttpRequest.newBuilder(URI.create("http://127.0.0.1:" + port + path)).timeout(Duration.ofSeconds(60));
     }
@@ -83,11 +93,6 @@ final class Service implements AutoCloseable {
             throw new AssertionError("it still runs");
         }
         return process.exitValue();
-    }
-
-    /** As the system does it when memory is short: it is told nothing, and finishes nothing. */
-    void kill() {
-        process.destroyForcibly().onExit().join();
     }
 
     String log() throws IOException {

@@ -10,6 +10,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Random;
 
+import io.espalier.architecture.Architecture;
 import io.espalier.checkpoint.Checkpoint;
 import io.espalier.checkpoint.DType;
 import io.espalier.checkpoint.ExpertTensors;
@@ -26,7 +27,6 @@ import io.espalier.recipe.MethodName;
 import io.espalier.recipe.Progress;
 import io.espalier.recipe.PruningRecipe;
 import io.espalier.recipe.PruningResult;
-import io.espalier.transformer.Architecture;
 import io.espalier.transformer.Dialects;
 import io.espalier.transformer.RandomModel;
 import org.junit.jupiter.api.Test;

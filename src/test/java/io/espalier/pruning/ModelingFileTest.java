@@ -11,9 +11,9 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.SequencedMap;
 
+import io.espalier.architecture.Architecture;
+import io.espalier.architecture.DecoderSpec;
 import io.espalier.checkpoint.Checkpoint;
-import io.espalier.transformer.Architecture;
-import io.espalier.transformer.DecoderSpec;
 import io.espalier.transformer.RandomModel;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;

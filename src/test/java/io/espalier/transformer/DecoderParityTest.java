@@ -6,6 +6,7 @@ import java.util.Arrays;
 import java.util.List;
 
 import ai.djl.ndarray.NDArray;
+import io.espalier.architecture.Architecture;
 import io.espalier.checkpoint.Checkpoint;
 import io.espalier.checkpoint.SafetensorsFile;
 import org.junit.jupiter.params.ParameterizedTest;

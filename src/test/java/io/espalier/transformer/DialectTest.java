@@ -14,6 +14,8 @@ import java.util.Map;
 import java.util.Random;
 
 import ai.djl.ndarray.NDArray;
+import io.espalier.architecture.Architecture;
+import io.espalier.architecture.UnsupportedModelException;
 import io.espalier.checkpoint.Checkpoint;
 import io.espalier.checkpoint.DType;
 import io.espalier.checkpoint.ExpertTensors;

@@ -16,12 +16,14 @@ import java.util.Random;
 import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.types.Shape;
+import io.espalier.architecture.Architecture;
+import io.espalier.architecture.DecoderSpec;
+import io.espalier.architecture.DecoderSpec.Moe;
 import io.espalier.checkpoint.Checkpoint;
 import io.espalier.checkpoint.DType;
 import io.espalier.checkpoint.ExpertTensors;
 import io.espalier.checkpoint.SafetensorsWriter;
 import io.espalier.checkpoint.SafetensorsWriter.Declared;
-import io.espalier.transformer.DecoderSpec.Moe;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import tools.jackson.databind.json.JsonMapper;
@@ -86,9 +88,8 @@ class LargeTensorTest {
 
     private void write(Map<String, List<Piece>> pieces) throws IOException {
         Files.writeString(directory.resolve("config.json"), CONFIG);
-        ConfigReader reader = new ConfigReader((ObjectNode) JsonMapper.shared().readTree(CONFIG));
         List<Declared> declared = new ArrayList<>();
-        new Qwen3Moe().read(reader).tensors().forEach((name, shape) -> {
+        Architecture.described((ObjectNode) JsonMapper.shared().readTree(CONFIG)).tensors().forEach((name, shape) -> {
             if (!name.contains(".experts.")) {
                 declared.add(new Declared(name, DType.BF16, java.util.Arrays.stream(shape).boxed().toList()));
             }

@@ -4,6 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
 import ai.djl.Device;
+import io.espalier.architecture.Architecture;
+import io.espalier.architecture.DecoderSpec;
 import io.espalier.transformer.Compute.Precision;
 import io.espalier.transformer.MemoryPlan.BudgetTooSmallException;
 import io.espalier.transformer.MemoryPlan.Work;
@@ -110,7 +112,7 @@ class MemoryPlanTest {
     }
 
     private static DecoderSpec spec(ObjectNode config) {
-        return new Qwen3Moe().read(new ConfigReader(config));
+        return Architecture.described(config);
     }
 
     private static ObjectNode config() {

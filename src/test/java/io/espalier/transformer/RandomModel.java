@@ -11,6 +11,7 @@ import java.util.Map;
 import java.util.Random;
 import java.util.SequencedMap;
 
+import io.espalier.architecture.Architecture;
 import io.espalier.checkpoint.DType;
 import io.espalier.checkpoint.SafetensorsWriter;
 import io.espalier.checkpoint.SafetensorsWriter.Declared;
@@ -65,10 +66,7 @@ public enum RandomModel {
 
     /** Writes a model of another configuration of the same architecture. */
     public static Path write(Path directory, ObjectNode config, long seed) {
-        ConfigReader reader = new ConfigReader(config);
-        DecoderSpec spec = Architecture.all().get(config.get("model_type").stringValue()).read(reader);
-        reader.throwIfRefused();
-        SequencedMap<String, long[]> tensors = spec.tensors();
+        SequencedMap<String, long[]> tensors = Architecture.described(config).tensors();
         List<Declared> declared = new ArrayList<>();
         tensors.forEach((name, shape) -> declared.add(new Declared(name, DType.F32, Arrays.stream(shape).boxed().toList())));
         Random random = new Random(seed);

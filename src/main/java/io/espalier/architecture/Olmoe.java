@@ -1,12 +1,12 @@
-package io.espalier.transformer;
+package io.espalier.architecture;
 
 import java.util.ArrayList;
 import java.util.List;
 
-import io.espalier.transformer.DecoderSpec.AttentionSpec;
-import io.espalier.transformer.DecoderSpec.LayerSpec;
-import io.espalier.transformer.DecoderSpec.Moe;
-import io.espalier.transformer.DecoderSpec.QkNorm;
+import io.espalier.architecture.DecoderSpec.AttentionSpec;
+import io.espalier.architecture.DecoderSpec.LayerSpec;
+import io.espalier.architecture.DecoderSpec.Moe;
+import io.espalier.architecture.DecoderSpec.QkNorm;
 
 /**
  * OLMoE (arXiv 2409.02060). What is its own: the RMS norm of queries and keys runs over all heads together, and the experts' width is called

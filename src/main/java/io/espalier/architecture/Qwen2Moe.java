@@ -1,15 +1,15 @@
-package io.espalier.transformer;
+package io.espalier.architecture;
 
 import java.util.ArrayList;
 import java.util.List;
 
-import io.espalier.transformer.DecoderSpec.AttentionSpec;
-import io.espalier.transformer.DecoderSpec.Dense;
-import io.espalier.transformer.DecoderSpec.LayerSpec;
-import io.espalier.transformer.DecoderSpec.MlpSpec;
-import io.espalier.transformer.DecoderSpec.MlpTensors;
-import io.espalier.transformer.DecoderSpec.Moe;
-import io.espalier.transformer.DecoderSpec.QkNorm;
+import io.espalier.architecture.DecoderSpec.AttentionSpec;
+import io.espalier.architecture.DecoderSpec.Dense;
+import io.espalier.architecture.DecoderSpec.LayerSpec;
+import io.espalier.architecture.DecoderSpec.MlpSpec;
+import io.espalier.architecture.DecoderSpec.MlpTensors;
+import io.espalier.architecture.DecoderSpec.Moe;
+import io.espalier.architecture.DecoderSpec.QkNorm;
 
 /**
  * Qwen2-MoE (Qwen1.5-MoE-A2.7B, Qwen2-57B-A14B; arXiv 2407.10671). What is its own: biases on query, key and value, and beside the routed experts a

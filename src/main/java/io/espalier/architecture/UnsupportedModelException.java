@@ -1,4 +1,4 @@
-package io.espalier.transformer;
+package io.espalier.architecture;
 
 import java.util.List;
 
@@ -16,13 +16,20 @@ public final class UnsupportedModelException extends RuntimeException {
     }
 
     private final Reason reason;
+    private final List<String> problems;
 
     UnsupportedModelException(Reason reason, List<String> problems) {
         super(String.join("; ", problems));
         this.reason = reason;
+        this.problems = List.copyOf(problems);
     }
 
     public Reason reason() {
         return reason;
+    }
+
+    /** Each by itself. */
+    public List<String> problems() {
+        return problems;
     }
 }

@@ -1,13 +1,13 @@
-package io.espalier.transformer;
+package io.espalier.architecture;
 
 import java.util.ArrayList;
 import java.util.List;
 
-import io.espalier.transformer.DecoderSpec.AttentionSpec;
-import io.espalier.transformer.DecoderSpec.Dense;
-import io.espalier.transformer.DecoderSpec.LayerSpec;
-import io.espalier.transformer.DecoderSpec.MlpTensors;
-import io.espalier.transformer.DecoderSpec.QkNorm;
+import io.espalier.architecture.DecoderSpec.AttentionSpec;
+import io.espalier.architecture.DecoderSpec.Dense;
+import io.espalier.architecture.DecoderSpec.LayerSpec;
+import io.espalier.architecture.DecoderSpec.MlpTensors;
+import io.espalier.architecture.DecoderSpec.QkNorm;
 
 /** Llama (arXiv 2302.13971 and its successors): dense, grouped-query attention, one gated MLP a layer. */
 record Llama() implements Architecture {

@@ -1,13 +1,13 @@
-package io.espalier.transformer;
+package io.espalier.architecture;
 
 import java.util.ArrayList;
 import java.util.List;
 
-import io.espalier.transformer.DecoderSpec.AttentionSpec;
-import io.espalier.transformer.DecoderSpec.LayerSpec;
-import io.espalier.transformer.DecoderSpec.MlpSpec;
-import io.espalier.transformer.DecoderSpec.Moe;
-import io.espalier.transformer.DecoderSpec.QkNorm;
+import io.espalier.architecture.DecoderSpec.AttentionSpec;
+import io.espalier.architecture.DecoderSpec.LayerSpec;
+import io.espalier.architecture.DecoderSpec.MlpSpec;
+import io.espalier.architecture.DecoderSpec.Moe;
+import io.espalier.architecture.DecoderSpec.QkNorm;
 
 /**
  * Qwen3-MoE (Qwen3-30B-A3B, Qwen3-235B-A22B; arXiv 2505.09388). What is its own: an RMS norm on every query and key head before the rotation, a head

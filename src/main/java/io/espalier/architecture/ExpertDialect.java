@@ -1,14 +1,14 @@
-package io.espalier.transformer;
+package io.espalier.architecture;
 
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Set;
 
+import io.espalier.architecture.DecoderSpec.LayerSpec;
+import io.espalier.architecture.DecoderSpec.Moe;
 import io.espalier.checkpoint.ExpertTensors;
 import io.espalier.checkpoint.Slab;
-import io.espalier.transformer.DecoderSpec.LayerSpec;
-import io.espalier.transformer.DecoderSpec.Moe;
 
 /**
  * Under which names the files hold a layer's routed experts. An architecture's page says the classical ones, three tensors an expert; transformers 5 keeps

@@ -1,12 +1,12 @@
-package io.espalier.transformer;
+package io.espalier.architecture;
 
 import java.util.ArrayList;
 import java.util.List;
 
-import io.espalier.transformer.DecoderSpec.AttentionSpec;
-import io.espalier.transformer.DecoderSpec.LayerSpec;
-import io.espalier.transformer.DecoderSpec.Moe;
-import io.espalier.transformer.DecoderSpec.QkNorm;
+import io.espalier.architecture.DecoderSpec.AttentionSpec;
+import io.espalier.architecture.DecoderSpec.LayerSpec;
+import io.espalier.architecture.DecoderSpec.Moe;
+import io.espalier.architecture.DecoderSpec.QkNorm;
 
 /**
  * Mixtral (arXiv 2401.04088). What is its own: the router's softmax runs over the selected experts only, which is the same as dividing the selected

@@ -1,4 +1,4 @@
-package io.espalier.transformer;
+package io.espalier.architecture;
 
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -44,7 +44,11 @@ public sealed interface Architecture permits Llama, Mixtral, Qwen2Moe, Qwen3Moe,
 
     /** @throws UnsupportedModelException when {@code model_type} names none of them */
     static Architecture of(Checkpoint checkpoint) {
-        JsonNode type = checkpoint.config().get("model_type");
+        return of(checkpoint.config());
+    }
+
+    private static Architecture of(ObjectNode config) {
+        JsonNode type = config.get("model_type");
         Architecture found = type == null ? null : all().get(type.stringValue(""));
         if (found == null) {
             throw new UnsupportedModelException(UnsupportedModelException.Reason.ARCHITECTURE,
@@ -52,6 +56,18 @@ public sealed interface Architecture permits Llama, Mixtral, Qwen2Moe, Qwen3Moe,
                             + ")"));
         }
         return found;
+    }
+
+    /**
+     * What a configuration says by itself, under the classical tensor names.
+     *
+     * @throws UnsupportedModelException when {@code model_type} names no implemented architecture, or with everything that is refused
+     */
+    static DecoderSpec described(ObjectNode config) {
+        ConfigReader reader = new ConfigReader(config);
+        DecoderSpec spec = of(config).read(reader);
+        reader.throwIfRefused();
+        return spec;
     }
 
     /**

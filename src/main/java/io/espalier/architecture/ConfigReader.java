@@ -1,4 +1,4 @@
-package io.espalier.transformer;
+package io.espalier.architecture;
 
 import java.util.ArrayList;
 import java.util.LinkedHashSet;

@@ -1,4 +1,4 @@
-package io.espalier.transformer;
+package io.espalier.architecture;
 
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -23,12 +23,12 @@ import io.espalier.checkpoint.Slab;
 public record DecoderSpec(String modelType, int hiddenSize, int vocabSize, int maxPositions, double rmsNormEps, AttentionSpec attention,
         boolean tiedEmbeddings, List<LayerSpec> layers) {
 
-    static final String EMBEDDING = "model.embed_tokens.weight";
-    static final String FINAL_NORM = "model.norm.weight";
-    static final String HEAD = "lm_head.weight";
+    public static final String EMBEDDING = "model.embed_tokens.weight";
+    public static final String FINAL_NORM = "model.norm.weight";
+    public static final String HEAD = "lm_head.weight";
 
     /** Which RMS norm, if any, stands between the query/key projections and the rotation. */
-    enum QkNorm {
+    public enum QkNorm {
         NONE,
         /** One weight of headDim for every head (Qwen3). */
         PER_HEAD,
@@ -45,7 +45,8 @@ public record DecoderSpec(String modelType, int hiddenSize, int vocabSize, int m
      * @param outputBias whether the output projection does
      * @param qkNorm norm of queries and keys
      */
-    record AttentionSpec(int heads, int kvHeads, int headDim, double ropeTheta, boolean qkvBias, boolean outputBias, QkNorm qkNorm) {}
+    public record AttentionSpec(int heads, int kvHeads, int headDim, double ropeTheta, boolean qkvBias, boolean outputBias,
+            QkNorm qkNorm) {}
 
     /**
      * @param index from 0
@@ -111,17 +112,17 @@ public record DecoderSpec(String modelType, int hiddenSize, int vocabSize, int m
     }
 
     /** The routed experts of one layer; empty for a dense one. */
-    List<ExpertTensors> experts(LayerSpec layer) {
+    public List<ExpertTensors> experts(LayerSpec layer) {
         return layer.mlp() instanceof Moe moe ? moe.experts() : List.of();
     }
 
     /** Names of a layer's tensors, those of its routed experts aside. */
-    List<String> commonTensors(LayerSpec layer) {
+    public List<String> commonTensors(LayerSpec layer) {
         return List.copyOf(common(layer).keySet());
     }
 
     /** How many numbers those hold. */
-    long commonElements(LayerSpec layer) {
+    public long commonElements(LayerSpec layer) {
         return common(layer).values().stream().mapToLong(shape -> java.util.Arrays.stream(shape).reduce(1, (a, b) -> a * b)).sum();
     }
 
@@ -135,16 +136,16 @@ public record DecoderSpec(String modelType, int hiddenSize, int vocabSize, int m
         return all;
     }
 
-    DecoderSpec withLayers(List<LayerSpec> others) {
+    public DecoderSpec withLayers(List<LayerSpec> others) {
         return new DecoderSpec(modelType, hiddenSize, vocabSize, maxPositions, rmsNormEps, attention, tiedEmbeddings, others);
     }
 
-    String headTensor() {
+    public String headTensor() {
         return tiedEmbeddings ? EMBEDDING : HEAD;
     }
 
     /** Every tensor the model is made of, with its shape. */
-    SequencedMap<String, long[]> tensors() {
+    public SequencedMap<String, long[]> tensors() {
         SequencedMap<String, long[]> all = new LinkedHashMap<>();
         all.put(EMBEDDING, new long[]{vocabSize, hiddenSize});
         for (LayerSpec layer : layers) {

@@ -1,16 +1,16 @@
-package io.espalier.transformer;
+package io.espalier.architecture;
 
 import java.util.ArrayList;
 import java.util.List;
 import java.util.SequencedMap;
 
-import io.espalier.transformer.DecoderSpec.AttentionSpec;
-import io.espalier.transformer.DecoderSpec.Dense;
-import io.espalier.transformer.DecoderSpec.LayerSpec;
-import io.espalier.transformer.DecoderSpec.MlpSpec;
-import io.espalier.transformer.DecoderSpec.MlpTensors;
-import io.espalier.transformer.DecoderSpec.Moe;
-import io.espalier.transformer.DecoderSpec.QkNorm;
+import io.espalier.architecture.DecoderSpec.AttentionSpec;
+import io.espalier.architecture.DecoderSpec.Dense;
+import io.espalier.architecture.DecoderSpec.LayerSpec;
+import io.espalier.architecture.DecoderSpec.MlpSpec;
+import io.espalier.architecture.DecoderSpec.MlpTensors;
+import io.espalier.architecture.DecoderSpec.Moe;
+import io.espalier.architecture.DecoderSpec.QkNorm;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ObjectNode;
 
