@@ -59,6 +59,11 @@ public class Catalog {
         });
     }
 
+    /** What the headers of the model say; {@code null} and a violation when they cannot be read. */
+    public ModelFacts facts(ResolvedInputs inputs, List<Violation> found) {
+        return ModelFacts.of(Path.of(inputs.modelDirectory()), found);
+    }
+
     /**
      * A text.
      *

@@ -64,10 +64,16 @@ public record ComputeDevice(String name, long memoryBudget) {
 
     /** How a pass fits: on the CPU every core is a lane; a GPU is fed by one. */
     MemoryPlan plan(DecoderSpec spec, MemoryPlan.Work work, Compute.Precision precision) {
-        boolean cpu = name.equals("cpu");
-        Device device = cpu ? Device.cpu() : Device.gpu(Integer.parseInt(name.substring(4)));
-        long budget = memoryBudget > 0 ? memoryBudget : (long) (FREE_SHARE * (cpu ? freeMemory() : freeOnGpu(device)));
-        return MemoryPlan.of(spec, work, device, precision, cpu ? Runtime.getRuntime().availableProcessors() : 1, budget);
+        return MemoryPlan.of(spec, work, device(), precision, isGpu() ? 1 : Runtime.getRuntime().availableProcessors(), budget());
+    }
+
+    /** Bytes that a run that begins now may take. */
+    long budget() {
+        return memoryBudget > 0 ? memoryBudget : (long) (FREE_SHARE * (isGpu() ? freeOnGpu(device()) : freeMemory()));
+    }
+
+    private Device device() {
+        return isGpu() ? Device.gpu(Integer.parseInt(name.substring(4))) : Device.cpu();
     }
 
     private static long freeOnGpu(Device device) {
