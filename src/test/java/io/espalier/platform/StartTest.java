@@ -49,17 +49,21 @@ class StartTest {
         assertThatThrownBy(
                 () -> start("--espalier.worker.missed-heartbeats=1", "--espalier.worker.devices=tpu", "--espalier.worker.poll=often",
                         "--espalier.worker.heartbeat=1ms", "--espalier.worker.enabled=perhaps", "--espalier.database.port=70000",
-                        "--espalier.database.mode=cloud"))
+                        "--espalier.database.mode=cloud", "--espalier.egress.allow=10.0.0.0/8,10.0.0.0/99",
+                        "--espalier.egress.proxy=socks://x"))
                 .isInstanceOf(StartRefused.class)
-                .hasMessage("""
-                        These settings are wrong:
-                          espalier.database.mode: cloud (expected: embedded or external)
-                          espalier.database.port: 70000 (expected: must be less than or equal to 65535)
-                          espalier.worker.devices: tpu (expected: auto, cpu or a list such as gpu:0,gpu:1)
-                          espalier.worker.enabled: perhaps (expected: true or false)
-                          espalier.worker.heartbeat: PT0.001S (expected: must be longer than or equal to 100 millis)
-                          espalier.worker.missed-heartbeats: 1 (expected: must be greater than or equal to 4)
-                          espalier.worker.poll: often (expected: a duration such as 500ms, 2s or 5m)""");
+                .hasMessage(
+                        """
+                                These settings are wrong:
+                                  espalier.database.mode: cloud (expected: embedded or external)
+                                  espalier.database.port: 70000 (expected: must be less than or equal to 65535)
+                                  espalier.egress.allow: [10.0.0.0/8, 10.0.0.0/99] (expected: networks, addresses and hosts, such as 10.0.0.0/8, [fd00::7]:9000 or minio.internal:9000)
+                                  espalier.egress.proxy: socks://x (expected: http://host:port, or nothing)
+                                  espalier.worker.devices: tpu (expected: auto, cpu or a list such as gpu:0,gpu:1)
+                                  espalier.worker.enabled: perhaps (expected: true or false)
+                                  espalier.worker.heartbeat: PT0.001S (expected: must be longer than or equal to 100 millis)
+                                  espalier.worker.missed-heartbeats: 1 (expected: must be greater than or equal to 4)
+                                  espalier.worker.poll: often (expected: a duration such as 500ms, 2s or 5m)""");
         assertThat(temp.resolve("postgres")).as("before anything was touched").doesNotExist();
     }
 
