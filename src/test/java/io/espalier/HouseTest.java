@@ -39,7 +39,7 @@ class HouseTest {
             Map.entry("transformer", Set.of("checkpoint")),
             Map.entry("corpus", Set.of("checkpoint", "recipe")),
             Map.entry("job", Set.of("recipe")),
-            Map.entry("catalog", Set.of("checkpoint", "recipe")),
+            Map.entry("catalog", Set.of("checkpoint", "egress", "recipe")),
             Map.entry("egress", Set.of()),
             Map.entry("checkpoint", Set.of()),
             Map.entry("artifact", Set.of()),

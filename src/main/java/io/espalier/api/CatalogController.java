@@ -2,8 +2,6 @@ package io.espalier.api;
 
 import java.time.Instant;
 
-import io.espalier.catalog.Corpora;
-import io.espalier.catalog.Corpus;
 import io.espalier.catalog.Kind;
 import io.espalier.catalog.Model;
 import io.espalier.catalog.Models;
@@ -20,11 +18,9 @@ import tools.jackson.databind.annotation.JsonNaming;
 final class CatalogController {
 
     private final Models models;
-    private final Corpora corpora;
 
-    CatalogController(Models models, Corpora corpora) {
+    CatalogController(Models models) {
         this.models = models;
-        this.corpora = corpora;
     }
 
     @GetMapping("/models")
@@ -38,27 +34,12 @@ final class CatalogController {
                 () -> new ProblemException(ProblemCode.MODEL_NOT_FOUND, "no model is registered as " + Given.printable(name)));
     }
 
-    @GetMapping("/corpora")
-    Page.Whole<Entry> corpora() {
-        return new Page.Whole<>(corpora.list().stream().map(Entry::of).toList());
-    }
-
-    @GetMapping("/corpora/{name}")
-    Entry corpus(@PathVariable String name) {
-        return corpora.find(name).map(Entry::of).orElseThrow(
-                () -> new ProblemException(ProblemCode.CORPUS_NOT_FOUND, "no corpus is registered as " + Given.printable(name)));
-    }
-
     /** What stands behind a name, but for where it lies on our disk. */
     @JsonNaming(SnakeCaseStrategy.class)
     record Entry(String name, Kind kind, String description, Instant createdAt) {
 
         static Entry of(Model model) {
             return new Entry(model.name(), model.kind(), model.description(), model.createdAt());
-        }
-
-        static Entry of(Corpus corpus) {
-            return new Entry(corpus.name(), corpus.kind(), corpus.description(), corpus.createdAt());
         }
     }
 }

@@ -23,13 +23,17 @@ enum ProblemCode {
     IDEMPOTENCY_KEY_IN_FLIGHT(HttpStatus.CONFLICT, "The same order is being taken"), //
     SCORES_NOT_READY(HttpStatus.CONFLICT, "The job has no scores"), //
     SCORES_OUTDATED(HttpStatus.CONFLICT, "The score set is of an older version"), //
+    CORPUS_EXISTS(HttpStatus.CONFLICT, "The name is taken"), //
+    CORPUS_IN_USE(HttpStatus.CONFLICT, "The corpus is needed"), //
     BODY_TOO_LARGE(HttpStatus.CONTENT_TOO_LARGE, "The body is too large"), //
     UNSUPPORTED_MEDIA_TYPE(HttpStatus.UNSUPPORTED_MEDIA_TYPE, "The body's media type is not read"), //
     RANGE_NOT_SATISFIABLE(HttpStatus.REQUESTED_RANGE_NOT_SATISFIABLE, "The range lies outside the file"), //
     INVALID_RECIPE(HttpStatus.UNPROCESSABLE_CONTENT, "The order is refused"), //
+    INVALID_CORPUS(HttpStatus.UNPROCESSABLE_CONTENT, "The corpus is refused"), //
     IDEMPOTENCY_KEY_REUSED(HttpStatus.UNPROCESSABLE_CONTENT, "The key stands for another order"), //
     INTERNAL_ERROR(HttpStatus.INTERNAL_SERVER_ERROR, "Our mistake"), //
-    UNAVAILABLE(HttpStatus.SERVICE_UNAVAILABLE, "Not able to answer now");
+    UNAVAILABLE(HttpStatus.SERVICE_UNAVAILABLE, "Not able to answer now"), //
+    DISK_FULL(HttpStatus.INSUFFICIENT_STORAGE, "No room on the disk");
 
     private final HttpStatus status;
     private final String title;
