@@ -120,10 +120,11 @@ record OpenedRun(PruningRecipe recipe, Checkpoint checkpoint, DecoderSpec spec, 
         }
         List<PruningRecipe> orders = recipe.outputs();
         List<Stay> stays = new ArrayList<>();
+        RankedScores alike = ranked(spec, checkpoint, zeros(spec));
         for (int i = 0; i < orders.size(); i++) {
             PruningRecipe order = orders.get(i);
             String at = i == 0 ? "" : "further_outputs[" + (i - 1) + "].";
-            stays.add(gather(refused, () -> within(at, () -> allocate(order, spec, checkpoint, zeros(spec), granularity(order)))));
+            stays.add(gather(refused, () -> within(at, () -> allocate(order, spec, checkpoint, alike, granularity(order)))));
         }
         return stays;
     }
@@ -175,16 +176,20 @@ record OpenedRun(PruningRecipe recipe, Checkpoint checkpoint, DecoderSpec spec, 
 
     /** What an order's budget, layout, alignment and protections make of some scores. */
     Stay allocate(PruningRecipe order, double[][] scores, Allocation.Granularity granularity) {
-        return allocate(order, spec, checkpoint, scores, granularity);
+        return allocate(order, spec, checkpoint, ranked(spec, checkpoint, scores), granularity);
     }
 
-    private static Stay allocate(PruningRecipe order, DecoderSpec spec, Checkpoint checkpoint, double[][] scores,
+    private static RankedScores ranked(DecoderSpec spec, Checkpoint checkpoint, double[][] scores) {
+        return RankedScores.of(weighed(spec, checkpoint, scores), Allocation.sourceBlock(checkpoint, spec.experts()));
+    }
+
+    private static Stay allocate(PruningRecipe order, DecoderSpec spec, Checkpoint checkpoint, RankedScores scores,
             Allocation.Granularity granularity) {
         int block = Allocation.sourceBlock(checkpoint, spec.experts());
         return new Allocation(order.budget(), order.layout(), alignment(order, spec, checkpoint).atoms(), order.allowEmptyExperts(),
                 order.method().scope(), granularity, block, new EngineDemands(order.tensorParallel(), topK(spec)),
                 order.protections() == null ? Protections.NONE : order.protections())
-                .stay(RankedScores.of(weighed(spec, checkpoint, scores), block),
+                .stay(scores,
                         new Allocation.ModelSize(checkpoint.parameters(), checkpoint.tensorBytes()));
     }
 

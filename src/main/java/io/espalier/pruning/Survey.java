@@ -45,7 +45,7 @@ import io.espalier.transformer.MemoryPlan;
  */
 public final class Survey {
 
-    /** Bytes of weights that are read for a digest that nobody remembers. */
+    /** A model with more bytes of weights is not read for its digest while somebody waits. */
     private static final long READ_FOR_DIGEST = 256L << 20;
 
     /**
@@ -90,6 +90,7 @@ public final class Survey {
     }
 
     private Findings findings() {
+        String digest = digest();
         List<Stay> stays = OpenedRun.stays(recipe, spec, checkpoint, refused);
         TextSurvey calibration = null;
         TextSurvey evaluation = null;
@@ -99,11 +100,13 @@ public final class Survey {
         try (Tokenizer tokenizer = attempt(() -> OpenedRun.tokenizer(inputs))) {
             if (recipe.measuresTokens()) {
                 Calibration order = recipe.calibration();
-                calibration = text("calibration", new Windowing.Sampled(order.sequences(), order.sequenceLength(), order.seed()), tokenizer);
+                calibration = text("calibration", new Windowing.Sampled(order.sequences(), order.sequenceLength(), order.seed()), tokenizer,
+                        digest != null);
             }
             if (recipe.evaluation() != null) {
                 Evaluation order = recipe.evaluation();
-                evaluation = text("evaluation", new Windowing.Strided(order.windows(), OpenedRun.evaluationLength(recipe, spec)), tokenizer);
+                evaluation = text("evaluation", new Windowing.Strided(order.windows(), OpenedRun.evaluationLength(recipe, spec)), tokenizer,
+                        false);
             }
             OpenedRun opened = new OpenedRun(recipe, checkpoint, spec, tokenizer, calibration == null ? null : calibration.windows(), null);
             Measuring.Cut cut = !recipe.measuresTokens()
@@ -119,7 +122,7 @@ public final class Survey {
                 attempt(() -> place.device().plan(spec, new MemoryPlan.Work(recipe.evaluation().windows(),
                         OpenedRun.evaluationLength(recipe, spec), false), OpenedRun.precision(recipe)));
             }
-            scores = scores(opened, cut);
+            scores = scores(opened, cut, digest);
             spilled = spilled(cut);
         }
         List<Foreseen> outputs = outputs(stays);
@@ -140,13 +143,14 @@ public final class Survey {
         });
     }
 
-    private TextSurvey text(String field, Windowing windowing, Tokenizer tokenizer) {
+    /** @param whole whether something follows from which tokens they are; otherwise enough is enough */
+    private TextSurvey text(String field, Windowing windowing, Tokenizer tokenizer, boolean whole) {
         attempt(() -> {
             OpenedRun.requireFits(spec, windowing.length(), field + ".sequence_length");
             return null;
         });
         TextSurvey found = new TextSurvey(field.equals("calibration") ? inputs.calibration() : inputs.evaluation(), windowing, tokenizer,
-                spec.vocabSize());
+                spec.vocabSize(), whole);
         attempt(() -> {
             found.look(field + ".corpus");
             return null;
@@ -212,16 +216,15 @@ public final class Survey {
         }
     }
 
-    private Scores scores(OpenedRun opened, Measuring.Cut cut) {
+    private Scores scores(OpenedRun opened, Measuring.Cut cut, String digest) {
         if (recipe.scoreSet() != null) {
             return new Scores(true, recipe.scoreSet());
         }
-        if (recipe.measuresTokens() && (opened.calibration() == null || cut == null)) {
-            return unknownScores("the calibration tokens were not all read");
-        }
-        String digest = digest();
         if (digest == null) {
             return unknownScores("the model's digest is not known yet; the first job on it reads every byte and remembers it");
+        }
+        if (recipe.measuresTokens() && (opened.calibration() == null || cut == null)) {
+            return unknownScores("the calibration tokens were not all read");
         }
         PruningRun run = new PruningRun(inputs, place.device(), opened, digest);
         Slicing slicing = run.slicing(place.tokensPerSlice(), Progress.IGNORED);
@@ -238,13 +241,12 @@ public final class Survey {
         private static final long serialVersionUID = 1;
     }
 
-    /** {@code null} where it would take too long. */
+    /** {@code null} where it would take too long: a large model of which nobody remembers it. */
     private String digest() {
-        long[] read = new long[1];
+        boolean large = checkpoint.tensorBytes() > READ_FOR_DIGEST;
         try {
             return checkpoint.digest(KnownDigests.in(place.digests()), bytes -> {
-                read[0] += bytes;
-                if (read[0] > READ_FOR_DIGEST) {
+                if (large) {
                     throw new TooMuch();
                 }
             });
