@@ -31,7 +31,8 @@ record ArchitectureView(String modelType, String title, String stockClass, boole
     static ArchitectureView of(String modelType, JsonNode words) {
         boolean prunable = !modelType.equals(DENSE);
         return new ArchitectureView(modelType, words.required("title").stringValue(), words.required("stock_class").stringValue(), prunable,
-                words.required("special").valueStream().map(JsonNode::stringValue).toList(), DTYPES, DTYPES, prunable ? DIALECTS : List.of(),
+                words.required("special").valueStream().map(JsonNode::stringValue).toList(), DTYPES, DTYPES,
+                prunable ? DIALECTS : List.of(),
                 prunable ? Stream.of(Layout.values()).map(layout -> new Layouts(layout, engines(modelType, layout))).toList() : List.of());
     }
 

@@ -1,7 +1,7 @@
 package io.espalier.api;
 
-import java.io.IOException;
 import java.io.ByteArrayInputStream;
+import java.io.IOException;
 import java.net.URI;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
@@ -60,7 +60,7 @@ final class CorpusController {
 
     @GetMapping
     Page.Whole<CorpusView> list(Caller caller, @RequestParam(required = false) String project) {
-        String whose = project != null ? project : caller.project();
+        String whose = project == null ? caller.project() : whose(caller, project);
         boolean hidden = project != null && !caller.sees(project);
         return new Page.Whole<>(hidden ? List.of() : corpora.list(whose).stream().map(CorpusView::of).toList());
     }
@@ -92,7 +92,8 @@ final class CorpusController {
         boolean lines = MediaType.parseMediaType(request.getContentType()).isCompatibleWith(MediaType.parseMediaType(LINES));
         List<Violation> wrong = new ArrayList<>(CorpusOrder.labelViolations(name, project, caller));
         if (field != null && (!lines || field.isEmpty() || field.length() > 256 || !Given.storable(field))) {
-            wrong.add(new Violation("field", Given.printable(field), lines ? "1 to 256 characters" : "absent, only " + LINES + " has fields"));
+            wrong.add(new Violation("field", Given.printable(field),
+                    lines ? "1 to 256 characters" : "absent, only " + LINES + " has fields"));
         }
         if (description.length() > 1000 || !Given.storable(description)) {
             wrong.add(new Violation("description", Given.printable(description), "at most 1000 characters"));
@@ -137,9 +138,17 @@ final class CorpusController {
     }
 
     private Corpus known(Caller caller, String name, String project) {
-        String whose = CorpusOrder.projectOf(caller, project);
+        String whose = whose(caller, project);
         return (Given.storable(name) && caller.sees(whose) ? corpora.find(name, whose) : java.util.Optional.<Corpus>empty()).orElseThrow(
                 () -> new ProblemException(ProblemCode.CORPUS_NOT_FOUND, "no corpus is registered as " + Given.printable(name)));
+    }
+
+    private static String whose(Caller caller, String project) {
+        if (project != null && !CorpusOrder.PROJECT.matcher(project).matches()) {
+            throw ProblemException.violated(ProblemCode.INVALID_REQUEST,
+                    List.of(new Violation("project", Given.printable(project), CorpusOrder.PROJECTS)));
+        }
+        return CorpusOrder.projectOf(caller, project);
     }
 
     private static ResponseEntity<CorpusView> created(Corpora.Registered registered) {

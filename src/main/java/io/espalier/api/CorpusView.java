@@ -10,7 +10,8 @@ import tools.jackson.databind.annotation.JsonNaming;
 
 /** A corpus, but for where it lies on our disk. */
 @JsonNaming(SnakeCaseStrategy.class)
-record CorpusView(String name, String project, Kind kind, Corpus.Source source, String description, String field, Long bytes, Long documents,
+record CorpusView(String name, String project, Kind kind, Corpus.Source source, String description, String field, Long bytes,
+        Long documents,
         String sha256, List<Corpus.Part> mix, List<Corpus.Counted> tokens, Instant createdAt) {
 
     static CorpusView of(Corpus corpus) {

@@ -78,7 +78,8 @@ final class PreflightController {
         OF_THE_WORKSHOP.forEach(field -> unknown.add(new Preflight.Unknown(field, NO_WORKER)));
         unknown.add(new Preflight.Unknown("calibration", recipe.measuresTokens() ? NO_WORKER : "no tokens are measured"));
         unknown.add(new Preflight.Unknown("evaluation", recipe.evaluation() != null ? NO_WORKER : "no evaluation is ordered"));
-        return new Preflight.Findings(violations.isEmpty() ? null : ErrorCode.MALFORMED_CHECKPOINT, violations, null, null, null, null, null,
+        return new Preflight.Findings(violations.isEmpty() ? null : ErrorCode.MALFORMED_CHECKPOINT, violations, null, null, null, null,
+                null,
                 null, null, null, null, null, unknown);
     }
 

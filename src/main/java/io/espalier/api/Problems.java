@@ -11,6 +11,7 @@ import jakarta.servlet.http.HttpServletResponse;
 import io.espalier.recipe.PruningException;
 import io.espalier.recipe.Violation;
 import org.apache.coyote.BadRequestException;
+import org.apache.tomcat.util.http.InvalidParameterException;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.springframework.core.MethodParameter;
@@ -63,6 +64,9 @@ final class Problems {
             case DataIntegrityViolationException gone when String.valueOf(gone.getMessage()).contains("score_set_id_fkey") ->
                 ProblemException.violated(ProblemCode.INVALID_RECIPE,
                         List.of(new Violation("score_set", "a score set that is gone", "one that GET /v1/score-sets lists")));
+            // why: a query whose % escapes are no UTF-8; the container reads it late
+            case InvalidParameterException undecodable -> new ProblemException(ProblemCode.INVALID_REQUEST,
+                    "a query parameter cannot be decoded (expected: UTF-8, percent-encoded)");
             case NoHandlerFoundException nothing -> unknown(request);
             case NoResourceFoundException nothing -> unknown(request);
             case HttpRequestMethodNotSupportedException method -> notAllowed(method, response);

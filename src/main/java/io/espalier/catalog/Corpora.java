@@ -260,7 +260,9 @@ public class Corpora {
     }
 
     private static Long sum(List<Corpus> parts, java.util.function.Function<Corpus, Long> figure) {
-        return parts.stream().map(figure).anyMatch(Objects::isNull) ? null : Long.valueOf(parts.stream().map(figure).mapToLong(x -> x).sum());
+        return parts.stream().map(figure).anyMatch(Objects::isNull)
+                ? null
+                : Long.valueOf(parts.stream().map(figure).mapToLong(x -> x).sum());
     }
 
     /** SHA-256 over a line for each part in order: its digest and its weight as a plain decimal. */

@@ -108,7 +108,9 @@ class CorpusRows {
                 Kind.valueOf(row.getString("kind").toUpperCase(java.util.Locale.ROOT)),
                 Corpus.Source.valueOf(row.getString("source").toUpperCase(java.util.Locale.ROOT)), row.getString("description"),
                 row.getString("field"), row.getObject("bytes", Long.class), row.getObject("documents", Long.class),
-                row.getString("sha256"), JSON.readValue(row.getString("mix"), new TypeReference<List<Corpus.Part>>() {}),
-                JSON.readValue(row.getString("tokens"), new TypeReference<List<Corpus.Counted>>() {}), at);
+                row.getString("sha256"), JSON.readValue(row.getString("mix"), new TypeReference<List<Corpus.Part>>() {
+                }),
+                JSON.readValue(row.getString("tokens"), new TypeReference<List<Corpus.Counted>>() {
+                }), at);
     }
 }

@@ -155,7 +155,9 @@ final class TextIntake {
         }
         JsonNode document = node.path(field);
         if (!node.isObject() || !document.isString()) {
-            String given = !node.isObject() ? String.valueOf(node.getNodeType()) : node.has(field) ? document.getNodeType().toString() : "missing";
+            String given = !node.isObject()
+                    ? String.valueOf(node.getNodeType())
+                    : node.has(field) ? document.getNodeType().toString() : "missing";
             throw refused("line " + lines + ": " + (node.isObject() ? "'" + field + "' is " : "") + given,
                     "a JSON object with a string '" + field + "'");
         }

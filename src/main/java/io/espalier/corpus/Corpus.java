@@ -104,7 +104,9 @@ public final class Corpus {
     /** Bytes of the longest of its texts: what has to be read at once. */
     public static long longest(CorpusRef ref) {
         return ref.leaves().filter(leaf -> !leaf.isReady())
-                .mapToLong(leaf -> leaf.path() != null ? Path.of(leaf.path()).toFile().length() : leaf.text() == null ? 0 : leaf.text().length())
+                .mapToLong(leaf -> leaf.path() != null
+                        ? Path.of(leaf.path()).toFile().length()
+                        : leaf.text() == null ? 0 : leaf.text().length())
                 .max().orElse(0);
     }
 
@@ -127,7 +129,8 @@ public final class Corpus {
                 end--;
             }
             String text = decode(file, Channels.newChannel(new ByteArrayInputStream(beginning, 0, end)), end);
-            return tokenizer.encode(ref.path().endsWith(".jsonl") ? documents(file, text, ref.field() == null ? "text" : ref.field()) : text).length;
+            return tokenizer.encode(
+                    ref.path().endsWith(".jsonl") ? documents(file, text, ref.field() == null ? "text" : ref.field()) : text).length;
         } catch (IOException cause) {
             throw new PruningException(ErrorCode.IO_ERROR,
                     file.getFileName() + ": " + cause.getMessage() + " (expected: a readable text file)", cause);

@@ -24,12 +24,14 @@ public class CorpusNeeds {
      */
     @Transactional(readOnly = true)
     public Optional<String> liveJob(String project, String name, String path) {
-        return jdbc.sql("""
-                select id from pruning_job where state not in ('succeeded', 'failed', 'cancelled') and (
-                  project = :project and :name in (recipe -> 'calibration' -> 'corpus' ->> 'name', recipe -> 'evaluation' -> 'corpus' ->> 'name')
-                  or :path::text is not null and (jsonb_path_exists(inputs -> 'calibration', '$.**.path ? (@ == $path)', jsonb_build_object('path', :path::text))
-                    or jsonb_path_exists(inputs -> 'evaluation', '$.**.path ? (@ == $path)', jsonb_build_object('path', :path::text))))
-                order by id limit 1""").param("project", project).param("name", name).param("path", path, Types.VARCHAR).query(String.class)
+        return jdbc
+                .sql("""
+                        select id from pruning_job where state not in ('succeeded', 'failed', 'cancelled') and (
+                          project = :project and :name in (recipe -> 'calibration' -> 'corpus' ->> 'name', recipe -> 'evaluation' -> 'corpus' ->> 'name')
+                          or :path::text is not null and (jsonb_path_exists(inputs -> 'calibration', '$.**.path ? (@ == $path)', jsonb_build_object('path', :path::text))
+                            or jsonb_path_exists(inputs -> 'evaluation', '$.**.path ? (@ == $path)', jsonb_build_object('path', :path::text))))
+                        order by id limit 1""")
+                .param("project", project).param("name", name).param("path", path, Types.VARCHAR).query(String.class)
                 .optional();
     }
 }

@@ -57,8 +57,9 @@ final class Pace {
 
     Paces.Estimate estimate(Paces.Ahead ahead) {
         List<Done> same = all.stream().filter(done -> done.modelDirectory.equals(ahead.modelDirectory())).toList();
-        Answer calibrate = tokens(same, ahead, ahead.calibrated(), done -> done.method == ahead.method() && done.precision == ahead.precision()
-                && done.result.coverage() != null ? rate(done.result.coverage().tokens(), done.seconds(Phase.CALIBRATE)) : null);
+        Answer calibrate = tokens(same, ahead, ahead.calibrated(),
+                done -> done.method == ahead.method() && done.precision == ahead.precision()
+                        && done.result.coverage() != null ? rate(done.result.coverage().tokens(), done.seconds(Phase.CALIBRATE)) : null);
         Answer check = tokens(same, ahead, ahead.checked(),
                 done -> done.precision == ahead.precision() ? rate(done.checked(), done.seconds(Phase.CHECK)) : null);
         Answer cut = ahead.written() == null

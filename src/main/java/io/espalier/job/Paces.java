@@ -61,7 +61,8 @@ public class Paces {
                 .query((row, number) -> new Pace.Done(row.getString("model"),
                         MethodName.valueOf(row.getString("method").toUpperCase(Locale.ROOT)),
                         Precision.valueOf(row.getString("precision").toUpperCase(Locale.ROOT)), row.getBoolean("control"),
-                        JSON.readValue(row.getString("phases"), new TypeReference<List<PhaseTimes>>() {}),
+                        JSON.readValue(row.getString("phases"), new TypeReference<List<PhaseTimes>>() {
+                        }),
                         JSON.readValue(row.getString("result"), PruningResult.class)))
                 .list();
         return new Pace(done).estimate(ahead);

@@ -116,7 +116,8 @@ public final class Survey {
             memory = new Memory(place.device().name(), place.device().budget(), cut == null ? 0 : cut.slices().size(),
                     cut == null ? null : cut.plan().facts());
             if (cut == null) {
-                unknown.add(new Unknown("memory.plan", recipe.measuresTokens() ? "it does not fit, see violations" : "nothing is measured"));
+                unknown.add(
+                        new Unknown("memory.plan", recipe.measuresTokens() ? "it does not fit, see violations" : "nothing is measured"));
             }
             if (recipe.evaluation() != null) {
                 attempt(() -> place.device().plan(spec, new MemoryPlan.Work(recipe.evaluation().windows(),

@@ -57,7 +57,8 @@ class ArchitecturesTest {
                     assertThat(option.path("description").isString() && option.has("type")).as(name + " " + property).isTrue();
                     assertThat(plain.path(property.getKey()).asString()).isEqualTo(option.path("default").asString());
                     for (String value : within(option)) {
-                        assertThat(ordered(name, ", \"" + property.getKey() + "\": " + value).status()).as(name + " " + value).isEqualTo(200);
+                        assertThat(ordered(name, ", \"" + property.getKey() + "\": " + value).status()).as(name + " " + value)
+                                .isEqualTo(200);
                     }
                     for (String value : outside(option)) {
                         Api.Answer refused = ordered(name, ", \"" + property.getKey() + "\": " + value);

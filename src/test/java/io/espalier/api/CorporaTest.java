@@ -123,13 +123,16 @@ class CorporaTest {
     void mixturesStandForTheirPartsAndHoldThem() {
         post("{\"name\": \"part-a\", \"text\": \"aaa\"}");
         post("{\"name\": \"part-b\", \"text\": \"bbb\"}");
-        Api.Answer mix = post("{\"name\": \"mixed\", \"mix\": [{\"corpus\": \"part-a\", \"weight\": 3}, {\"corpus\": \"part-b\", \"weight\": 1.50}]}");
+        Api.Answer mix = post(
+                "{\"name\": \"mixed\", \"mix\": [{\"corpus\": \"part-a\", \"weight\": 3}, {\"corpus\": \"part-b\", \"weight\": 1.50}]}");
         assertThat(mix.status()).as(mix.text()).isEqualTo(201);
         assertThat(mix.json().path("bytes").intValue()).isEqualTo(6);
-        JsonNode other = post("{\"name\": \"mixed-2\", \"mix\": [{\"corpus\": \"part-a\", \"weight\": 3}, {\"corpus\": \"part-b\", \"weight\": 2}]}")
+        JsonNode other = post(
+                "{\"name\": \"mixed-2\", \"mix\": [{\"corpus\": \"part-a\", \"weight\": 3}, {\"corpus\": \"part-b\", \"weight\": 2}]}")
                 .json();
         assertThat(other.path("sha256")).isNotEqualTo(mix.json().path("sha256"));
-        JsonNode same = post("{\"name\": \"mixed-3\", \"mix\": [{\"corpus\": \"part-a\", \"weight\": 3.0}, {\"corpus\": \"part-b\", \"weight\": 1.5}]}")
+        JsonNode same = post(
+                "{\"name\": \"mixed-3\", \"mix\": [{\"corpus\": \"part-a\", \"weight\": 3.0}, {\"corpus\": \"part-b\", \"weight\": 1.5}]}")
                 .json();
         assertThat(same.path("sha256")).isEqualTo(mix.json().path("sha256"));
         post("{\"name\": \"nested\", \"mix\": [{\"corpus\": \"mixed\", \"weight\": 1}, {\"corpus\": \"kjv-test\", \"weight\": 1}]}");
@@ -152,8 +155,9 @@ class CorporaTest {
         String mix = "{\"name\": \"circle\", \"mix\": [{\"corpus\": \"circle\", \"weight\": 1}, {\"corpus\": \"nowhere\", \"weight\": 1},"
                 + " {\"corpus\": \"kjv-test\", \"weight\": 1}, {\"corpus\": \"kjv-test\", \"weight\": 2}]}";
         assertThat(post(mix).violations()).containsOnlyKeys("mix[0].corpus", "mix[1].corpus", "mix[3].corpus");
-        assertThat(post("{\"name\": \"UP\", \"mix\": [{\"corpus\": \"kjv-test\", \"weight\": 0}, {\"corpus\": \"kjv-train\", \"weight\": -1},"
-                + " {\"corpus\": \"x\", \"weight\": 1e300}, {\"corpus\": \"y\"}, null], \"colour\": 1}").violations())
+        assertThat(
+                post("{\"name\": \"UP\", \"mix\": [{\"corpus\": \"kjv-test\", \"weight\": 0}, {\"corpus\": \"kjv-train\", \"weight\": -1},"
+                        + " {\"corpus\": \"x\", \"weight\": 1e300}, {\"corpus\": \"y\"}, null], \"colour\": 1}").violations())
                 .containsOnlyKeys("name", "mix[0].weight", "mix[1].weight", "mix[2].weight", "mix[3].weight", "mix[4]", "colour");
     }
 
@@ -161,7 +165,8 @@ class CorporaTest {
     @CsvSource(delimiter = '|', value = {"{'name': 'x'}|''", "{'name': 'x', 'text': 'a', 'path': '/b'}|''",
             "{'name': 'x', 'text': ''}|text", "{'name': 'x', 'text': '  '}|text", "{'name': 'x', 'text': 'a^u0000b'}|text",
             "{'text': 'a'}|name", "{'name': 'a/b', 'text': 'a'}|name", "{'name': 'x', 'text': 'a', 'field': 'f'}|field",
-            "{'name': 'x', 'mix': []}|mix", "{'name': 'x', 'text': 'a', 'project': 'A b'}|project", "{'name': 'x', 'url': 'ftp://a/b'}|url"})
+            "{'name': 'x', 'mix': []}|mix", "{'name': 'x', 'text': 'a', 'project': 'A b'}|project",
+            "{'name': 'x', 'url': 'ftp://a/b'}|url"})
     void aBadOrderNamesItsField(String order, String field) {
         Api.Answer refused = post(order.replace('\'', '"').replace('^', '\\'));
         assertThat(refused.status()).as(refused.text()).isEqualTo(422);
@@ -188,6 +193,15 @@ class CorporaTest {
         assertThat(delete("needed").json().path("detail").stringValue()).contains(direct);
         api.post("/v1/pruning-jobs/" + direct + "/cancel");
         assertThat(delete("needed").status()).isEqualTo(204);
+    }
+
+    @ParameterizedTest
+    @CsvSource({"%00", "%ff", "A", "''", "a/b"})
+    void aProjectThatIsNoneIsNotLookedFor(String project) {
+        for (String path : new String[]{"/v1/corpora", "/v1/corpora/kjv-test", "/v1/corpora/kjv-test/tokens"}) {
+            Api.Answer refused = api.get(path + "?model=tiny-qwen2moe&project=" + project);
+            assertThat(refused.code()).as(path).isEqualTo("invalid_request");
+        }
     }
 
     @Test
@@ -226,7 +240,8 @@ class CorporaTest {
 
     private Api.Answer upload(String nameAndQuery, byte[] body, String type) {
         String[] parts = nameAndQuery.split("\\?");
-        return api.send("PUT", "/v1/corpora/" + parts[0] + "/content" + (parts.length > 1 ? "?" + parts[1] : ""), body, "Content-Type", type);
+        return api.send("PUT", "/v1/corpora/" + parts[0] + "/content" + (parts.length > 1 ? "?" + parts[1] : ""), body, "Content-Type",
+                type);
     }
 
     private Api.Answer delete(String name) {

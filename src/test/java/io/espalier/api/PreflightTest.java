@@ -51,7 +51,8 @@ class PreflightTest {
         assertThat(found.path("model").path("bytes").longValue()).isEqualTo(6_904_064);
         assertThat(found.path("model").path("dtypes").get(0).path("dtype").stringValue()).isEqualTo("BF16");
         assertThat(found.path("memory").isNull()).isTrue();
-        assertThat(found.path("unknown")).extracting(each -> each.path("field").stringValue()).contains("memory", "disk", "scores", "outputs");
+        assertThat(found.path("unknown")).extracting(each -> each.path("field").stringValue()).contains("memory", "disk", "scores",
+                "outputs");
         Api.Answer ordered = api.send("POST", "/v1/pruning-jobs", Posted.COMPLETE.getBytes(java.nio.charset.StandardCharsets.UTF_8),
                 "Content-Type", "application/json", "Idempotency-Key", "preflight-1");
         assertThat(ordered.status()).as(ordered.text()).isEqualTo(202);

@@ -69,7 +69,8 @@ class CatalogTest {
         assertThat(found).isEmpty();
         assertThat(inputs.modelDirectory()).isEqualTo(settings.demo().resolve("tiny-qwen2moe").toString());
         assertThat(inputs.calibration()).isEqualTo(CorpusRef.at(settings.demo().resolve("text/kjv-train.txt").toString()));
-        assertThat(catalog.resolveCorpus(CorpusRef.inline("words"), "default", "evaluation.corpus", found)).isEqualTo(CorpusRef.inline("words"));
+        assertThat(catalog.resolveCorpus(CorpusRef.inline("words"), "default", "evaluation.corpus", found))
+                .isEqualTo(CorpusRef.inline("words"));
     }
 
     @Test

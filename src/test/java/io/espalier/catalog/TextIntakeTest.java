@@ -67,7 +67,8 @@ class TextIntakeTest {
     @Test
     void oneByteTooManyIsRefused() {
         CorpusException refused = catchThrowableOfType(CorpusException.class,
-                () -> TextIntake.take(new ByteArrayInputStream(new byte[]{97, 97, 97}), ByteArrayOutputStream.nullOutputStream(), "", null, 2));
+                () -> TextIntake.take(new ByteArrayInputStream(new byte[]{97, 97, 97}), ByteArrayOutputStream.nullOutputStream(), "", null,
+                        2));
         assertThat(refused.reason()).isEqualTo(CorpusException.Reason.TOO_LARGE);
     }
 

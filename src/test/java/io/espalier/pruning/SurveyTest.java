@@ -171,7 +171,8 @@ class SurveyTest {
     }
 
     private static PruningRecipe recipe(int sequences, int length, String ratio, Layout layout, List<Output> further) {
-        return new PruningRecipe("demo", null, new Calibration(TEXT, sequences, length, 0L), new Budget(new BigDecimal(ratio), null), layout,
+        return new PruningRecipe("demo", null, new Calibration(TEXT, sequences, length, 0L), new Budget(new BigDecimal(ratio), null),
+                layout,
                 null, null, null, new Evaluation(TEXT, 1, 32, false), null, further, null, null, null, null);
     }
 
