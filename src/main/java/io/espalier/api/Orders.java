@@ -8,6 +8,7 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.function.Function;
 import java.util.regex.Pattern;
 
 import jakarta.servlet.http.HttpServletRequest;
@@ -143,6 +144,28 @@ final class Orders {
         JsonNode document = parse(bytes(request));
         violations.addAll(Shape.trim(document, contract, component));
         return document instanceof ObjectNode ? strict.treeToValue(document, type) : null;
+    }
+
+    /**
+     * Any other body: JSON, of a shape of the contract's, and as far as that goes judged by itself.
+     *
+     * @param schema of the contract
+     * @param code that it is refused with
+     * @param judge what is wrong with it by itself
+     */
+    <T> T read(HttpServletRequest request, String schema, Class<T> type, ProblemCode code, Function<T, List<Violation>> judge)
+            throws IOException {
+        JsonNode document = parse(bytes(request));
+        List<Violation> violations = new ArrayList<>(Shape.trim(document, contract, schema));
+        T read = null;
+        if (document.isObject()) {
+            read = bind(document, type);
+            add(judge.apply(read), violations);
+        }
+        if (!violations.isEmpty()) {
+            throw ProblemException.violated(code, violations);
+        }
+        return read;
     }
 
     /** Says for an order on stored scores what the scores say already; answers the method that they were measured by, if there are any. */

@@ -31,12 +31,15 @@ enum ProblemCode {
     SCORES_NOT_READY(HttpStatus.CONFLICT, "The job has no scores"), //
     SCORES_OUTDATED(HttpStatus.CONFLICT, "The score set is of an older version"), //
     WEBHOOK_STATE(HttpStatus.CONFLICT, "The webhook does not allow it"), //
+    CORPUS_EXISTS(HttpStatus.CONFLICT, "The name is taken"), //
+    CORPUS_IN_USE(HttpStatus.CONFLICT, "The corpus is needed"), //
     BODY_TOO_LARGE(HttpStatus.CONTENT_TOO_LARGE, "The body is too large"), //
     UNSUPPORTED_MEDIA_TYPE(HttpStatus.UNSUPPORTED_MEDIA_TYPE, "The body's media type is not read"), //
     RANGE_NOT_SATISFIABLE(HttpStatus.REQUESTED_RANGE_NOT_SATISFIABLE, "The range lies outside the file"), //
     INVALID_RECIPE(HttpStatus.UNPROCESSABLE_CONTENT, "The order is refused"), //
     INVALID_WEBHOOK(HttpStatus.UNPROCESSABLE_CONTENT, "The webhook is refused"), //
     INVALID_MODEL(HttpStatus.UNPROCESSABLE_CONTENT, "The model is refused"), //
+    INVALID_CORPUS(HttpStatus.UNPROCESSABLE_CONTENT, "The corpus is refused"), //
     IDEMPOTENCY_KEY_REUSED(HttpStatus.UNPROCESSABLE_CONTENT, "The key stands for another order"), //
     INTERNAL_ERROR(HttpStatus.INTERNAL_SERVER_ERROR, "Our mistake"), //
     UNAVAILABLE(HttpStatus.SERVICE_UNAVAILABLE, "Not able to answer now"), //

@@ -37,9 +37,11 @@ public class Catalog {
         Path model = recipe.model() == null ? null : resolveModel(recipe.model(), recipe.project(), found);
         CorpusRef calibration = null;
         if (recipe.measuresTokens() && recipe.calibration() != null) {
-            calibration = resolveCorpus(recipe.calibration().corpus(), "calibration.corpus", found);
+            calibration = resolveCorpus(recipe.calibration().corpus(), recipe.project(), "calibration.corpus", found);
         }
-        CorpusRef evaluation = recipe.evaluation() == null ? null : resolveCorpus(recipe.evaluation().corpus(), "evaluation.corpus", found);
+        CorpusRef evaluation = recipe.evaluation() == null
+                ? null
+                : resolveCorpus(recipe.evaluation().corpus(), recipe.project(), "evaluation.corpus", found);
         return found.size() == before && model != null ? new ResolvedInputs(model.toString(), calibration, evaluation) : null;
     }
 
@@ -78,15 +80,21 @@ public class Catalog {
         return underRoot ? roots.directory(model.path(), "model", found) : model.directory();
     }
 
+    /** What the headers of the model say; {@code null} and a violation when they cannot be read. */
+    public ModelFacts facts(ResolvedInputs inputs, List<Violation> found) {
+        return ModelFacts.of(Path.of(inputs.modelDirectory()), found);
+    }
+
     /**
      * A text.
      *
      * @param corpus as ordered; {@code null} and malformed ones are left to the recipe's own check
+     * @param project whose names are meant
      * @param field where it stands in the order
      * @param found takes what is wrong with it
      * @return the same with a real path in place of a name, or {@code null} when something was found
      */
-    public CorpusRef resolveCorpus(CorpusRef corpus, String field, List<Violation> found) {
+    public CorpusRef resolveCorpus(CorpusRef corpus, String project, String field, List<Violation> found) {
         if (corpus == null) {
             return null;
         }
@@ -95,9 +103,8 @@ public class Catalog {
             return file == null ? null : new CorpusRef(null, file.toString(), null, corpus.field());
         }
         if (corpus.name() != null) {
-            return corpora.find(corpus.name()).map(known -> CorpusRef.at(known.path())).orElseGet(() -> {
-                found.add(new Violation(field + ".name", corpus.name(), "one of the registered corpora "
-                        + corpora.list().stream().map(Corpus::name).collect(Collectors.joining(", "))));
+            return corpora.find(corpus.name(), project).map(corpora::reference).orElseGet(() -> {
+                found.add(new Violation(field + ".name", corpus.name(), corpora.oneOf(project)));
                 return null;
             });
         }

@@ -52,10 +52,14 @@ class Demo implements SmartInitializingSingleton {
         }
         Instant now = clock.instant().truncatedTo(ChronoUnit.MICROS);
         bundleModel();
-        corpora.register(new Corpus("kjv-train", directory.resolve("text/kjv-train.txt").toString(), Kind.DEMO,
-                "The King James Bible, the part the demo model was trained on", now));
-        corpora.register(new Corpus("kjv-test", directory.resolve("text/kjv-test.txt").toString(), Kind.DEMO,
-                "The King James Bible, the part the demo model has never seen", now));
+        try {
+            corpora.bundle("kjv-train", directory.resolve("text/kjv-train.txt"),
+                    "The King James Bible, the part the demo model was trained on");
+            corpora.bundle("kjv-test", directory.resolve("text/kjv-test.txt"),
+                    "The King James Bible, the part the demo model has never seen");
+        } catch (IOException e) {
+            throw new UncheckedIOException("the bundled texts under " + directory + " cannot be read", e);
+        }
     }
 
     private void bundleModel() {

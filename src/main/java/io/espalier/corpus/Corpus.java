@@ -1,15 +1,21 @@
 package io.espalier.corpus;
 
+import java.io.ByteArrayInputStream;
 import java.io.IOException;
+import java.io.InputStream;
 import java.nio.ByteBuffer;
 import java.nio.CharBuffer;
+import java.nio.channels.Channels;
 import java.nio.channels.FileChannel;
+import java.nio.channels.ReadableByteChannel;
 import java.nio.charset.CharsetDecoder;
 import java.nio.charset.CoderResult;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 
 import io.espalier.checkpoint.DType;
 import io.espalier.checkpoint.MalformedCheckpointException;
@@ -32,17 +38,40 @@ public final class Corpus {
 
     private Corpus() {}
 
+    /** Windows, and how many tokens the text has that they were taken from. */
+    public record Read(TokenWindows windows, long tokens) {}
+
     /**
      * The windows of the corpus that {@code ref} holds by path or text; a name is resolved before. A {@code .safetensors} file holds ready ids, of
-     * which the first windows are taken in the file's order; anything else is tokenised in one piece.
+     * which the first windows are taken in the file's order; anything else is tokenised in one piece. Of a mixture every part gives its share, see
+     * {@link Mixture}.
      *
      * @param vocabSize of the model; every id is below it
      * @throws PruningException {@code INVALID_RECIPE}, {@code MALFORMED_CORPUS} or {@code TOO_FEW_TOKENS}
      */
     public static TokenWindows windows(CorpusRef ref, Tokenizer tokenizer, Windowing windowing, int vocabSize) {
-        boolean ready = ref.path() != null && ref.path().endsWith(".safetensors");
-        TokenWindows windows = ready ? ready(Path.of(ref.path()), windowing) : windowing.of(tokenizer.encode(text(ref)));
-        int[][] ids = windows.ids();
+        return read(ref, tokenizer, windowing, vocabSize).windows();
+    }
+
+    /** The same, and the tokens that were there. */
+    public static Read read(CorpusRef ref, Tokenizer tokenizer, Windowing windowing, int vocabSize) {
+        if (ref.mix() != null) {
+            int[] shares = Mixture.shares(ref.mix(), windowing.windows());
+            List<Read> parts = new ArrayList<>();
+            for (int i = 0; i < shares.length; i++) {
+                parts.add(read(ref.mix().get(i).corpus(), tokenizer, windowing.with(shares[i]), vocabSize));
+            }
+            return new Read(Mixture.interleaved(parts.stream().map(Read::windows).toList(), windowing.seed()),
+                    parts.stream().mapToLong(Read::tokens).sum());
+        }
+        Read read;
+        if (ref.isReady()) {
+            read = ready(Path.of(ref.path()), windowing);
+        } else {
+            int[] stream = tokenizer.encode(text(ref));
+            read = new Read(windowing.of(stream), stream.length);
+        }
+        int[][] ids = read.windows().ids();
         for (int i = 0; i < ids.length; i++) {
             for (int j = 0; j < ids[i].length; j++) {
                 if (ids[i][j] < 0 || ids[i][j] >= vocabSize) {
@@ -51,7 +80,61 @@ public final class Corpus {
                 }
             }
         }
-        return windows;
+        return read;
+    }
+
+    /**
+     * How many tokens the corpus has, read to its end.
+     *
+     * @param tokenizer may be {@code null} where {@link CorpusRef#isReady}
+     */
+    public static long tokens(CorpusRef ref, Tokenizer tokenizer) {
+        return ref.leaves().mapToLong(leaf -> {
+            if (!leaf.isReady()) {
+                return tokenizer.encode(text(leaf)).length;
+            }
+            try (SafetensorsFile ids = SafetensorsFile.open(Path.of(leaf.path()))) {
+                return onlyTensor(Path.of(leaf.path()), ids).elements();
+            } catch (MalformedCheckpointException broken) {
+                throw new PruningException(ErrorCode.MALFORMED_CORPUS, broken.getMessage(), broken);
+            }
+        }).sum();
+    }
+
+    /** Bytes of the longest of its texts: what has to be read at once. */
+    public static long longest(CorpusRef ref) {
+        return ref.leaves().filter(leaf -> !leaf.isReady())
+                .mapToLong(leaf -> leaf.path() != null
+                        ? Path.of(leaf.path()).toFile().length()
+                        : leaf.text() == null ? 0 : leaf.text().length())
+                .max().orElse(0);
+    }
+
+    /**
+     * How many tokens a part at the beginning of a single text has: whole lines within so many bytes.
+     *
+     * @throws PruningException as {@link #text}
+     */
+    public static long tokensOfBeginning(CorpusRef ref, Tokenizer tokenizer, int bytes) {
+        if (ref.path() == null) {
+            String text = ref.text();
+            int end = Math.min(text.length(), bytes);
+            return tokenizer.encode(whole(text.substring(0, Character.isHighSurrogate(text.charAt(end - 1)) ? end - 1 : end))).length;
+        }
+        Path file = Path.of(ref.path());
+        try (InputStream in = Files.newInputStream(file)) {
+            byte[] beginning = in.readNBytes(bytes);
+            int end = beginning.length;
+            while (end > 0 && beginning[end - 1] != '\n') {
+                end--;
+            }
+            String text = decode(file, Channels.newChannel(new ByteArrayInputStream(beginning, 0, end)), end);
+            return tokenizer.encode(
+                    ref.path().endsWith(".jsonl") ? documents(file, text, ref.field() == null ? "text" : ref.field()) : text).length;
+        } catch (IOException cause) {
+            throw new PruningException(ErrorCode.IO_ERROR,
+                    file.getFileName() + ": " + cause.getMessage() + " (expected: a readable text file)", cause);
+        }
     }
 
     /**
@@ -101,7 +184,7 @@ public final class Corpus {
             if (channel.size() > MAX_BYTES) {
                 throw malformed(file.getFileName() + ": " + channel.size() + " bytes", "a text file of at most " + MAX_BYTES);
             }
-            return decode(file, channel);
+            return decode(file, channel, channel.size());
         } catch (IOException cause) {
             throw new PruningException(ErrorCode.IO_ERROR,
                     file.getFileName() + ": " + cause.getMessage() + " (expected: a readable text file)",
@@ -109,11 +192,11 @@ public final class Corpus {
         }
     }
 
-    private static String decode(Path file, FileChannel channel) throws IOException {
+    private static String decode(Path file, ReadableByteChannel channel, long size) throws IOException {
         CharsetDecoder utf8 = StandardCharsets.UTF_8.newDecoder();
         ByteBuffer bytes = ByteBuffer.allocate(1 << 16);
         CharBuffer chars = CharBuffer.allocate(1 << 16);
-        StringBuilder text = new StringBuilder((int) channel.size());
+        StringBuilder text = new StringBuilder((int) size);
         long before = 0;
         boolean end = false;
         while (!end) {
@@ -161,19 +244,14 @@ public final class Corpus {
         return node.get(field).stringValue();
     }
 
-    private static TokenWindows ready(Path file, Windowing windowing) {
+    private static Read ready(Path file, Windowing windowing) {
         if (!Files.isRegularFile(file) || !Files.isReadable(file)) {
             throw new PruningException(ErrorCode.INVALID_RECIPE,
                     file.getFileName() + ": " + (Files.exists(file) ? "cannot be read" : "missing")
                             + " (expected: a readable safetensors file)");
         }
         try (SafetensorsFile ids = SafetensorsFile.open(file)) {
-            Tensor tensor = ids.tensors().size() == 1 ? ids.tensors().firstEntry().getValue() : null;
-            if (tensor == null || tensor.rank() != 2 || !integer(tensor.dtype())) {
-                throw malformed(file.getFileName() + ": tensors "
-                        + ids.tensors().values().stream().map(t -> "'" + t.name() + "' " + t.dtype() + " " + t.shape()).toList(),
-                        "one integer tensor [windows, length]");
-            }
+            Tensor tensor = onlyTensor(file, ids);
             if (tensor.dim(1) != windowing.length()) {
                 throw malformed(file.getFileName() + ": windows of " + tensor.dim(1) + " tokens",
                         windowing.length() + ", the sequence length asked for");
@@ -183,10 +261,20 @@ public final class Corpus {
                         file.getFileName() + ": " + tensor.elements() + " tokens, " + tensor.dim(0)
                                 + " windows (expected: at least " + windowing.windows() + " windows)");
             }
-            return rows(file.getFileName().toString(), ids.longs(tensor.name()), windowing);
+            return new Read(rows(file.getFileName().toString(), ids.longs(tensor.name()), windowing), tensor.elements());
         } catch (MalformedCheckpointException broken) {
             throw new PruningException(ErrorCode.MALFORMED_CORPUS, broken.getMessage(), broken);
         }
+    }
+
+    private static Tensor onlyTensor(Path file, SafetensorsFile ids) {
+        Tensor tensor = ids.tensors().size() == 1 ? ids.tensors().firstEntry().getValue() : null;
+        if (tensor == null || tensor.rank() != 2 || !integer(tensor.dtype())) {
+            throw malformed(file.getFileName() + ": tensors "
+                    + ids.tensors().values().stream().map(t -> "'" + t.name() + "' " + t.dtype() + " " + t.shape()).toList(),
+                    "one integer tensor [windows, length]");
+        }
+        return tensor;
     }
 
     private static TokenWindows rows(String where, long[] ids, Windowing windowing) {

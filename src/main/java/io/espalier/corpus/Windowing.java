@@ -12,6 +12,12 @@ public sealed interface Windowing {
     /** The windows of one tokenised text. */
     TokenWindows of(int[] stream);
 
+    /** What decides over chance, where there is any. */
+    long seed();
+
+    /** The same for another number of windows. */
+    Windowing with(int windows);
+
     /**
      * A seeded sample, for calibration.
      *
@@ -23,6 +29,11 @@ public sealed interface Windowing {
         @Override
         public TokenWindows of(int[] stream) {
             return TokenWindows.sample(stream, windows, length, seed);
+        }
+
+        @Override
+        public Sampled with(int other) {
+            return new Sampled(other, length, seed);
         }
     }
 
@@ -36,6 +47,16 @@ public sealed interface Windowing {
         @Override
         public TokenWindows of(int[] stream) {
             return TokenWindows.strided(stream, windows, length);
+        }
+
+        @Override
+        public long seed() {
+            return 0;
+        }
+
+        @Override
+        public Strided with(int other) {
+            return new Strided(other, length);
         }
     }
 }

@@ -24,14 +24,24 @@ public final class Compatibility {
     private static final int QUANT = 32;
 
     private final ModelShape shape;
+    private final boolean foreseen;
 
-    private Compatibility(ModelShape shape) {
+    private Compatibility(ModelShape shape, boolean foreseen) {
         this.shape = shape;
+        this.foreseen = foreseen;
     }
 
     /** One answer for each engine, always in the same order. */
     public static List<Loadability> of(ModelShape shape) {
-        Compatibility all = new Compatibility(shape);
+        return answers(new Compatibility(shape, false));
+    }
+
+    /** The same for a model to come: that its widths will differ is known, how many there will be is not. */
+    public static List<Loadability> foreseen(ModelShape shape) {
+        return answers(new Compatibility(shape, true));
+    }
+
+    private static List<Loadability> answers(Compatibility all) {
         return List.of(all.transformers4(), all.transformers5(), all.server(VLLM), all.server(SGLANG), all.llamaCpp());
     }
 
@@ -95,7 +105,7 @@ public final class Compatibility {
         }
         if (!shape.oneWidth()) {
             return Loadability.no(engine, "its fused mixture of experts has one width for all experts of the model, and here they have "
-                    + shape.distinctWidths().size());
+                    + (foreseen ? "several" : shape.distinctWidths().size()));
         }
         if (shape.fp8Block() > 0 && shape.width() % shape.fp8Block() != 0) {
             return Loadability.no(engine, "it refuses FP8 in blocks of " + shape.fp8Block() + " where the width is no multiple, and "

@@ -87,6 +87,28 @@ public final class Cut {
         return cut.cuttings.unfused();
     }
 
+    /**
+     * What a cut would write, without writing it.
+     *
+     * @param bytes of all files, index and config aside
+     * @param unfused layers whose fused tensors would be written apart
+     */
+    public record Foreseen(long bytes, List<Integer> unfused) {}
+
+    /**
+     * What {@link #write} would write.
+     *
+     * @throws PruningException {@code FP8_ALIGNMENT}
+     */
+    public static Foreseen foresee(Checkpoint source, KeepPlan plan, List<ExpertTensors> experts, Map<Integer, List<String>> perExpert) {
+        Cut cut = new Cut(source, plan, experts, perExpert);
+        try {
+            return new Foreseen(cut.needed(), cut.cuttings.unfused());
+        } catch (IOException cause) {
+            throw new UncheckedIOException(cause);
+        }
+    }
+
     /** Bytes of all files to come, index and config aside. */
     private long needed() throws IOException {
         long needed = 0;

@@ -44,20 +44,29 @@ record Measuring(OpenedRun opened, ComputeDevice device, String modelDigest, Pro
             return new Slicing(Sha256.of(modelDigest), 1, 1, List.of(), opened.recipe().scoreSet());
         }
         int length = opened.calibration().length();
-        int windows = opened.calibration().windows();
+        Cut cut = cut(opened, device, opened.calibration().windows(), length, tokensPerSlice);
+        notes().memoryPlanned(cut.plan());
+        int batch = cut.plan().sequencesPerBatch();
+        return new Slicing(fingerprint(batch), batch, length, cut.slices());
+    }
+
+    /** How a set of windows is cut, and how the longest slice fits into memory. */
+    record Cut(MemoryPlan plan, List<Slice> slices) {}
+
+    /** The same decision for windows of which only the number is known. */
+    static Cut cut(OpenedRun opened, ComputeDevice device, int windows, int length, long tokensPerSlice) {
         long tokens = tokensPerSlice > 0 ? tokensPerSlice : device.isGpu() ? SLICE_TOKENS_GPU : SLICE_TOKENS_CPU;
         boolean halved = tokensPerSlice == 0 && opened.checkpoint().tensorBytes() < HALVED_BELOW;
         int most = Math.clamp(Math.max(tokens / length, Math.ceilDiv(windows, MOST_SLICES)), 1,
                 halved ? Math.ceilDiv(windows, 2) : windows);
-        MemoryPlan plan = plan(most);
-        notes().memoryPlanned(plan);
+        MemoryPlan plan = plan(opened, device, most, length);
         int batch = plan.sequencesPerBatch();
         int each = Math.max(1, most / batch) * batch;
         List<Slice> slices = new ArrayList<>();
         for (int from = 0; from < windows; from += each) {
             slices.add(new Slice(from, Math.min(windows, from + each)));
         }
-        return new Slicing(fingerprint(batch), batch, length, slices);
+        return new Cut(plan, slices);
     }
 
     Path measure(Slicing slicing, int slice, Path workDirectory, Saving saving) {
@@ -97,7 +106,11 @@ record Measuring(OpenedRun opened, ComputeDevice device, String modelDigest, Pro
     }
 
     private MemoryPlan plan(int sequences) {
-        return device.plan(opened.spec(), new MemoryPlan.Work(sequences, opened.calibration().length(),
+        return plan(opened, device, sequences, opened.calibration().length());
+    }
+
+    private static MemoryPlan plan(OpenedRun opened, ComputeDevice device, int sequences, int length) {
+        return device.plan(opened.spec(), new MemoryPlan.Work(sequences, length,
                 Criterion.of(opened.recipe().method()).moments().contains(Moment.GRADIENT_SQUARED)), OpenedRun.precision(opened.recipe()));
     }
 

@@ -72,27 +72,15 @@ record OpenedRun(PruningRecipe recipe, Checkpoint checkpoint, DecoderSpec spec, 
     }
 
     /** Ready token ids need no tokenizer; a text without one is refused. */
-    private static Tokenizer tokenizer(PruningRun.Inputs inputs) {
-        boolean texts = Stream.of(inputs.calibration(), inputs.evaluation()).filter(Objects::nonNull)
-                .anyMatch(corpus -> corpus.path() == null || !corpus.path().endsWith(".safetensors"));
+    static Tokenizer tokenizer(PruningRun.Inputs inputs) {
+        boolean texts = Stream.of(inputs.calibration(), inputs.evaluation()).filter(Objects::nonNull).anyMatch(corpus -> !corpus.isReady());
         return texts || Files.exists(inputs.model().resolve(Tokenizer.FILE)) ? Tokenizer.open(inputs.model()) : null;
     }
 
     private static OpenedRun checked(PruningRun.Inputs inputs, Checkpoint checkpoint, DecoderSpec spec, Tokenizer tokenizer) {
         PruningRecipe recipe = inputs.recipe();
         List<PruningException> refused = new ArrayList<>();
-        if (spec.experts().isEmpty()) {
-            refused.add(new PruningException(ErrorCode.MODEL_WITHOUT_EXPERTS, List.of(
-                    new Violation("model", "a " + spec.modelType() + " model without routed experts",
-                            "a model with Mixture-of-Experts layers"))));
-        } else {
-            List<PruningRecipe> orders = recipe.outputs();
-            for (int i = 0; i < orders.size(); i++) {
-                PruningRecipe order = orders.get(i);
-                String at = i == 0 ? "" : "further_outputs[" + (i - 1) + "].";
-                gather(refused, () -> within(at, () -> allocate(order, spec, checkpoint, zeros(spec), granularity(order))));
-            }
-        }
+        stays(recipe, spec, checkpoint, refused);
         TokenWindows calibration = null;
         if (recipe.measuresTokens()) {
             Calibration order = recipe.calibration();
@@ -117,8 +105,32 @@ record OpenedRun(PruningRecipe recipe, Checkpoint checkpoint, DecoderSpec spec, 
         return new OpenedRun(recipe, checkpoint, spec, tokenizer, calibration, evaluation);
     }
 
+    /**
+     * What each output would come to if all atoms scored the same.
+     *
+     * @param refused takes what is wrong with them
+     * @return one for each output; {@code null} for one that is refused; empty for a model that nothing can be taken from
+     */
+    static List<Stay> stays(PruningRecipe recipe, DecoderSpec spec, Checkpoint checkpoint, List<PruningException> refused) {
+        if (spec.experts().isEmpty()) {
+            refused.add(new PruningException(ErrorCode.MODEL_WITHOUT_EXPERTS, List.of(
+                    new Violation("model", "a " + spec.modelType() + " model without routed experts",
+                            "a model with Mixture-of-Experts layers"))));
+            return List.of();
+        }
+        List<PruningRecipe> orders = recipe.outputs();
+        List<Stay> stays = new ArrayList<>();
+        RankedScores alike = ranked(spec, checkpoint, zeros(spec));
+        for (int i = 0; i < orders.size(); i++) {
+            PruningRecipe order = orders.get(i);
+            String at = i == 0 ? "" : "further_outputs[" + (i - 1) + "].";
+            stays.add(gather(refused, () -> within(at, () -> allocate(order, spec, checkpoint, alike, granularity(order)))));
+        }
+        return stays;
+    }
+
     /** As ordered, else the calibration's; a method without tokens has a calibration only in name, so the model's positions bound it. */
-    private static int evaluationLength(PruningRecipe recipe, DecoderSpec spec) {
+    static int evaluationLength(PruningRecipe recipe, DecoderSpec spec) {
         if (recipe.evaluation().sequenceLength() != null) {
             return recipe.evaluation().sequenceLength();
         }
@@ -126,7 +138,7 @@ record OpenedRun(PruningRecipe recipe, Checkpoint checkpoint, DecoderSpec spec, 
         return recipe.measuresTokens() ? calibrations : Math.min(calibrations, spec.maxPositions());
     }
 
-    private static void requireFits(DecoderSpec spec, int length, String field) {
+    static void requireFits(DecoderSpec spec, int length, String field) {
         if (length > spec.maxPositions()) {
             throw new PruningException(ErrorCode.SEQUENCE_TOO_LONG,
                     List.of(new Violation(field, String.valueOf(length),
@@ -134,7 +146,7 @@ record OpenedRun(PruningRecipe recipe, Checkpoint checkpoint, DecoderSpec spec, 
         }
     }
 
-    private static <T> T gather(List<PruningException> refused, Supplier<T> step) {
+    static <T> T gather(List<PruningException> refused, Supplier<T> step) {
         try {
             return step.get();
         } catch (PruningException e) {
@@ -164,16 +176,20 @@ record OpenedRun(PruningRecipe recipe, Checkpoint checkpoint, DecoderSpec spec, 
 
     /** What an order's budget, layout, alignment and protections make of some scores. */
     Stay allocate(PruningRecipe order, double[][] scores, Allocation.Granularity granularity) {
-        return allocate(order, spec, checkpoint, scores, granularity);
+        return allocate(order, spec, checkpoint, ranked(spec, checkpoint, scores), granularity);
     }
 
-    private static Stay allocate(PruningRecipe order, DecoderSpec spec, Checkpoint checkpoint, double[][] scores,
+    private static RankedScores ranked(DecoderSpec spec, Checkpoint checkpoint, double[][] scores) {
+        return RankedScores.of(weighed(spec, checkpoint, scores), Allocation.sourceBlock(checkpoint, spec.experts()));
+    }
+
+    private static Stay allocate(PruningRecipe order, DecoderSpec spec, Checkpoint checkpoint, RankedScores scores,
             Allocation.Granularity granularity) {
         int block = Allocation.sourceBlock(checkpoint, spec.experts());
         return new Allocation(order.budget(), order.layout(), alignment(order, spec, checkpoint).atoms(), order.allowEmptyExperts(),
                 order.method().scope(), granularity, block, new EngineDemands(order.tensorParallel(), topK(spec)),
                 order.protections() == null ? Protections.NONE : order.protections())
-                .stay(RankedScores.of(weighed(spec, checkpoint, scores), block),
+                .stay(scores,
                         new Allocation.ModelSize(checkpoint.parameters(), checkpoint.tensorBytes()));
     }
 
@@ -182,7 +198,7 @@ record OpenedRun(PruningRecipe recipe, Checkpoint checkpoint, DecoderSpec spec, 
         return alignment(order, spec, checkpoint);
     }
 
-    private static ChosenAlignment alignment(PruningRecipe order, DecoderSpec spec, Checkpoint checkpoint) {
+    static ChosenAlignment alignment(PruningRecipe order, DecoderSpec spec, Checkpoint checkpoint) {
         return ChosenAlignment.of(order, spec.experts().stream().mapToInt(ExpertTensors::width).min().orElse(1),
                 Allocation.sourceBlock(checkpoint, spec.experts()));
     }

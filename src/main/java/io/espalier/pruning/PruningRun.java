@@ -66,7 +66,7 @@ public final class PruningRun implements AutoCloseable {
     private final OpenedRun opened;
     private final String modelDigest;
 
-    private PruningRun(Inputs inputs, ComputeDevice device, OpenedRun opened, String modelDigest) {
+    PruningRun(Inputs inputs, ComputeDevice device, OpenedRun opened, String modelDigest) {
         this.inputs = inputs;
         this.recipe = inputs.recipe();
         this.device = device;

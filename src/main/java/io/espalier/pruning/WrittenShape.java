@@ -2,6 +2,7 @@ package io.espalier.pruning;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.SequencedMap;
@@ -13,8 +14,10 @@ import io.espalier.checkpoint.ExpertTensors;
 import io.espalier.checkpoint.JsonFile;
 import io.espalier.checkpoint.Scales;
 import io.espalier.plan.Compatibility;
+import io.espalier.plan.KeepPlan;
 import io.espalier.plan.ModelShape;
 import io.espalier.plan.ModelShape.Dialect;
+import io.espalier.recipe.Layout;
 import io.espalier.recipe.Loadability;
 import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.ObjectNode;
@@ -31,6 +34,32 @@ final class WrittenShape {
     /** Which engines open the model. */
     static List<Loadability> engines(Checkpoint written, DecoderSpec spec, Path directory) {
         return Compatibility.of(of(written, spec, directory));
+    }
+
+    /**
+     * Which engines would open the model that a plan makes.
+     *
+     * @param unfused layers whose fused tensors would be written apart
+     */
+    static List<Loadability> foreseen(Checkpoint source, DecoderSpec spec, KeepPlan plan, List<Integer> unfused, Layout layout) {
+        SequencedMap<Integer, int[]> widths = pattern(plan.remainingWidths(), layout);
+        ObjectNode config = Architecture.of(source).resized(source.config(), spec, widths);
+        List<ExpertTensors> experts = spec.experts();
+        Dialect dialect = unfused.isEmpty() ? dialect(experts) : unfused.size() == widths.size() ? Dialect.PER_EXPERT : Dialect.MIXED;
+        boolean ownCode = source.companions().stream().anyMatch(file -> file.getFileName().toString().equals("modeling_deepseek.py"));
+        return Compatibility.foreseen(new ModelShape(spec.modelType(), widths, dialect, fp8Block(source, experts),
+                config.path(Architecture.WIDTHS_KEY).has("shared_expert_width"), ModelingFile.of(config, source).name() != null, ownCode));
+    }
+
+    /** The plan of equal scores takes from the first experts; a real one from all, so that widths differ wherever the layout lets them. */
+    private static SequencedMap<Integer, int[]> pattern(SequencedMap<Integer, int[]> widths, Layout layout) {
+        SequencedMap<Integer, int[]> differing = new LinkedHashMap<>();
+        widths.forEach((layer, each) -> differing.put(layer, each.clone()));
+        if (layout == Layout.RAGGED) {
+            differing.firstEntry().getValue()[0] += differing.firstEntry().getValue().length > 1
+                    && Arrays.stream(differing.firstEntry().getValue()).distinct().count() == 1 ? 1 : 0;
+        }
+        return differing;
     }
 
     /** Writes the answers beside the model. */

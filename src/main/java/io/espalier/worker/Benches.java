@@ -82,8 +82,9 @@ final class Benches implements AutoCloseable {
     }
 
     private static void requireThere(String field, CorpusRef corpus, List<Violation> gone) {
-        if (corpus != null && corpus.path() != null && !Files.isRegularFile(Path.of(corpus.path()))) {
-            gone.add(new Violation(field, corpus.path(), "the file that was there when the job was ordered"));
+        if (corpus != null) {
+            corpus.leaves().filter(leaf -> leaf.path() != null && !Files.isRegularFile(Path.of(leaf.path()))).forEach(
+                    leaf -> gone.add(new Violation(field, leaf.path(), "the file that was there when the job was ordered")));
         }
     }
 }

@@ -2,7 +2,9 @@ package io.espalier.worker;
 
 import java.net.InetAddress;
 import java.net.UnknownHostException;
+import java.nio.file.Path;
 import java.time.Clock;
+import java.util.List;
 
 import javax.sql.DataSource;
 
@@ -11,7 +13,12 @@ import io.espalier.job.JobRecords;
 import io.espalier.job.PruningJobs;
 import io.espalier.job.SliceShelf;
 import io.espalier.pruning.ComputeDevice;
+import io.espalier.pruning.PruningRun;
+import io.espalier.pruning.Survey;
+import io.espalier.pruning.TokenCount;
+import io.espalier.recipe.Preflight;
 import io.espalier.recipe.ScoreShelf;
+import io.espalier.recipe.TokenCounter;
 import io.espalier.telemetry.LogLines;
 import io.espalier.telemetry.Traces;
 import io.micrometer.core.instrument.MeterRegistry;
@@ -31,7 +38,7 @@ class WorkerConfiguration {
 
     @Bean
     Workshop workshop(WorkerSettings settings) {
-        return Workshop.real(settings.directory().resolve("digests"));
+        return Workshop.real(settings.digests());
     }
 
     @Bean
@@ -54,6 +61,22 @@ class WorkerConfiguration {
         return new Dispatcher(name, database, clock,
                 () -> ComputeDevice.find(settings.worker().devices(), settings.worker().memoryBudget().toBytes()), worker,
                 settings.worker());
+    }
+
+    @Bean
+    Preflight preflight(WorkerSettings settings, ScoreShelf shelf, PlatformTransactionManager transactions) {
+        TransactionTemplate transaction = new TransactionTemplate(transactions);
+        return (recipe, inputs) -> {
+            List<ComputeDevice> devices = ComputeDevice.find(settings.worker().devices(), settings.worker().memoryBudget().toBytes());
+            return Survey.of(new PruningRun.Inputs(recipe, Path.of(inputs.modelDirectory()), inputs.calibration(), inputs.evaluation()),
+                    new Survey.Place(devices.getFirst(), settings.worker().sliceTokens(), settings.digests(), settings.directory(),
+                            address -> transaction.execute(status -> shelf.findByAddress(address))));
+        };
+    }
+
+    @Bean
+    TokenCounter tokenCounter() {
+        return new TokenCount();
     }
 
     private static String host() {

@@ -50,4 +50,9 @@ record WorkerSettings(@NotNull Path dataDir, @NotNull @Valid Worker worker) {
     Path directory() {
         return dataDir.toAbsolutePath().normalize().resolve("work");
     }
+
+    /** Where the digests of models are remembered. */
+    Path digests() {
+        return directory().resolve("digests");
+    }
 }

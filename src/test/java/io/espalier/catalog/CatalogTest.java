@@ -40,7 +40,7 @@ class CatalogTest {
     @Test
     void theDemoIsLaidOutAndHasNames() throws IOException {
         assertThat(models.list("default", null, 50)).extracting(Model::name).containsExactly("tiny-qwen2moe");
-        assertThat(corpora.list()).extracting(Corpus::name).containsExactly("kjv-test", "kjv-train");
+        assertThat(corpora.list("default")).extracting(Corpus::name).containsExactly("kjv-test", "kjv-train");
         Path model = Path.of(models.find("default", "tiny-qwen2moe").orElseThrow().path());
         assertThat(model).startsWith(settings.demo()).isDirectoryContaining(file -> file.endsWith("config.json"));
         assertThat(model.resolve("model.safetensors")).hasBinaryContent(new ClassPathResource("demo/tiny-qwen2moe/model.safetensors")
@@ -49,8 +49,8 @@ class CatalogTest {
 
     @Test
     void aDemoFileThatWasChangedIsLaidOutAgainAndTheOthersAreLeftAlone() throws IOException {
-        Path text = Path.of(corpora.find("kjv-test").orElseThrow().path());
-        Path other = Path.of(corpora.find("kjv-train").orElseThrow().path());
+        Path text = Path.of(corpora.find("kjv-test", "default").orElseThrow().path());
+        Path other = Path.of(corpora.find("kjv-train", "default").orElseThrow().path());
         String before = Files.readString(text);
         var untouched = Files.getLastModifiedTime(other);
         Files.writeString(text, before.replace('e', 'x'));
@@ -69,14 +69,15 @@ class CatalogTest {
         assertThat(found).isEmpty();
         assertThat(inputs.modelDirectory()).isEqualTo(settings.demo().resolve("tiny-qwen2moe").toString());
         assertThat(inputs.calibration()).isEqualTo(CorpusRef.at(settings.demo().resolve("text/kjv-train.txt").toString()));
-        assertThat(catalog.resolveCorpus(CorpusRef.inline("words"), "evaluation.corpus", found)).isEqualTo(CorpusRef.inline("words"));
+        assertThat(catalog.resolveCorpus(CorpusRef.inline("words"), "default", "evaluation.corpus", found))
+                .isEqualTo(CorpusRef.inline("words"));
     }
 
     @Test
     void aPathUnderARootKeepsItsField() throws IOException {
         Path root = Files.createDirectories(settings.roots().getLast()).toRealPath();
         Files.writeString(root.resolve("lines.jsonl"), "{\"body\": \"x\"}");
-        assertThat(catalog.resolveCorpus(new CorpusRef(null, root + "/lines.jsonl", null, "body"), "calibration.corpus", found))
+        assertThat(catalog.resolveCorpus(new CorpusRef(null, root + "/lines.jsonl", null, "body"), "default", "calibration.corpus", found))
                 .isEqualTo(new CorpusRef(null, root + "/lines.jsonl", null, "body"));
         assertThat(found).isEmpty();
     }
