@@ -34,21 +34,21 @@ final class ArtifactController {
     }
 
     @GetMapping(path = "/{id}", produces = MediaType.APPLICATION_JSON_VALUE)
-    Listing list(@PathVariable String id) {
-        return Listing.of(known(id));
+    Listing list(@PathVariable String id, Caller caller) {
+        return Listing.of(known(id, caller));
     }
 
     @GetMapping("/{id}/files/{name}")
-    void file(@PathVariable String id, @PathVariable String name, HttpServletRequest request, HttpServletResponse response)
+    void file(@PathVariable String id, @PathVariable String name, Caller caller, HttpServletRequest request, HttpServletResponse response)
             throws IOException {
-        ArtifactFile file = known(id).files().stream().filter(listed -> listed.name().equals(name)).findFirst()
+        ArtifactFile file = known(id, caller).files().stream().filter(listed -> listed.name().equals(name)).findFirst()
                 .orElseThrow(() -> unknownFile(id, name));
         Path path = artifacts.file(id, name).orElseThrow(() -> unknownFile(id, name));
         Download.of(path, file.bytes(), file.name(), file.sha256()).send(request, response);
     }
 
-    private Artifact known(String id) {
-        return artifacts.find(id).orElseThrow(
+    private Artifact known(String id, Caller caller) {
+        return artifacts.find(id, caller.project()).orElseThrow(
                 () -> new ProblemException(ProblemCode.ARTIFACT_NOT_FOUND, "no artifact has the id " + Given.printable(id)));
     }
 

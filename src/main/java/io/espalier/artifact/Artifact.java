@@ -12,6 +12,7 @@ import jakarta.persistence.JoinColumn;
 import jakarta.persistence.OrderBy;
 import jakarta.persistence.Table;
 
+import org.hibernate.annotations.Formula;
 import org.hibernate.annotations.Immutable;
 
 /** A pruned model, finished: a directory of files that never change. */
@@ -23,6 +24,8 @@ public class Artifact {
     @Id
     private String id;
     private String jobId;
+    @Formula("(select j.project from pruning_job j where j.id = job_id)")
+    private String project;
     private Instant createdAt;
     private String digest;
     private long bytes;

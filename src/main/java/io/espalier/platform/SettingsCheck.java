@@ -11,6 +11,7 @@ import jakarta.validation.Validation;
 import jakarta.validation.Validator;
 import jakarta.validation.ValidatorFactory;
 
+import io.espalier.security.SecurityCheck;
 import org.springframework.beans.factory.config.BeanFactoryPostProcessor;
 import org.springframework.beans.factory.config.ConfigurableListableBeanFactory;
 import org.springframework.boot.context.properties.ConfigurationProperties;
@@ -52,6 +53,7 @@ class SettingsCheck implements BeanFactoryPostProcessor {
             problems.add("espalier.api.enabled, espalier.worker.enabled: false, false (expected: at least one of them true; a process with "
                     + "neither has nothing to do)");
         }
+        problems.addAll(SecurityCheck.problems(environment));
         if (!problems.isEmpty()) {
             throw new StartRefused("These settings are wrong:\n  " + String.join("\n  ", problems),
                     "Correct them in the environment (ESPALIER_WORKER_POLL for espalier.worker.poll), on the command line or in a file; "

@@ -74,12 +74,18 @@ final class Contract {
         if (status >= 400 && !"HEAD".equals(method)) {
             holdProblem(exchange, status, headers, body);
         }
+        if (template == null && path.matches("/(livez|readyz|actuator.*)")) {
+            return;
+        }
         if (template == null) {
-            assertThat(status).as(exchange + ", which no path of the contract matches").isIn(400, 404);
+            assertThat(status).as(exchange + ", which no path of the contract matches").isIn(400, 401, 404, 429);
             return;
         }
         String name = "HEAD".equals(method) ? "get" : method.toLowerCase(java.util.Locale.ROOT);
         JsonNode operation = root.path("paths").path(template).path(name);
+        if (operation.isMissingNode() && status == 401) {
+            return;
+        }
         if (operation.isMissingNode()) {
             assertThat(status).as(exchange + ", a method that the contract does not know").isEqualTo(405);
             Set<String> known = new TreeSet<>();

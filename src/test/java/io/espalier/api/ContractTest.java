@@ -21,6 +21,7 @@ import io.espalier.recipe.MethodChoice;
 import io.espalier.recipe.MethodName;
 import io.espalier.recipe.Phase;
 import io.espalier.recipe.PruningRecipe;
+import io.espalier.security.Role;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -65,6 +66,23 @@ class ContractTest {
     }
 
     @Test
+    void every_operation_has_a_line_in_the_table_of_permissions_and_says_what_a_stranger_gets() {
+        assertThat(Permissions.operations()).isEqualTo(Contract.IT.operations());
+        for (String operation : Contract.IT.operations()) {
+            JsonNode said = Contract.IT.root().path("paths").path(operation.replaceAll(".* ", ""))
+                    .path(operation.replaceAll(" .*", "").toLowerCase(java.util.Locale.ROOT));
+            if (Permissions.isPublic(operation)) {
+                assertThat(said.path("security").isArray() && said.path("security").isEmpty()).as(operation + ": security: []").isTrue();
+            } else {
+                assertThat(said.path("responses").propertyNames()).as(operation).contains("400", "401", "403", "429");
+                assertThat(said.has("security")).as(operation + " is as secure as all").isFalse();
+            }
+        }
+        assertThat(Contract.IT.root().at("/security/0/bearer").isArray()).isTrue();
+        assertThat(Contract.IT.root().at("/components/securitySchemes/bearer/scheme").stringValue()).isEqualTo("bearer");
+    }
+
+    @Test
     void every_reference_in_it_leads_somewhere() {
         List<String> references = new ArrayList<>();
         collect(Contract.IT.root(), references);
@@ -76,7 +94,7 @@ class ContractTest {
 
     static List<List<Object>> enums() {
         return List.of(List.of("MethodName", MethodName.values()), List.of("Layout", Layout.values()), List.of("Phase", Phase.values()),
-                List.of("ErrorCode", ErrorCode.values()), List.of("JobState", JobState.values()), List.of("Kind", Kind.values()),
+                List.of("ErrorCode", ErrorCode.values()), List.of("JobState", JobState.values()), List.of("Kind", Kind.values()), List.of("Role", Role.values()),
                 List.of("MethodChoice/properties/unrouted", MethodChoice.Unrouted.values()),
                 List.of("MethodChoice/properties/scope", MethodChoice.Scope.values()),
                 List.of("Loadability/properties/loads", Loadability.Loads.values()),
