@@ -49,7 +49,8 @@ class HouseTest {
     private static final List<String> WORKSHOP = List.of("pruning", "method", "evaluation", "calibration", "plan", "transformer", "corpus",
             "checkpoint");
 
-    private static final List<String> WITHOUT_TENSORS = List.of("worker", "api", "job", "catalog", "artifact", "recipe", "security", "platform",
+    private static final List<String> WITHOUT_TENSORS = List.of("worker", "api", "job", "catalog", "artifact", "recipe", "security",
+            "platform",
             "plan", "checkpoint");
 
     private static final JavaClasses HOUSE = new ClassFileImporter().withImportOption(ImportOption.Predefined.DO_NOT_INCLUDE_TESTS)

@@ -64,7 +64,8 @@ final class ApiKeyController {
         List<Violation> violations = new ArrayList<>();
         String project = wanted.project() == null ? caller.project() : wanted.project();
         if (!caller.seesAll() && !Objects.equals(project, caller.project())) {
-            violations.add(new Violation("project", wanted.project(), "absent, or " + caller.project() + ", the project of the key you use"));
+            violations
+                    .add(new Violation("project", wanted.project(), "absent, or " + caller.project() + ", the project of the key you use"));
         }
         if (wanted.expiresAt() != null && !wanted.expiresAt().isAfter(clock.instant())) {
             violations.add(new Violation("expires_at", wanted.expiresAt().toString(), "a time to come"));

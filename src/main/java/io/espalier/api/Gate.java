@@ -58,17 +58,19 @@ class Gate {
     private static final String WELCOME = Gate.class.getName() + ".welcome";
 
     private final SecuritySettings settings;
+    private final ApiSettings api;
     private final Rates rates;
 
-    Gate(SecuritySettings settings, Rates rates) {
+    Gate(SecuritySettings settings, ApiSettings api, Rates rates) {
         this.settings = settings;
+        this.api = api;
         this.rates = rates;
     }
 
     /** Said at every start, so that nobody is open without knowing it. */
     @EventListener
     void say(WebServerInitializedEvent started) {
-        if (!settings.asks()) {
+        if (!settings.asks() && api.enabled()) {
             log.warn("security is off (espalier.security.mode is open): whoever reaches port {} may order, read and delete everything",
                     started.getWebServer().getPort());
         }
@@ -188,7 +190,8 @@ class Gate {
         rates.count("stranger at " + request.getRemoteAddr(), response);
         String why = e instanceof InvalidBearerTokenException ? Given.printable(e.getMessage()) : "the Authorization header cannot be read";
         response.setHeader(HttpHeaders.WWW_AUTHENTICATE, challenge("invalid_token", why));
-        Problem.of(new ProblemException(ProblemCode.UNAUTHENTICATED, why + " (expected: Authorization: Bearer with " + settings.words() + ")"),
+        Problem.of(
+                new ProblemException(ProblemCode.UNAUTHENTICATED, why + " (expected: Authorization: Bearer with " + settings.words() + ")"),
                 request).send(request, response);
     }
 

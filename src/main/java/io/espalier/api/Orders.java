@@ -125,7 +125,8 @@ final class Orders {
         }
         JsonNode said = order.path("project");
         if (!said.isMissingNode() && !caller.project().equals(said.asString(null))) {
-            violations.add(new Violation("project", Given.of(said, false), "absent, or " + caller.project() + ", the project of your token"));
+            violations
+                    .add(new Violation("project", Given.of(said, false), "absent, or " + caller.project() + ", the project of your token"));
         }
         order.put("project", caller.project());
     }
@@ -154,7 +155,8 @@ final class Orders {
         ScoreSet set = scores.findBriefly(id, order.path("project").asString(null)).orElse(null);
         ScoreOrigin origin = set == null ? null : set.origin();
         if (origin == null) {
-            violations.add(new Violation("score_set", Given.printable(id), "a score set of the order's project that GET /v1/score-sets lists with its address"));
+            violations.add(new Violation("score_set", Given.printable(id),
+                    "a score set of the order's project that GET /v1/score-sets lists with its address"));
             return null;
         }
         order.put("project", set.project());

@@ -115,7 +115,8 @@ final class Permissions implements HandlerInterceptor, WebMvcConfigurer {
 
     private static void require(Role needed, String operation, Caller caller, HttpServletResponse response) {
         if (!caller.role().covers(needed)) {
-            response.setHeader(HttpHeaders.WWW_AUTHENTICATE, Gate.challenge("insufficient_scope", null) + ", scope=\"" + needed.json() + '"');
+            response.setHeader(HttpHeaders.WWW_AUTHENTICATE,
+                    Gate.challenge("insufficient_scope", null) + ", scope=\"" + needed.json() + '"');
             throw new ProblemException(ProblemCode.FORBIDDEN,
                     operation + " needs the role " + needed.json() + " (given: " + caller.role().json() + ")");
         }

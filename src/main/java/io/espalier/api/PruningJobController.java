@@ -88,7 +88,8 @@ final class PruningJobController {
     }
 
     @GetMapping
-    ResponseEntity<Page<JobView>> list(Caller caller, @RequestParam(required = false) String state, @RequestParam(required = false) String cursor,
+    ResponseEntity<Page<JobView>> list(Caller caller, @RequestParam(required = false) String state,
+            @RequestParam(required = false) String cursor,
             @RequestParam(defaultValue = LIMIT) @Min(value = 1, message = LIMITS) @Max(value = MAX_LIMIT, message = LIMITS) int limit) {
         JobState only = state == null ? null : state("state", state);
         String after = cursor == null ? null : Page.Cursor.parse(cursor, "job_").afterId();

@@ -57,7 +57,8 @@ final class ScoreSetController {
     }
 
     @GetMapping(produces = MediaType.APPLICATION_JSON_VALUE)
-    ResponseEntity<Page<ScoreSetView>> list(Caller caller, @RequestParam(required = false) String model, @RequestParam(required = false) String method,
+    ResponseEntity<Page<ScoreSetView>> list(Caller caller, @RequestParam(required = false) String model,
+            @RequestParam(required = false) String method,
             @RequestParam(required = false) String cursor,
             @RequestParam(defaultValue = LIMIT) @Min(value = 1, message = LIMITS) @Max(value = MAX_LIMIT, message = LIMITS) int limit) {
         MethodName only = method == null ? null : word("method", method, MethodName.values(), MethodName::json);

@@ -36,7 +36,8 @@ public class ScoreSet {
 
     protected ScoreSet() {}
 
-    ScoreSet(String id, String jobId, String project, Instant createdAt, String sha256, long bytes, ScoreSummary summary, ScoreOrigin origin) {
+    ScoreSet(String id, String jobId, String project, Instant createdAt, String sha256, long bytes, ScoreSummary summary,
+            ScoreOrigin origin) {
         this.id = id;
         this.jobId = jobId;
         this.project = project;

@@ -100,9 +100,11 @@ public class ScoreSets implements ScoreShelf {
      */
     @Transactional(readOnly = true)
     public List<ScoreSet> list(String project, String model, MethodName method, String afterId, int limit) {
-        return jdbc.sql(BRIEF + """
-                where (:project::text is null or project = :project) and (:model::text is null or model = :model) and (:method::text is null or method = :method)
-                  and (:after::text is null or id < :after) order by id desc limit :limit""")
+        return jdbc
+                .sql(BRIEF
+                        + """
+                                where (:project::text is null or project = :project) and (:model::text is null or model = :model) and (:method::text is null or method = :method)
+                                  and (:after::text is null or id < :after) order by id desc limit :limit""")
                 .param("project", project, Types.VARCHAR)
                 .param("model", model, Types.VARCHAR).param("method", method == null ? null : method.json(), Types.VARCHAR)
                 .param("after", afterId, Types.VARCHAR).param("limit", limit).query(ScoreSets::line).list();
@@ -110,7 +112,8 @@ public class ScoreSets implements ScoreShelf {
 
     private static ScoreSet line(ResultSet row, int number) throws SQLException {
         String origin = row.getString("origin");
-        return new ScoreSet(row.getString("id"), row.getString("job_id"), row.getString("project"), row.getTimestamp("created_at").toInstant(),
+        return new ScoreSet(row.getString("id"), row.getString("job_id"), row.getString("project"),
+                row.getTimestamp("created_at").toInstant(),
                 row.getString("sha256"), row.getLong("bytes"), JSON.readValue(row.getString("summary"), ScoreSummary.class),
                 origin == null ? null : JSON.readValue(origin, ScoreOrigin.class));
     }
@@ -200,7 +203,8 @@ public class ScoreSets implements ScoreShelf {
                 bytes += chunk.length;
             }
             String sha256 = HexFormat.of().formatHex(sum.digest());
-            entities.persist(new ScoreSet(id, jobId, project, clock.instant().truncatedTo(ChronoUnit.MICROS), sha256, bytes, summary, origin));
+            entities.persist(
+                    new ScoreSet(id, jobId, project, clock.instant().truncatedTo(ChronoUnit.MICROS), sha256, bytes, summary, origin));
             entities.flush();
         } catch (IOException e) {
             throw new UncheckedIOException(e);

@@ -47,7 +47,8 @@ public final class SecurityCheck {
             check(settings.jwt(), problems);
         }
         settings.allowedOrigins().stream().filter(origin -> !origin.matches("https?://[A-Za-z0-9.:\\[\\]-]+")).forEach(origin -> problems
-                .add(PREFIX + "allowed-origins: " + origin + " (expected: origins such as https://dashboard.example, separated by commas)"));
+                .add(PREFIX + "allowed-origins: " + origin
+                        + " (expected: origins such as https://dashboard.example, separated by commas)"));
         return problems;
     }
 
@@ -80,7 +81,8 @@ public final class SecurityCheck {
     private static boolean isAddress(String text) {
         try {
             URI uri = URI.create(text);
-            return uri.getHost() != null && ("https".equals(uri.getScheme()) || "http".equals(uri.getScheme()) && isLoopback(uri.getHost()));
+            return uri.getHost() != null
+                    && ("https".equals(uri.getScheme()) || "http".equals(uri.getScheme()) && isLoopback(uri.getHost()));
         } catch (IllegalArgumentException e) {
             return false;
         }

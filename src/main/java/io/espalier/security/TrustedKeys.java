@@ -62,7 +62,8 @@ final class TrustedKeys {
         String base64 = Files.readString(Path.of(file)).replaceAll("-----(BEGIN|END) PUBLIC KEY-----", "").replaceAll("\\s", "");
         for (String algorithm : List.of("RSA", "EC")) {
             try {
-                PublicKey key = KeyFactory.getInstance(algorithm).generatePublic(new X509EncodedKeySpec(Base64.getDecoder().decode(base64)));
+                PublicKey key = KeyFactory.getInstance(algorithm)
+                        .generatePublic(new X509EncodedKeySpec(Base64.getDecoder().decode(base64)));
                 if (key instanceof RSAPublicKey rsa && rsa.getModulus().bitLength() >= 2048) {
                     return new RSAKey.Builder(rsa).build();
                 }
@@ -73,7 +74,8 @@ final class TrustedKeys {
                 // why: it may be of the other kind, and of none is said below
             }
         }
-        throw new IOException("no public key that is usable here (expected: PEM, -----BEGIN PUBLIC KEY-----, RSA of 2048 bits or more, or EC P-256)");
+        throw new IOException(
+                "no public key that is usable here (expected: PEM, -----BEGIN PUBLIC KEY-----, RSA of 2048 bits or more, or EC P-256)");
     }
 
     /** Keys behind an address. The address may itself have to be asked for, of an issuer that need not be there when this service starts. */
@@ -121,7 +123,8 @@ final class TrustedKeys {
             try {
                 return URI.create(text).toURL();
             } catch (IllegalArgumentException e) {
-                throw (MalformedURLException) new MalformedURLException(text + " (expected: an address that begins with https)").initCause(e);
+                throw (MalformedURLException) new MalformedURLException(text + " (expected: an address that begins with https)")
+                        .initCause(e);
             }
         }
     }

@@ -94,7 +94,8 @@ class ContractTest {
 
     static List<List<Object>> enums() {
         return List.of(List.of("MethodName", MethodName.values()), List.of("Layout", Layout.values()), List.of("Phase", Phase.values()),
-                List.of("ErrorCode", ErrorCode.values()), List.of("JobState", JobState.values()), List.of("Kind", Kind.values()), List.of("Role", Role.values()),
+                List.of("ErrorCode", ErrorCode.values()), List.of("JobState", JobState.values()), List.of("Kind", Kind.values()),
+                List.of("Role", Role.values()),
                 List.of("MethodChoice/properties/unrouted", MethodChoice.Unrouted.values()),
                 List.of("MethodChoice/properties/scope", MethodChoice.Scope.values()),
                 List.of("Loadability/properties/loads", Loadability.Loads.values()),

@@ -2,6 +2,11 @@ package io.espalier.api;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.io.InputStream;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
 import java.sql.Timestamp;
 import java.time.Instant;
@@ -62,7 +67,8 @@ class SecuredTest {
     // who asks
 
     @ParameterizedTest
-    @ValueSource(strings = {"GET /v1/pruning-jobs", "POST /v1/pruning-jobs", "DELETE /v1/pruning-jobs/x", "GET /v1/api-keys", "GET /v1/nothing",
+    @ValueSource(strings = {"GET /v1/pruning-jobs", "POST /v1/pruning-jobs", "DELETE /v1/pruning-jobs/x", "GET /v1/api-keys",
+            "GET /v1/nothing",
             "GET /actuator", "GET /actuator/metrics", "BREW /v1/methods", "OPTIONS /v1/models", "GET /%76%31/models",
             "GET /%61ctuator/metrics"})
     void whoeverBringsNothingIsAskedForAToken(String request) {
@@ -108,10 +114,13 @@ class SecuredTest {
         shared.sign(new MACSigner(Issuer.RSA.toRSAPublicKey().getEncoded()));
         String good = Issuer.token("s", "p", "viewer");
         return Stream.of(
-                Arguments.of("expired", Issuer.token(claims -> claims.claim("roles", "admin").expirationTime(Date.from(now.minusSeconds(60))))),
+                Arguments.of("expired",
+                        Issuer.token(claims -> claims.claim("roles", "admin").expirationTime(Date.from(now.minusSeconds(60))))),
                 Arguments.of("without an end", Issuer.token(claims -> claims.claim("roles", "admin").expirationTime(null))),
-                Arguments.of("not yet good", Issuer.token(claims -> claims.claim("roles", "admin").notBeforeTime(Date.from(now.plusSeconds(120))))),
-                Arguments.of("for another service", Issuer.token(claims -> claims.claim("roles", "admin").audience("https://other.example"))),
+                Arguments.of("not yet good",
+                        Issuer.token(claims -> claims.claim("roles", "admin").notBeforeTime(Date.from(now.plusSeconds(120))))),
+                Arguments.of("for another service",
+                        Issuer.token(claims -> claims.claim("roles", "admin").audience("https://other.example"))),
                 Arguments.of("for nobody", Issuer.token(claims -> claims.claim("roles", "admin").audience((String) null))),
                 Arguments.of("of another issuer", Issuer.token(claims -> claims.claim("roles", "admin").issuer("https://other.example"))),
                 Arguments.of("by another key of the same name", Issuer.signed(other, Issuer.good().claim("roles", "admin").build())),
@@ -132,7 +141,8 @@ class SecuredTest {
 
         assertThat(answer.status()).isEqualTo(401);
         assertThat(answer.code()).isEqualTo("unauthenticated");
-        assertThat(answer.header("WWW-Authenticate")).startsWith("Bearer realm=\"espalier\", error=\"invalid_token\", error_description=\"");
+        assertThat(answer.header("WWW-Authenticate"))
+                .startsWith("Bearer realm=\"espalier\", error=\"invalid_token\", error_description=\"");
         assertThat(answer.text()).doesNotContain(token.length() > 10 ? token : "\u0000");
     }
 
@@ -238,6 +248,22 @@ class SecuredTest {
     }
 
     @Test
+    void aStreamOfARevokedKeyEnds() throws Exception {
+        String token = key(first, "watching", ", \"role\": \"submitter\", \"project\": \"streams\"");
+        String job = stranger.as(token).ordered(Posted.SHORTEST);
+        HttpRequest request = HttpRequest
+                .newBuilder(URI.create("http://127.0.0.1:" + stranger.port() + "/v1/pruning-jobs/" + job + "/events"))
+                .header("Authorization", "Bearer " + token).header("Accept", "text/event-stream").build();
+        try (InputStream stream = HttpClient.newHttpClient().send(request, HttpResponse.BodyHandlers.ofInputStream()).body()) {
+            assertThat(stream.read()).isEqualTo('r');
+            assertThat(first.send("DELETE", "/v1/api-keys/key_" + token.substring(4, 30), null).status()).isEqualTo(204);
+
+            String rest = new String(stream.readAllBytes(), StandardCharsets.UTF_8);
+            assertThat(rest).as("the job goes on, the stream does not").contains("event: queued").doesNotContain("event: end");
+        }
+    }
+
+    @Test
     void aKeyIsUsedWithoutAWriteButForTheFirstTimeInAnHour() {
         String token = key(first, "busy", ", \"role\": \"viewer\"");
         String id = "key_" + token.substring(4, 30);
@@ -269,8 +295,10 @@ class SecuredTest {
 
     @ParameterizedTest
     @ValueSource(strings = {"{}", "{\"name\": \"\", \"role\": \"viewer\"}", "{\"name\": \"x\", \"role\": \"root\"}",
-            "{\"name\": \"x\", \"role\": \"viewer\", \"project\": \"../p\"}", "{\"name\": \"x\", \"role\": \"viewer\", \"expires_at\": \"soon\"}",
-            "{\"name\": \"x\", \"role\": \"viewer\", \"expires_at\": \"2001-01-01T00:00:00Z\"}", "{\"name\": \"a\\u0000b\", \"role\": \"viewer\"}",
+            "{\"name\": \"x\", \"role\": \"viewer\", \"project\": \"../p\"}",
+            "{\"name\": \"x\", \"role\": \"viewer\", \"expires_at\": \"soon\"}",
+            "{\"name\": \"x\", \"role\": \"viewer\", \"expires_at\": \"2001-01-01T00:00:00Z\"}",
+            "{\"name\": \"a\\u0000b\", \"role\": \"viewer\"}",
             "{\"name\": \"x\", \"role\": \"viewer\", \"more\": 1}", "[]", "7", "null", "{\"name\": {}, \"role\": []}"})
     void aKeyThatCannotBeIsRefusedWithEverythingThatIsWrong(String json) {
         Api.Answer answer = post(first, "/v1/api-keys", json);

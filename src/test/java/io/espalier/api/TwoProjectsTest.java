@@ -99,7 +99,8 @@ class TwoProjectsTest {
             entry("GET /v1/corpora", List.of(list("/v1/corpora"))),
             entry("GET /v1/corpora/{name}", List.of(everybodys("/v1/corpora/kjv-test"))),
             entry("GET /v1/methods", List.of(everybodys("/v1/methods"))),
-            entry("POST /v1/api-keys", List.of(posted("/v1/api-keys", "{\"name\": \"n\", \"role\": \"viewer\", \"project\": \"$project\"}"))),
+            entry("POST /v1/api-keys",
+                    List.of(posted("/v1/api-keys", "{\"name\": \"n\", \"role\": \"viewer\", \"project\": \"$project\"}"))),
             entry("GET /v1/api-keys", List.of(list("/v1/api-keys"))),
             entry("GET /v1/api-keys/{id}", List.of(one("/v1/api-keys/$key"))),
             entry("DELETE /v1/api-keys/{id}", List.of(one("/v1/api-keys/$key"))),
@@ -156,9 +157,11 @@ class TwoProjectsTest {
                     assertThat(foreign).as(way.path + " " + Arrays.toString(way.headers)).isEqualTo(answer(red, method, way, unknown));
                     assertThat(foreign.get("status")).isIn(way.body == null || way.path.contains("$") ? Set.of(404) : Set.of(400, 422));
                     if (method.equals("GET")) {
-                        assertThat(answer(red, "HEAD", way, ofBlue)).isEqualTo(answer(red, "HEAD", way, unknown)).containsEntry("status", 404);
+                        assertThat(answer(red, "HEAD", way, ofBlue)).isEqualTo(answer(red, "HEAD", way, unknown)).containsEntry("status",
+                                404);
                         // why HEAD: a stream is no JSON
-                        assertThat((Integer) answer(blue, List.of(way.headers).contains("text/event-stream") ? "HEAD" : "GET", way, ofBlue).get("status")).as("blue itself: " + way.path).isNotEqualTo(404);
+                        assertThat((Integer) answer(blue, List.of(way.headers).contains("text/event-stream") ? "HEAD" : "GET", way, ofBlue)
+                                .get("status")).as("blue itself: " + way.path).isNotEqualTo(404);
                     }
                 }
                 case LIST -> {

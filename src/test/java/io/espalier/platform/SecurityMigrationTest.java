@@ -21,12 +21,13 @@ class SecurityMigrationTest {
     }
 
     private void job(int number, String project, String set) {
-        jdbc.sql("""
-                insert into pruning_job (id, created_at, state, recipe, inputs, attempt, percent, phases, last_event, version, score_set_id,
-                    slicing, slices)
-                values (:id, now(), 'queued', jsonb_build_object('project', :project::text), '{}', 0, 0, '[]', 0, 0, :set,
-                    jsonb_build_object('fingerprint', repeat('f', 64), 'sequences_per_batch', 1, 'sequence_length', 8, 'slices', '[]'::jsonb,
-                        'score_set', :set::text), 0)""")
+        jdbc.sql(
+                """
+                        insert into pruning_job (id, created_at, state, recipe, inputs, attempt, percent, phases, last_event, version, score_set_id,
+                            slicing, slices)
+                        values (:id, now(), 'queued', jsonb_build_object('project', :project::text), '{}', 0, 0, '[]', 0, 0, :set,
+                            jsonb_build_object('fingerprint', repeat('f', 64), 'sequences_per_batch', 1, 'sequence_length', 8, 'slices', '[]'::jsonb,
+                                'score_set', :set::text), 0)""")
                 .param("id", "job_" + "%026d".formatted(number)).param("project", project).param("set", set).update();
     }
 
