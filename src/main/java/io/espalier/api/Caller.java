@@ -2,6 +2,8 @@ package io.espalier.api;
 
 import jakarta.servlet.http.HttpServletRequest;
 
+import io.espalier.security.Holder;
+import io.espalier.security.Role;
 import org.springframework.core.MethodParameter;
 import org.springframework.stereotype.Component;
 import org.springframework.web.bind.support.WebDataBinderFactory;
@@ -22,9 +24,9 @@ record Caller(String name, String project, Role role) {
     /** Whoever reaches a service that asks nobody for a name. */
     static final Caller LOCAL = new Caller("local", null, Role.ADMIN);
 
-    /** Each may do what those before it may. */
-    enum Role {
-        VIEWER, SUBMITTER, ADMIN
+    /** Whether every project exists for this caller. */
+    boolean seesAll() {
+        return project == null;
     }
 
     /** Whether something of that project exists for this caller. */
@@ -53,7 +55,20 @@ record Caller(String name, String project, Role role) {
         }
     }
 
+    static Caller of(Holder holder) {
+        return new Caller(holder.name(), holder.project(), holder.role());
+    }
+
+    /** @throws ProblemException when nobody has been let in with this request */
     static Caller of(HttpServletRequest request) {
-        return request.getAttribute(Caller.class.getName()) instanceof Caller known ? known : LOCAL;
+        if (request.getAttribute(Caller.class.getName()) instanceof Caller known) {
+            return known;
+        }
+        throw new ProblemException(ProblemCode.UNAUTHENTICATED, "nobody was let in with this request (expected: Authorization: Bearer)");
+    }
+
+    /** Says who asks, to everything that looks at this request later. */
+    void ask(HttpServletRequest request) {
+        request.setAttribute(Caller.class.getName(), this);
     }
 }

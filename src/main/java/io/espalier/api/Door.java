@@ -37,7 +37,7 @@ class Door implements WebMvcRegistrations, WebMvcConfigurer {
         };
     }
 
-    private static boolean isOperations(Class<?> type) {
+    static boolean isOperations(Class<?> type) {
         return type.isAnnotationPresent(RestController.class) && type.getPackage() == Door.class.getPackage();
     }
 

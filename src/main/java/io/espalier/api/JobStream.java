@@ -5,6 +5,7 @@ import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.List;
+import java.util.function.BooleanSupplier;
 
 import jakarta.servlet.http.HttpServletResponse;
 
@@ -43,36 +44,40 @@ final class JobStream {
     private final PruningJobs jobs;
     private final JsonMapper json;
     private final OutputStream out;
+    private final BooleanSupplier welcome;
     private long after;
+    private long lookedAt = System.nanoTime();
 
-    private JobStream(PruningJobs jobs, JsonMapper json, OutputStream out, long after) {
+    private JobStream(PruningJobs jobs, JsonMapper json, OutputStream out, BooleanSupplier welcome, long after) {
         this.jobs = jobs;
         this.json = json;
         this.out = out;
+        this.welcome = welcome;
         this.after = after;
     }
 
     /**
-     * Writes until the job has ended, the client has gone, or the process stops.
+     * Writes until the job has ended, the client has gone or may not look any more, or the process stops.
      *
      * @param after number of the last event that the client has
+     * @param welcome whether the client may still look; asked now and then
      */
-    static void write(JobFeed feed, PruningJobs jobs, PruningJob job, long after, JsonMapper json, HttpServletResponse response)
-            throws IOException {
+    static void write(JobFeed feed, PruningJobs jobs, PruningJob job, long after, JsonMapper json, BooleanSupplier welcome,
+            HttpServletResponse response) throws IOException {
         response.setContentType(MediaType.TEXT_EVENT_STREAM_VALUE);
         response.setCharacterEncoding(StandardCharsets.UTF_8);
         response.setHeader("Cache-Control", "no-store");
         // why: nginx would keep the stream back until it is long enough
         response.setHeader("X-Accel-Buffering", "no");
         try (JobFeed.Watch watch = feed.watch(job)) {
-            new JobStream(jobs, json, response.getOutputStream(), after).follow(feed, watch);
+            new JobStream(jobs, json, response.getOutputStream(), welcome, after).follow(feed, watch);
         }
     }
 
     private void follow(JobFeed feed, JobFeed.Watch watch) throws IOException {
         out.write("retry: 2000\n\n".getBytes(StandardCharsets.UTF_8));
         JobFeed.News seen = watch.latest();
-        while (true) {
+        while (isWelcome()) {
             history(seen);
             Progress progress = Progress.of(seen.job());
             if (progress.terminal()) {
@@ -82,7 +87,7 @@ final class JobStream {
             frame("progress", null, progress);
             JobFeed.News next = watch.newerThan(seen, SIGN_OF_LIFE);
             while (next == seen) {
-                if (!feed.open()) {
+                if (!feed.open() || !isWelcome()) {
                     return;
                 }
                 out.write(":\n\n".getBytes(StandardCharsets.UTF_8));
@@ -91,6 +96,14 @@ final class JobStream {
             }
             seen = next;
         }
+    }
+
+    private boolean isWelcome() {
+        if (System.nanoTime() - lookedAt < SIGN_OF_LIFE.toNanos()) {
+            return true;
+        }
+        lookedAt = System.nanoTime();
+        return welcome.getAsBoolean();
     }
 
     /** Everything up to what was seen last: from what is at hand, or, for a client that was away for long, from the database. */

@@ -77,7 +77,7 @@ final class Orders {
                 .enable(DeserializationFeature.USE_BIG_DECIMAL_FOR_FLOATS, DeserializationFeature.FAIL_ON_TRAILING_TOKENS).build();
     }
 
-    Order read(HttpServletRequest request) throws IOException {
+    Order read(HttpServletRequest request, Caller caller) throws IOException {
         String key = key(request);
         byte[] body = bytes(request);
         JsonNode document = parse(body);
@@ -86,6 +86,7 @@ final class Orders {
         ResolvedInputs inputs = null;
         PruningRecipe recipe = null;
         if (document instanceof ObjectNode order) {
+            own(order, caller, violations);
             MethodChoice measured = fill(order, violations);
             recipe = bind(document, PruningRecipe.class);
             List<Violation> further = new ArrayList<>(recipe.violations());
@@ -168,17 +169,48 @@ final class Orders {
         return read;
     }
 
+    /** An order is of the caller's project, whether it says so or not. */
+    private static void own(ObjectNode order, Caller caller, List<Violation> violations) {
+        if (caller.seesAll()) {
+            return;
+        }
+        JsonNode said = order.path("project");
+        if (!said.isMissingNode() && !caller.project().equals(said.asString(null))) {
+            violations
+                    .add(new Violation("project", Given.of(said, false), "absent, or " + caller.project() + ", the project of your token"));
+        }
+        order.put("project", caller.project());
+    }
+
+    /**
+     * A document of one component schema of the contract.
+     *
+     * @throws ProblemException with everything in which it departs from the schema
+     */
+    <T> T read(HttpServletRequest request, String component, Class<T> type) throws IOException {
+        JsonNode document = parse(bytes(request));
+        List<Violation> violations = Shape.trim(document, contract, component);
+        if (!violations.isEmpty()) {
+            throw ProblemException.violated(ProblemCode.INVALID_REQUEST, violations);
+        }
+        return bind(document, type, ProblemCode.INVALID_REQUEST);
+    }
+
     /** Says for an order on stored scores what the scores say already; answers the method that they were measured by, if there are any. */
     private MethodChoice fill(ObjectNode order, List<Violation> violations) {
         String id = order.path("score_set").asString(null);
         if (id == null) {
             return null;
         }
-        ScoreOrigin origin = scores.findBriefly(id).map(ScoreSet::origin).orElse(null);
+        // why the order's project: whoever sees that is to see what its jobs refer to
+        ScoreSet set = scores.findBriefly(id, order.path("project").asString(null)).orElse(null);
+        ScoreOrigin origin = set == null ? null : set.origin();
         if (origin == null) {
-            violations.add(new Violation("score_set", Given.printable(id), "a score set that GET /v1/score-sets lists with its address"));
+            violations.add(new Violation("score_set", Given.printable(id),
+                    "a score set of the order's project that GET /v1/score-sets lists with its address"));
             return null;
         }
+        order.put("project", set.project());
         if (!order.has("model")) {
             order.put("model", origin.model());
         }
@@ -261,12 +293,16 @@ final class Orders {
     }
 
     private <T> T bind(JsonNode document, Class<T> type) {
+        return bind(document, type, ProblemCode.INVALID_RECIPE);
+    }
+
+    private <T> T bind(JsonNode document, Class<T> type, ProblemCode otherwise) {
         try {
             return strict.treeToValue(document, type);
         } catch (DatabindException e) {
             // The contract let pass what the recipe cannot hold: a hole in the contract, yet nothing the client may see as our failure.
             String field = String.join(".", e.getPath().stream().map(step -> String.valueOf(step.getPropertyName())).toList());
-            throw ProblemException.violated(ProblemCode.INVALID_RECIPE,
+            throw ProblemException.violated(otherwise,
                     List.of(new Violation(Given.printable(field), null, "what GET /openapi.yaml describes")));
         }
     }

@@ -24,6 +24,6 @@ record PlanOrder(Budget budget, Layout layout, Alignment alignment, Integer tens
     /** The whole order. */
     PruningRecipe on(ScoreSet set) {
         return new PruningRecipe(set.origin().model(), set.origin().method().within(scope), null, budget, layout, alignment,
-                tensorParallel, allowEmptyExperts, null, set.origin().precision(), null, null, null, protections, set.id());
+                tensorParallel, allowEmptyExperts, null, set.origin().precision(), null, set.project(), null, protections, set.id());
     }
 }

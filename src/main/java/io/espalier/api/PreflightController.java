@@ -46,13 +46,13 @@ final class PreflightController {
     }
 
     @PostMapping(consumes = MediaType.APPLICATION_JSON_VALUE, params = "dry_run")
-    ResponseEntity<?> submit(@RequestParam("dry_run") String dryRun, HttpServletRequest request) throws IOException {
+    ResponseEntity<?> submit(Caller caller, @RequestParam("dry_run") String dryRun, HttpServletRequest request) throws IOException {
         return switch (dryRun) {
             case "true" -> {
-                Orders.Order order = orders.read(request);
+                Orders.Order order = orders.read(request, caller);
                 yield ResponseEntity.ok().cacheControl(CacheControl.noStore()).body(look(order.recipe(), order.inputs()));
             }
-            case "false" -> jobs.submit(request);
+            case "false" -> jobs.submit(caller, request);
             default -> throw ProblemException.violated(ProblemCode.INVALID_REQUEST,
                     List.of(new Violation("dry_run", Given.printable(dryRun), "true or false")));
         };

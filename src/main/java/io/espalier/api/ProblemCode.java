@@ -9,6 +9,8 @@ enum ProblemCode {
     MALFORMED_JSON(HttpStatus.BAD_REQUEST, "The body is no well-formed JSON"), //
     INVALID_REQUEST(HttpStatus.BAD_REQUEST, "The request cannot be read"), //
     INVALID_CURSOR(HttpStatus.BAD_REQUEST, "The cursor is not one of ours"), //
+    UNAUTHENTICATED(HttpStatus.UNAUTHORIZED, "It is not known who asks"), //
+    FORBIDDEN(HttpStatus.FORBIDDEN, "The caller may not do this"), //
     NOT_FOUND(HttpStatus.NOT_FOUND, "No such address"), //
     JOB_NOT_FOUND(HttpStatus.NOT_FOUND, "No such job"), //
     ARTIFACT_NOT_FOUND(HttpStatus.NOT_FOUND, "No such artifact"), //
@@ -19,6 +21,7 @@ enum ProblemCode {
     WEBHOOK_NOT_FOUND(HttpStatus.NOT_FOUND, "No such webhook"), //
     DELIVERY_NOT_FOUND(HttpStatus.NOT_FOUND, "No such message to the webhook"), //
     ARTIFACT_DELETED(HttpStatus.GONE, "The artifact was deleted"), //
+    API_KEY_NOT_FOUND(HttpStatus.NOT_FOUND, "No such API key"), //
     METHOD_NOT_ALLOWED(HttpStatus.METHOD_NOT_ALLOWED, "The address does not know this method"), //
     NOT_ACCEPTABLE(HttpStatus.NOT_ACCEPTABLE, "No answer in the media type asked for"), //
     MODEL_EXISTS(HttpStatus.CONFLICT, "The name is taken"), //
@@ -41,6 +44,9 @@ enum ProblemCode {
     INVALID_MODEL(HttpStatus.UNPROCESSABLE_CONTENT, "The model is refused"), //
     INVALID_CORPUS(HttpStatus.UNPROCESSABLE_CONTENT, "The corpus is refused"), //
     IDEMPOTENCY_KEY_REUSED(HttpStatus.UNPROCESSABLE_CONTENT, "The key stands for another order"), //
+    RATE_LIMITED(HttpStatus.TOO_MANY_REQUESTS, "Too many requests"), //
+    TOO_MANY_STREAMS(HttpStatus.TOO_MANY_REQUESTS, "Too many open streams"), //
+    TOO_MANY_JOBS(HttpStatus.TOO_MANY_REQUESTS, "Too many unfinished jobs"), //
     INTERNAL_ERROR(HttpStatus.INTERNAL_SERVER_ERROR, "Our mistake"), //
     UNAVAILABLE(HttpStatus.SERVICE_UNAVAILABLE, "Not able to answer now"), //
     DISK_FULL(HttpStatus.INSUFFICIENT_STORAGE, "The disk is full");

@@ -59,6 +59,8 @@ final class Problems {
         ProblemException problem = problem(e, request, response);
         if (problem.code() == ProblemCode.IDEMPOTENCY_KEY_IN_FLIGHT || problem.code() == ProblemCode.UNAVAILABLE) {
             response.setHeader(HttpHeaders.RETRY_AFTER, "1");
+        } else if (problem.code() == ProblemCode.TOO_MANY_JOBS) {
+            response.setHeader(HttpHeaders.RETRY_AFTER, "60");
         }
         Problem.of(problem, request).send(request, response);
     }

@@ -22,6 +22,7 @@ import io.espalier.job.JobStateException;
 import io.espalier.job.NoSuchJobException;
 import io.espalier.job.PruningJob;
 import io.espalier.job.PruningJobs;
+import io.espalier.job.TooManyJobsException;
 import io.espalier.recipe.Violation;
 import org.springframework.http.CacheControl;
 import org.springframework.http.HttpMethod;
@@ -55,26 +56,31 @@ final class PruningJobController {
     private final Orders orders;
     private final Artifacts artifacts;
     private final JobFeed feed;
+    private final LimitSettings limits;
     private final JsonMapper json;
 
-    PruningJobController(PruningJobs jobs, Orders orders, Artifacts artifacts, JobFeed feed, JsonMapper json) {
+    PruningJobController(PruningJobs jobs, Orders orders, Artifacts artifacts, JobFeed feed, LimitSettings limits, JsonMapper json) {
         this.jobs = jobs;
         this.orders = orders;
         this.artifacts = artifacts;
         this.feed = feed;
+        this.limits = limits;
         this.json = json;
     }
 
     @PostMapping(consumes = MediaType.APPLICATION_JSON_VALUE)
-    ResponseEntity<JobView> submit(HttpServletRequest request) throws IOException {
-        Orders.Order order = orders.read(request);
+    ResponseEntity<JobView> submit(Caller caller, HttpServletRequest request) throws IOException {
+        Orders.Order order = orders.read(request, caller);
         try {
-            PruningJobs.Submitted submitted = jobs.submit(order.recipe(), order.inputs(), order.key());
+            PruningJobs.Submitted submitted = jobs.submit(order.recipe(), order.inputs(), order.key(),
+                    caller.seesAll() ? 0 : limits.unfinishedJobs());
             ResponseEntity.BodyBuilder answer = fresh(HttpStatus.ACCEPTED).location(URI.create(JobView.href(submitted.job().id())));
             if (submitted.replayed()) {
                 answer.header("Idempotency-Replayed", "true");
             }
             return answer.body(JobView.of(submitted.job()));
+        } catch (TooManyJobsException e) {
+            throw new ProblemException(ProblemCode.TOO_MANY_JOBS, e.getMessage());
         } catch (IdempotencyKey.ReusedException e) {
             throw new ProblemException(ProblemCode.IDEMPOTENCY_KEY_REUSED, e.getMessage());
         } catch (IdempotencyKey.InFlightException e) {
@@ -83,29 +89,30 @@ final class PruningJobController {
     }
 
     @GetMapping
-    ResponseEntity<Page<JobView>> list(@RequestParam(required = false) String state, @RequestParam(required = false) String cursor,
+    ResponseEntity<Page<JobView>> list(Caller caller, @RequestParam(required = false) String state,
+            @RequestParam(required = false) String cursor,
             @RequestParam(defaultValue = LIMIT) @Min(value = 1, message = LIMITS) @Max(value = MAX_LIMIT, message = LIMITS) int limit) {
         JobState only = state == null ? null : state("state", state);
         String after = cursor == null ? null : Page.Cursor.parse(cursor, "job_").afterId();
         // why: one more than asked for says whether there is a next page
-        List<PruningJob> found = jobs.list(only, after, limit + 1);
+        List<PruningJob> found = jobs.list(caller.project(), only, after, limit + 1);
         List<PruningJob> page = found.subList(0, Math.min(limit, found.size()));
         String next = found.size() > limit ? new Page.Cursor(page.getLast().id()).text() : null;
         return fresh(HttpStatus.OK).body(new Page<>(page.stream().map(JobView::listed).toList(), next));
     }
 
     @GetMapping("/{id}")
-    ResponseEntity<JobView> get(@PathVariable String id, @RequestParam(required = false) String wait,
+    ResponseEntity<JobView> get(Caller caller, @PathVariable String id, @RequestParam(required = false) String wait,
             @RequestParam(name = "while", required = false) String meanwhile) {
-        PruningJob job = known(id);
+        PruningJob job = known(id, caller);
         Duration atMost = wait(wait);
         JobState from = meanwhile == null ? job.state() : state("while", meanwhile);
         return fresh(HttpStatus.OK).body(JobView.of(await(job, atMost, news -> news.job().state() != from || from.terminal()).job()));
     }
 
     @PostMapping("/{id}/cancel")
-    ResponseEntity<JobView> cancel(@PathVariable String id) {
-        boolean askedBefore = known(id).state() == JobState.CANCELLING;
+    ResponseEntity<JobView> cancel(Caller caller, @PathVariable String id) {
+        boolean askedBefore = known(id, caller).state() == JobState.CANCELLING;
         try {
             PruningJob job = jobs.cancel(id);
             boolean stopped = askedBefore || job.state() == JobState.CANCELLED;
@@ -114,28 +121,29 @@ final class PruningJobController {
             throw unknown(id);
         } catch (JobStateException e) {
             if (e.state() == JobState.CANCELLED) {
-                return get(id, null, null);
+                return get(caller, id, null, null);
             }
             throw ProblemException.conflict(ProblemCode.JOB_FINISHED, e.getMessage(), e.state().json());
         }
     }
 
     @PostMapping("/{id}/pause")
-    ResponseEntity<JobView> pause(@PathVariable String id) {
-        return moved(id, jobs::pause);
+    ResponseEntity<JobView> pause(Caller caller, @PathVariable String id) {
+        return moved(caller, id, jobs::pause);
     }
 
     @PostMapping("/{id}/resume")
-    ResponseEntity<JobView> resume(@PathVariable String id) {
-        return moved(id, jobs::resume);
+    ResponseEntity<JobView> resume(Caller caller, @PathVariable String id) {
+        return moved(caller, id, jobs::resume);
     }
 
     @PostMapping("/{id}/retry")
-    ResponseEntity<JobView> retry(@PathVariable String id) {
-        return moved(id, jobs::retry);
+    ResponseEntity<JobView> retry(Caller caller, @PathVariable String id) {
+        return moved(caller, id, jobs::retry);
     }
 
-    private ResponseEntity<JobView> moved(String id, Function<String, PruningJob> verb) {
+    private ResponseEntity<JobView> moved(Caller caller, String id, Function<String, PruningJob> verb) {
+        require(id, caller);
         try {
             return fresh(HttpStatus.OK).body(JobView.of(verb.apply(id)));
         } catch (NoSuchJobException e) {
@@ -146,7 +154,8 @@ final class PruningJobController {
     }
 
     @DeleteMapping("/{id}")
-    ResponseEntity<Void> delete(@PathVariable String id) {
+    ResponseEntity<Void> delete(Caller caller, @PathVariable String id) {
+        require(id, caller);
         List<Artifact> published = artifacts.ofJob(id);
         try {
             jobs.delete(id);
@@ -160,29 +169,29 @@ final class PruningJobController {
     }
 
     @GetMapping("/{id}/pieces")
-    ResponseEntity<Page.Growing<JobView.PieceView>> pieces(@PathVariable String id,
+    ResponseEntity<Page.Growing<JobView.PieceView>> pieces(Caller caller, @PathVariable String id,
             @RequestParam(defaultValue = "-1") @Min(value = -1, message = "an integer, -1 or more") int after,
             @RequestParam(defaultValue = LIMIT) @Min(value = 1, message = LIMITS) @Max(value = MAX_LIMIT, message = LIMITS) int limit) {
-        known(id);
+        known(id, caller);
         List<JobView.PieceView> pieces = jobs.pieces(id, after, limit).stream().map(JobView.PieceView::of).toList();
         return fresh(HttpStatus.OK).body(new Page.Growing<>(pieces, pieces.isEmpty() ? after : pieces.getLast().number()));
     }
 
     @GetMapping("/{id}/events")
-    ResponseEntity<Page.Growing<JobView.Event>> events(@PathVariable String id,
+    ResponseEntity<Page.Growing<JobView.Event>> events(Caller caller, @PathVariable String id,
             @RequestParam(defaultValue = "0") @Min(value = 0, message = AFTERS) long after,
             @RequestParam(defaultValue = LIMIT) @Min(value = 1, message = LIMITS) @Max(value = MAX_LIMIT, message = LIMITS) int limit,
             @RequestParam(required = false) String wait) {
-        await(known(id), wait(wait), news -> news.job().lastEvent() > after || news.job().state().terminal());
+        await(known(id, caller), wait(wait), news -> news.job().lastEvent() > after || news.job().state().terminal());
         List<JobView.Event> events = jobs.events(id, after, limit).stream().map(JobView.Event::of).toList();
         return fresh(HttpStatus.OK).body(new Page.Growing<>(events, events.isEmpty() ? after : events.getLast().seq()));
     }
 
     @GetMapping(path = "/{id}/events", produces = MediaType.TEXT_EVENT_STREAM_VALUE)
-    void stream(@PathVariable String id, @RequestParam(defaultValue = "0") @Min(value = 0, message = AFTERS) long after,
+    void stream(Caller caller, @PathVariable String id, @RequestParam(defaultValue = "0") @Min(value = 0, message = AFTERS) long after,
             @RequestHeader(name = "Last-Event-ID", required = false) @Min(value = 0, message = AFTERS) Long lastEventId,
             HttpServletRequest request, HttpServletResponse response) throws IOException {
-        PruningJob job = known(id);
+        PruningJob job = known(id, caller);
         long had = lastEventId == null ? after : lastEventId;
         if (lastEventId != null && job.state().terminal() && had >= job.lastEvent()) {
             // why 204: it is the only answer that keeps a browser's EventSource from coming back
@@ -190,7 +199,7 @@ final class PruningJobController {
         } else if (HttpMethod.HEAD.matches(request.getMethod())) {
             response.setContentType(MediaType.TEXT_EVENT_STREAM_VALUE);
         } else {
-            JobStream.write(feed, jobs, job, had, json, response);
+            JobStream.write(feed, jobs, job, had, json, Gate.welcome(request), response);
         }
     }
 
@@ -221,8 +230,15 @@ final class PruningJobController {
         return Duration.ofSeconds(Integer.parseInt(text.replace("s", "")));
     }
 
-    private PruningJob known(String id) {
-        return jobs.find(id).orElseThrow(() -> unknown(id));
+    private PruningJob known(String id, Caller caller) {
+        return jobs.find(id, caller.project()).orElseThrow(() -> unknown(id));
+    }
+
+    /** For verbs, which find the job themselves: only whoever does not see all is worth another question. */
+    private void require(String id, Caller caller) {
+        if (!caller.seesAll()) {
+            known(id, caller);
+        }
     }
 
     static ProblemException unknown(String id) {

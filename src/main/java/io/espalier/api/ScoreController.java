@@ -33,15 +33,15 @@ final class ScoreController {
     }
 
     @GetMapping(path = ADDRESS, produces = MediaType.APPLICATION_JSON_VALUE)
-    ResponseEntity<ScoreSummary> summary(@PathVariable String id) {
-        PruningJob job = succeeded(id);
+    ResponseEntity<ScoreSummary> summary(@PathVariable String id, Caller caller) {
+        PruningJob job = succeeded(id, caller);
         return ResponseEntity.ok().varyBy(HttpHeaders.ACCEPT).body(scores.planned(job.id()).orElseThrow());
     }
 
     @GetMapping(path = ADDRESS, produces = {Download.SAFETENSORS, MediaType.APPLICATION_OCTET_STREAM_VALUE})
-    void file(@PathVariable String id, HttpServletRequest request, HttpServletResponse response) throws IOException {
+    void file(@PathVariable String id, Caller caller, HttpServletRequest request, HttpServletResponse response) throws IOException {
         response.setHeader(HttpHeaders.VARY, HttpHeaders.ACCEPT);
-        ScoreSet set = scores.findBriefly(succeeded(id).scoreSetId()).orElseThrow();
+        ScoreSet set = scores.findBriefly(succeeded(id, caller).scoreSetId()).orElseThrow();
         download(set, scores).send(request, response);
     }
 
@@ -51,8 +51,8 @@ final class ScoreController {
                 Download.SAFETENSORS, set.sha256());
     }
 
-    private PruningJob succeeded(String jobId) {
-        PruningJob job = jobs.find(jobId).orElseThrow(() -> PruningJobController.unknown(jobId));
+    private PruningJob succeeded(String jobId, Caller caller) {
+        PruningJob job = jobs.find(jobId, caller.project()).orElseThrow(() -> PruningJobController.unknown(jobId));
         if (job.state() != JobState.SUCCEEDED) {
             throw ProblemException.conflict(ProblemCode.SCORES_NOT_READY,
                     job.state().terminal()

@@ -57,7 +57,8 @@ final class ScoreSetController {
     }
 
     @GetMapping(produces = MediaType.APPLICATION_JSON_VALUE)
-    ResponseEntity<Page<ScoreSetView>> list(@RequestParam(required = false) String model, @RequestParam(required = false) String method,
+    ResponseEntity<Page<ScoreSetView>> list(Caller caller, @RequestParam(required = false) String model,
+            @RequestParam(required = false) String method,
             @RequestParam(required = false) String cursor,
             @RequestParam(defaultValue = LIMIT) @Min(value = 1, message = LIMITS) @Max(value = MAX_LIMIT, message = LIMITS) int limit) {
         MethodName only = method == null ? null : word("method", method, MethodName.values(), MethodName::json);
@@ -66,45 +67,45 @@ final class ScoreSetController {
         }
         String after = cursor == null ? null : Page.Cursor.parse(cursor, PREFIX).afterId();
         // why: one more than asked for says whether there is a next page
-        List<ScoreSet> found = scores.list(model, only, after, limit + 1);
+        List<ScoreSet> found = scores.list(caller.project(), model, only, after, limit + 1);
         List<ScoreSet> page = found.subList(0, Math.min(limit, found.size()));
         String next = found.size() > limit ? new Page.Cursor(page.getLast().id()).text() : null;
         return fresh(new Page<>(page.stream().map(ScoreSetView::listed).toList(), next));
     }
 
     @GetMapping(path = "/{id}", produces = MediaType.APPLICATION_JSON_VALUE)
-    ResponseEntity<ScoreSetView> get(@PathVariable String id) {
-        return ResponseEntity.ok().cacheControl(CacheControl.noStore()).varyBy(HttpHeaders.ACCEPT).body(ScoreSetView.of(known(id)));
+    ResponseEntity<ScoreSetView> get(Caller caller, @PathVariable String id) {
+        return ResponseEntity.ok().cacheControl(CacheControl.noStore()).varyBy(HttpHeaders.ACCEPT).body(ScoreSetView.of(known(id, caller)));
     }
 
     @GetMapping(path = "/{id}", produces = {Download.SAFETENSORS, MediaType.APPLICATION_OCTET_STREAM_VALUE})
-    void file(@PathVariable String id, HttpServletRequest request, HttpServletResponse response) throws IOException {
-        ScoreSet set = brief(id);
+    void file(Caller caller, @PathVariable String id, HttpServletRequest request, HttpServletResponse response) throws IOException {
+        ScoreSet set = brief(id, caller);
         response.setHeader(HttpHeaders.VARY, HttpHeaders.ACCEPT);
         ScoreController.download(set, scores).send(request, response);
     }
 
     @GetMapping(path = "/{id}/coverage", produces = MediaType.APPLICATION_JSON_VALUE)
-    ResponseEntity<ScoreSetView.Coverage> coverage(@PathVariable String id,
+    ResponseEntity<ScoreSetView.Coverage> coverage(Caller caller, @PathVariable String id,
             @RequestParam(defaultValue = "1") @Min(value = 0, message = "an integer, 0 or more") int floor) {
-        return fresh(ScoreSetView.Coverage.of(known(id), floor));
+        return fresh(ScoreSetView.Coverage.of(known(id, caller), floor));
     }
 
     @PostMapping(path = "/{id}/plans", consumes = MediaType.APPLICATION_JSON_VALUE, produces = MediaType.APPLICATION_JSON_VALUE)
-    ResponseEntity<ScoreSetView.Plan> plan(@PathVariable String id, HttpServletRequest request) throws IOException {
-        ScoreSet set = plannable(id);
+    ResponseEntity<ScoreSetView.Plan> plan(Caller caller, @PathVariable String id, HttpServletRequest request) throws IOException {
+        ScoreSet set = plannable(id, caller);
         PruningRecipe order = orders.readPlan(request, set);
         return fresh(ScoreSetView.Plan.of(set, order, planner.forecast(set, order)));
     }
 
     @GetMapping(path = "/{id}/curve", produces = MediaType.APPLICATION_JSON_VALUE)
-    ResponseEntity<ScoreSetView.Curves> curve(@PathVariable String id,
+    ResponseEntity<ScoreSetView.Curves> curve(Caller caller, @PathVariable String id,
             @RequestParam(defaultValue = "101") @Min(value = 2, message = POINTS) @Max(value = MAX_POINTS, message = POINTS) int points,
             @RequestParam(name = "ratio_of", defaultValue = "routed_atoms") String ratioOf, @RequestParam(required = false) String layout,
             @RequestParam(defaultValue = "1") String alignment,
             @RequestParam(name = "tensor_parallel", defaultValue = "1") @Min(value = 1, message = DEVICES) @Max(value = PruningRecipe.MAX_TENSOR_PARALLEL, message = DEVICES) int tensorParallel,
             @RequestParam(defaultValue = "global") String scope) {
-        ScoreSet set = plannable(id);
+        ScoreSet set = plannable(id, caller);
         Layout only = layout == null ? null : word("layout", layout, Layout.values(), Layout::json);
         PlanOrder words = new PlanOrder(null, null, alignment(alignment), tensorParallel, false,
                 word("scope", scope, Scope.values(), ScoreSetController::lower), null);
@@ -124,20 +125,20 @@ final class ScoreSetController {
         throw violated("alignment", given, "auto, or a power of two from 1 to " + PruningRecipe.MAX_ALIGNMENT);
     }
 
-    private ScoreSet known(String id) {
-        return scores.find(id).orElseThrow(() -> unknown(id));
+    private ScoreSet known(String id, Caller caller) {
+        return scores.find(id, caller.project()).orElseThrow(() -> unknown(id));
     }
 
-    private ScoreSet brief(String id) {
-        return scores.findBriefly(id).orElseThrow(() -> unknown(id));
+    private ScoreSet brief(String id, Caller caller) {
+        return scores.findBriefly(id, caller.project()).orElseThrow(() -> unknown(id));
     }
 
     private static ProblemException unknown(String id) {
         return new ProblemException(ProblemCode.SCORE_SET_NOT_FOUND, "no score set has the id " + Given.printable(id));
     }
 
-    private ScoreSet plannable(String id) {
-        ScoreSet set = brief(id);
+    private ScoreSet plannable(String id, Caller caller) {
+        ScoreSet set = brief(id, caller);
         if (set.origin() == null) {
             throw new ProblemException(ProblemCode.SCORES_OUTDATED,
                     id + " was stored without what a plan needs (expected: a set that has an address); order its job again");

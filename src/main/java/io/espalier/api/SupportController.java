@@ -24,9 +24,9 @@ final class SupportController {
 
     @GetMapping(path = "/v1/support-bundle", produces = ZIP)
     void bundle(Caller caller, HttpServletRequest request, HttpServletResponse response) throws IOException {
-        // why so: a local caller is an administrator, and only those may
-        if (caller.role() != Caller.LOCAL.role() || caller.project() != null) {
-            throw new ProblemException(ProblemCode.NOT_FOUND, "there is nothing at this address for a caller who is not an administrator");
+        if (!caller.seesAll()) {
+            throw new ProblemException(ProblemCode.FORBIDDEN, "the bundle tells of every project (given: a token of " + caller.project()
+                    + "; expected: an administrator's without a project)");
         }
         response.setContentType(ZIP);
         response.setHeader(HttpHeaders.CACHE_CONTROL, "no-store");

@@ -25,6 +25,8 @@ public class Artifact {
     @Id
     private String id;
     private String jobId;
+    @Formula("(select j.project from pruning_job j where j.id = job_id)")
+    private String project;
     private Instant createdAt;
     private String digest;
     private long bytes;
@@ -32,8 +34,6 @@ public class Artifact {
     private String location;
     private Instant deletedAt;
     private Instant goneAt;
-    @Formula("(select j.project from pruning_job j where j.id = job_id)")
-    private String project;
     @ElementCollection(fetch = FetchType.EAGER)
     @CollectionTable(name = "artifact_file", joinColumns = @JoinColumn(name = "artifact_id"))
     @OrderBy("name")

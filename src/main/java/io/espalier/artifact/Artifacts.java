@@ -125,6 +125,19 @@ public class Artifacts {
         return Optional.ofNullable(entities.find(Artifact.class, id));
     }
 
+    /**
+     * An artifact of a project's job.
+     *
+     * @param project {@code null}: of any
+     */
+    @Transactional(readOnly = true)
+    public Optional<Artifact> find(String id, String project) {
+        return project == null
+                ? find(id)
+                : entities.createQuery("select a from Artifact a where a.id = :id and a.project = :project", Artifact.class)
+                        .setParameter("id", id).setParameter("project", project).getResultStream().findFirst();
+    }
+
     /** What a job has published, in the order of its outputs, the deleted included. */
     @Transactional(readOnly = true)
     public List<Artifact> ofJob(String jobId) {

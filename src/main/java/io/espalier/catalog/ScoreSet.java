@@ -24,6 +24,7 @@ public class ScoreSet {
     @Id
     private String id;
     private String jobId;
+    private String project;
     private Instant createdAt;
     private String sha256;
     private long bytes;
@@ -35,9 +36,11 @@ public class ScoreSet {
 
     protected ScoreSet() {}
 
-    ScoreSet(String id, String jobId, Instant createdAt, String sha256, long bytes, ScoreSummary summary, ScoreOrigin origin) {
+    ScoreSet(String id, String jobId, String project, Instant createdAt, String sha256, long bytes, ScoreSummary summary,
+            ScoreOrigin origin) {
         this.id = id;
         this.jobId = jobId;
+        this.project = project;
         this.createdAt = createdAt;
         this.sha256 = sha256;
         this.bytes = bytes;
@@ -54,6 +57,11 @@ public class ScoreSet {
     /** The job that measured it; {@code null} when that was deleted. */
     public String jobId() {
         return jobId;
+    }
+
+    /** Whose it is: scores of the same address stand once in every project that measured them. */
+    public String project() {
+        return project;
     }
 
     /** To the microsecond. */

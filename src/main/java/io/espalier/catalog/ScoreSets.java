@@ -39,7 +39,7 @@ public class ScoreSets implements ScoreShelf {
     private static final JsonMapper JSON = JsonMapper.builder().build();
 
     private static final String BRIEF = """
-            select id, job_id, created_at, sha256, bytes, origin, summary - 'layers' as summary from score_set
+            select id, job_id, project, created_at, sha256, bytes, origin, summary - 'layers' as summary from score_set
             """;
 
     private final EntityManager entities;
@@ -57,32 +57,63 @@ public class ScoreSets implements ScoreShelf {
         return Optional.ofNullable(entities.find(ScoreSet.class, id));
     }
 
+    /**
+     * A set of a project.
+     *
+     * @param project {@code null}: of any
+     */
+    @Transactional(readOnly = true)
+    public Optional<ScoreSet> find(String id, String project) {
+        return project == null
+                ? find(id)
+                : entities.createQuery("select s from ScoreSet s where s.id = :id and s.project = :project", ScoreSet.class)
+                        .setParameter("id", id).setParameter("project", project).getResultStream().findFirst();
+    }
+
     /** A set, its summary without the layers: what most questions need, and some hundred times smaller. */
     @Transactional(readOnly = true)
     public Optional<ScoreSet> findBriefly(String id) {
-        return jdbc.sql(BRIEF + " where id = :id").param("id", id).query(ScoreSets::line).optional();
+        return findBriefly(id, null);
+    }
+
+    /** @param project only a set of it; {@code null}: of any */
+    @Transactional(readOnly = true)
+    public Optional<ScoreSet> findBriefly(String id, String project) {
+        return jdbc.sql(BRIEF + " where id = :id and (:project::text is null or project = :project)").param("id", id)
+                .param("project", project, Types.VARCHAR).query(ScoreSets::line).optional();
+    }
+
+    /** Score sets of all projects. */
+    @Transactional(readOnly = true)
+    public List<ScoreSet> list(String model, MethodName method, String afterId, int limit) {
+        return list(null, model, method, afterId, limit);
     }
 
     /**
      * Score sets, newest first, their summaries without the layers.
      *
+     * @param project only those of it; {@code null}: of all
      * @param model only those of a model that was ordered by this name or path; {@code null}: all
      * @param method only those by this method; {@code null}: all
      * @param afterId only those older than this one; {@code null}: from the newest
      * @param limit at most so many
      */
     @Transactional(readOnly = true)
-    public List<ScoreSet> list(String model, MethodName method, String afterId, int limit) {
-        return jdbc.sql(BRIEF + """
-                where (:model::text is null or model = :model) and (:method::text is null or method = :method)
-                  and (:after::text is null or id < :after) order by id desc limit :limit""")
+    public List<ScoreSet> list(String project, String model, MethodName method, String afterId, int limit) {
+        return jdbc
+                .sql(BRIEF
+                        + """
+                                where (:project::text is null or project = :project) and (:model::text is null or model = :model) and (:method::text is null or method = :method)
+                                  and (:after::text is null or id < :after) order by id desc limit :limit""")
+                .param("project", project, Types.VARCHAR)
                 .param("model", model, Types.VARCHAR).param("method", method == null ? null : method.json(), Types.VARCHAR)
                 .param("after", afterId, Types.VARCHAR).param("limit", limit).query(ScoreSets::line).list();
     }
 
     private static ScoreSet line(ResultSet row, int number) throws SQLException {
         String origin = row.getString("origin");
-        return new ScoreSet(row.getString("id"), row.getString("job_id"), row.getTimestamp("created_at").toInstant(),
+        return new ScoreSet(row.getString("id"), row.getString("job_id"), row.getString("project"),
+                row.getTimestamp("created_at").toInstant(),
                 row.getString("sha256"), row.getLong("bytes"), JSON.readValue(row.getString("summary"), ScoreSummary.class),
                 origin == null ? null : JSON.readValue(origin, ScoreOrigin.class));
     }
@@ -128,10 +159,10 @@ public class ScoreSets implements ScoreShelf {
 
     @Override
     @Transactional(propagation = Propagation.MANDATORY)
-    public Optional<String> findByAddress(String address) {
+    public Optional<String> findByAddress(String project, String address) {
         // why locked: whoever deletes the last job that refers to it waits, and then sees that there is another
-        return jdbc.sql("select id from score_set where address = :address for key share").param("address", address).query(String.class)
-                .optional();
+        return jdbc.sql("select id from score_set where project = :project and address = :address for key share")
+                .param("project", project).param("address", address).query(String.class).optional();
     }
 
     @Override
@@ -149,17 +180,18 @@ public class ScoreSets implements ScoreShelf {
     @Transactional(propagation = Propagation.MANDATORY)
     public String keep(String id, String jobId, Path file, ScoreSummary summary, ScoreOrigin origin) {
         // why: two jobs that measured the same at the same time store one after the other, and the second finds what the first stored
-        jdbc.sql("select pg_advisory_xact_lock(hashtextextended(:address, 12))").param("address", origin.address()).query((row, n) -> 1)
-                .list();
-        String standing = findByAddress(origin.address()).orElseGet(() -> {
-            store(id, jobId, file, summary.withoutPlan(), origin);
+        String project = jdbc.sql("select project from pruning_job where id = :job").param("job", jobId).query(String.class).single();
+        jdbc.sql("select pg_advisory_xact_lock(hashtextextended(:address, 12))").param("address", project + "/" + origin.address())
+                .query((row, n) -> 1).list();
+        String standing = findByAddress(project, origin.address()).orElseGet(() -> {
+            store(id, jobId, project, file, summary.withoutPlan(), origin);
             return id;
         });
         planned(jobId, standing, summary);
         return standing;
     }
 
-    private void store(String id, String jobId, Path file, ScoreSummary summary, ScoreOrigin origin) {
+    private void store(String id, String jobId, String project, Path file, ScoreSummary summary, ScoreOrigin origin) {
         try (InputStream in = Files.newInputStream(file)) {
             MessageDigest sum = MessageDigest.getInstance("SHA-256");
             long bytes = 0;
@@ -171,7 +203,8 @@ public class ScoreSets implements ScoreShelf {
                 bytes += chunk.length;
             }
             String sha256 = HexFormat.of().formatHex(sum.digest());
-            entities.persist(new ScoreSet(id, jobId, clock.instant().truncatedTo(ChronoUnit.MICROS), sha256, bytes, summary, origin));
+            entities.persist(
+                    new ScoreSet(id, jobId, project, clock.instant().truncatedTo(ChronoUnit.MICROS), sha256, bytes, summary, origin));
             entities.flush();
         } catch (IOException e) {
             throw new UncheckedIOException(e);

@@ -41,6 +41,8 @@ public class PruningJob {
     @Column(updatable = false)
     @JdbcTypeCode(SqlTypes.JSON)
     private PruningRecipe recipe;
+    @Column(insertable = false, updatable = false)
+    private String project;
     @Column(updatable = false)
     @JdbcTypeCode(SqlTypes.JSON)
     private ResolvedInputs inputs;

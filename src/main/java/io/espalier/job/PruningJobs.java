@@ -84,11 +84,24 @@ public class PruningJobs {
      * @throws IdempotencyKey.InFlightException when a post with the key is being carried out and does not end in time
      */
     public Submitted submit(PruningRecipe recipe, ResolvedInputs inputs, IdempotencyKey key) {
+        return submit(recipe, inputs, key, 0);
+    }
+
+    /**
+     * The same, where a project may have only so many jobs. Of posts at the same time a few more may get through.
+     *
+     * @param most unfinished jobs of the project, this one included; 0: as many as there are
+     * @throws TooManyJobsException when there are as many already; a job that was ordered before, with the same key, is answered all the same
+     */
+    public Submitted submit(PruningRecipe recipe, ResolvedInputs inputs, IdempotencyKey key, int most) {
         Instant now = now();
         String id = PruningJob.ID_PREFIX + ulids.next(now.toEpochMilli());
         Optional<String> before = key == null ? Optional.empty() : keys.take(recipe.project(), key, id, now);
         if (before.isPresent()) {
             return new Submitted(find(before.get()).orElseThrow(), true);
+        }
+        if (most > 0 && unfinished(recipe.project(), most) >= most) {
+            throw new TooManyJobsException(recipe.project(), most);
         }
         PruningJob job = new PruningJob(id, recipe, inputs, now);
         List<JobEvent> events = job.submitted();
@@ -99,9 +112,28 @@ public class PruningJobs {
         return new Submitted(job, false);
     }
 
+    private int unfinished(String project, int most) {
+        return jdbc.sql("select count(*) from (select 1 from pruning_job where project = :project"
+                + " and state in ('queued', 'running', 'paused', 'cancelling') limit :most)").param("project", project)
+                .param("most", most).query(Integer.class).single();
+    }
+
     @Transactional(readOnly = true)
     public Optional<PruningJob> find(String id) {
         return Optional.ofNullable(entities.find(PruningJob.class, id));
+    }
+
+    /**
+     * A job of a project; one of another is not even read.
+     *
+     * @param project {@code null}: of any
+     */
+    @Transactional(readOnly = true)
+    public Optional<PruningJob> find(String id, String project) {
+        return project == null
+                ? find(id)
+                : entities.createQuery("select j from PruningJob j where j.id = :id and j.project = :project", PruningJob.class)
+                        .setParameter("id", id).setParameter("project", project).getResultStream().findFirst();
     }
 
     /**
@@ -149,19 +181,30 @@ public class PruningJobs {
                 .setParameter("id", id).setParameter("after", afterNumber).setMaxResults(limit).getResultList();
     }
 
+    /** Jobs of all projects. */
+    @Transactional(readOnly = true)
+    public List<PruningJob> list(JobState state, String afterId, int limit) {
+        return list(null, state, afterId, limit);
+    }
+
     /**
      * Jobs, newest first.
      *
+     * @param project only those of it; {@code null}: of all
      * @param state only those in it; {@code null}: all
      * @param afterId only those older than this job; {@code null}: from the newest
      * @param limit at most so many
      */
     @Transactional(readOnly = true)
-    public List<PruningJob> list(JobState state, String afterId, int limit) {
+    public List<PruningJob> list(String project, JobState state, String afterId, int limit) {
         TypedQuery<PruningJob> query = entities.createQuery("select j from PruningJob j where 1 = 1"
+                + (project == null ? "" : " and j.project = :project")
                 + (state == null ? "" : " and j.state = :state")
                 + (afterId == null ? "" : " and j.id < :after")
                 + " order by j.id desc", PruningJob.class);
+        if (project != null) {
+            query.setParameter("project", project);
+        }
         if (state != null) {
             query.setParameter("state", state);
         }

@@ -27,7 +27,8 @@ import org.springframework.validation.annotation.Validated;
 @Validated
 @ConfigurationProperties("espalier.database")
 record DatabaseSettings(@NotNull Mode mode, @NotNull Path directory, @Min(0) @Max(65535) int port,
-        @NotNull @DurationMin(seconds = 1) Duration startupWait, @NotNull Migrate migrate, @NotNull @DurationMin(millis = 100) Duration check,
+        @NotNull @DurationMin(seconds = 1) Duration startupWait, @NotNull Migrate migrate,
+        @NotNull @DurationMin(millis = 100) Duration check,
         @NotNull @DurationMin(millis = 100) Duration clockSync, @NotNull @Valid Connections connections) {
 
     enum Mode {

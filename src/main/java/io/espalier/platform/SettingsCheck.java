@@ -12,6 +12,7 @@ import jakarta.validation.Validation;
 import jakarta.validation.Validator;
 import jakarta.validation.ValidatorFactory;
 
+import io.espalier.security.SecurityCheck;
 import org.springframework.beans.factory.config.BeanFactoryPostProcessor;
 import org.springframework.beans.factory.config.ConfigurableListableBeanFactory;
 import org.springframework.boot.context.properties.ConfigurationProperties;
@@ -61,6 +62,7 @@ class SettingsCheck implements BeanFactoryPostProcessor {
             problems.add("management.opentelemetry.tracing.export.otlp.endpoint: " + (collector.isBlank() ? "missing" : collector)
                     + " (expected: an address such as http://localhost:4318/v1/traces, because management.tracing.export.enabled is true)");
         }
+        problems.addAll(SecurityCheck.problems(environment));
         if (!problems.isEmpty()) {
             throw new StartRefused("These settings are wrong:\n  " + String.join("\n  ", problems),
                     "Correct them in the environment (ESPALIER_WORKER_POLL for espalier.worker.poll), on the command line or in a file; "

@@ -11,6 +11,8 @@ import java.util.Optional;
 import java.util.function.Function;
 import java.util.function.Supplier;
 
+import io.espalier.architecture.Architecture;
+import io.espalier.architecture.DecoderSpec;
 import io.espalier.checkpoint.Checkpoint;
 import io.espalier.checkpoint.KnownDigests;
 import io.espalier.corpus.Tokenizer;
@@ -35,8 +37,6 @@ import io.espalier.recipe.PruningResult;
 import io.espalier.recipe.ScoreOrigin;
 import io.espalier.recipe.Slicing;
 import io.espalier.recipe.Violation;
-import io.espalier.architecture.Architecture;
-import io.espalier.architecture.DecoderSpec;
 import io.espalier.transformer.MemoryPlan;
 
 /**

@@ -13,10 +13,11 @@ public interface ScoreShelf {
     /**
      * Looks for scores by what they are a function of. What is found stays at least until the caller's transaction ends.
      *
+     * @param project whose scores may be used: those of others do not exist, however equal they are
      * @param address as {@link ScoreOrigin} has it
      * @return the id of the score set
      */
-    Optional<String> findByAddress(String address);
+    Optional<String> findByAddress(String project, String address);
 
     /**
      * Writes the safetensors file of a score set.

@@ -9,9 +9,9 @@ import io.espalier.architecture.DecoderSpec;
 import io.espalier.architecture.DecoderSpec.Dense;
 import io.espalier.architecture.DecoderSpec.LayerSpec;
 import io.espalier.architecture.DecoderSpec.Moe;
+import io.espalier.architecture.DecoderSpec.QkNorm;
 import io.espalier.checkpoint.ExpertTensors;
 import io.espalier.transformer.Compute.Precision;
-import io.espalier.architecture.DecoderSpec.QkNorm;
 
 /**
  * How a pass over a model is fitted into a memory budget, decided before the first token: the first of these that fits, best first.

@@ -224,7 +224,7 @@ class Worker {
             // why in one transaction: scores that were found stay only until it ends, or for as long as the job refers to them
             Slicing found = origin == null
                     ? slicing
-                    : products.shelf().findByAddress(origin.address()).map(slicing::scoredBy).orElse(slicing);
+                    : products.shelf().findByAddress(lease.recipe().project(), origin.address()).map(slicing::scoredBy).orElse(slicing);
             if (!jobs.done(lease)) {
                 jobs.opened(lease, found);
             }

@@ -70,7 +70,7 @@ class WorkerConfiguration {
             List<ComputeDevice> devices = ComputeDevice.find(settings.worker().devices(), settings.worker().memoryBudget().toBytes());
             return Survey.of(new PruningRun.Inputs(recipe, Path.of(inputs.modelDirectory()), inputs.calibration(), inputs.evaluation()),
                     new Survey.Place(devices.getFirst(), settings.worker().sliceTokens(), settings.digests(), settings.directory(),
-                            address -> transaction.execute(status -> shelf.findByAddress(address))));
+                            address -> transaction.execute(status -> shelf.findByAddress(recipe.project(), address))));
         };
     }
 

@@ -53,10 +53,21 @@ final class Api {
 
     private final int port;
     private final String base;
+    private final String token;
 
     Api(int port) {
+        this(port, null);
+    }
+
+    private Api(int port, String token) {
         this.port = port;
+        this.token = token;
         base = "http://127.0.0.1:" + port;
+    }
+
+    /** The same service, asked with a bearer token. */
+    Api as(String bearer) {
+        return new Api(port, bearer);
     }
 
     int port() {
@@ -103,6 +114,9 @@ final class Api {
         HttpRequest.Builder request = HttpRequest.newBuilder(URI.create(base + path)).timeout(Duration.ofSeconds(60)).method(method, body);
         if (headers.length > 0) {
             request.headers(headers);
+        }
+        if (token != null) {
+            request.header("Authorization", "Bearer " + token);
         }
         try {
             HttpResponse<byte[]> response = CLIENT.send(request.build(), HttpResponse.BodyHandlers.ofByteArray());

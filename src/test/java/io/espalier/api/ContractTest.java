@@ -11,8 +11,8 @@ import java.util.Set;
 import java.util.TreeSet;
 
 import io.espalier.catalog.Kind;
-import io.espalier.job.JobMetric;
 import io.espalier.catalog.ModelState;
+import io.espalier.job.JobMetric;
 import io.espalier.job.JobState;
 import io.espalier.recipe.Alignment;
 import io.espalier.recipe.Budget;
@@ -23,6 +23,7 @@ import io.espalier.recipe.MethodChoice;
 import io.espalier.recipe.MethodName;
 import io.espalier.recipe.Phase;
 import io.espalier.recipe.PruningRecipe;
+import io.espalier.security.Role;
 import io.espalier.webhook.Delivery;
 import io.espalier.webhook.EventType;
 import io.espalier.webhook.Webhook;
@@ -70,6 +71,23 @@ class ContractTest {
     }
 
     @Test
+    void every_operation_has_a_line_in_the_table_of_permissions_and_says_what_a_stranger_gets() {
+        assertThat(Permissions.operations()).isEqualTo(Contract.IT.operations());
+        for (String operation : Contract.IT.operations()) {
+            JsonNode said = Contract.IT.root().path("paths").path(operation.replaceAll(".* ", ""))
+                    .path(operation.replaceAll(" .*", "").toLowerCase(java.util.Locale.ROOT));
+            if (Permissions.isPublic(operation)) {
+                assertThat(said.path("security").isArray() && said.path("security").isEmpty()).as(operation + ": security: []").isTrue();
+            } else {
+                assertThat(said.path("responses").propertyNames()).as(operation).contains("400", "401", "403", "429");
+                assertThat(said.has("security")).as(operation + " is as secure as all").isFalse();
+            }
+        }
+        assertThat(Contract.IT.root().at("/security/0/bearer").isArray()).isTrue();
+        assertThat(Contract.IT.root().at("/components/securitySchemes/bearer/scheme").stringValue()).isEqualTo("bearer");
+    }
+
+    @Test
     void every_reference_in_it_leads_somewhere() {
         List<String> references = new ArrayList<>();
         collect(Contract.IT.root(), references);
@@ -84,6 +102,7 @@ class ContractTest {
                 List.of("ErrorCode", ErrorCode.values()), List.of("JobState", JobState.values()), List.of("Kind", Kind.values()),
                 List.of("JobMetric", JobMetric.values()),
                 List.of("ModelState", ModelState.values()),
+                List.of("Role", Role.values()),
                 List.of("MethodChoice/properties/unrouted", MethodChoice.Unrouted.values()),
                 List.of("MethodChoice/properties/scope", MethodChoice.Scope.values()),
                 List.of("Loadability/properties/loads", Loadability.Loads.values()),

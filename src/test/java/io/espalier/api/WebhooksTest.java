@@ -21,6 +21,7 @@ import java.util.stream.Collectors;
 import io.espalier.artifact.Artifacts;
 import io.espalier.catalog.ScoreSets;
 import io.espalier.job.PruningJobs;
+import io.espalier.security.Role;
 import io.espalier.webhook.Receiver;
 import org.awaitility.core.ConditionFactory;
 import org.junit.jupiter.api.Test;
@@ -433,8 +434,8 @@ class WebhooksTest {
     void what_is_another_projects_is_not_there() throws Exception {
         try (Receiver receiver = new Receiver((_, _) -> 200)) {
             String id = id(hook(receiver.url(), ""));
-            Caller stranger = new Caller("stranger", "another", Caller.Role.SUBMITTER);
-            Caller owner = new Caller("owner", project, Caller.Role.SUBMITTER);
+            Caller stranger = new Caller("stranger", "another", Role.SUBMITTER);
+            Caller owner = new Caller("owner", project, Role.SUBMITTER);
 
             assertThat(controller.get(id, owner).getBody().id()).isEqualTo(id);
             assertThat(controller.list(null, 50, owner).getBody().items()).extracting(WebhookView::id).containsExactly(id);

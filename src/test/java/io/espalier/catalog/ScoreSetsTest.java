@@ -171,7 +171,7 @@ class ScoreSetsTest {
     }
 
     private Optional<String> found(String address) {
-        return new TransactionTemplate(transactions).execute(status -> scores.findByAddress(address));
+        return new TransactionTemplate(transactions).execute(status -> scores.findByAddress("default", address));
     }
 
     private static ScoreOrigin origin(int number) {

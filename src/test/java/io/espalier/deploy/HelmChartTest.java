@@ -105,8 +105,7 @@ class HelmChartTest {
     @ParameterizedTest
     @MethodSource("sets")
     void everyObjectIsOneThatKubernetesKnows(String set) {
-        List<Map<String, Object>> objects = render(set, _ -> {
-        });
+        List<Map<String, Object>> objects = render(set, _ -> {});
         assertThat(objects).hasSizeGreaterThan(5);
         for (Map<String, Object> object : objects) {
             String kind = object.get("apiVersion") + " " + object.get("kind");
@@ -129,8 +128,7 @@ class HelmChartTest {
     @ParameterizedTest
     @MethodSource("sets")
     void everyPodIsRestricted(String set) {
-        List<Map<String, Object>> pods = pods(render(set, _ -> {
-        }));
+        List<Map<String, Object>> pods = pods(render(set, _ -> {}));
         assertThat(pods).hasSizeGreaterThanOrEqualTo(2);
         for (Map<String, Object> pod : pods) {
             assertThat(pod).containsEntry("automountServiceAccountToken", false).doesNotContainKeys("hostNetwork", "hostPID", "hostIPC");
@@ -151,8 +149,7 @@ class HelmChartTest {
     @MethodSource("sets")
     void everyVariableIsASettingOfTheService(String set) throws IOException {
         Set<String> settings = settings();
-        for (Map<String, Object> pod : pods(render(set, _ -> {
-        }))) {
+        for (Map<String, Object> pod : pods(render(set, _ -> {}))) {
             List<String> names = list(pod, "containers").stream().flatMap(container -> list(container, "env").stream())
                     .map(variable -> (String) variable.get("name")).toList();
             assertThat(names).doesNotHaveDuplicates();
@@ -163,8 +160,7 @@ class HelmChartTest {
 
     @Test
     void aGpuWorkerAsksForItsGpuAndToleratesItsNode() {
-        Map<String, Object> worker = pod(render("gpu.yaml", _ -> {
-        }), "worker");
+        Map<String, Object> worker = pod(render("gpu.yaml", _ -> {}), "worker");
         Map<String, Object> container = list(worker, "containers").getFirst();
         assertThat(at(container, "resources", "limits")).containsEntry("nvidia.com/gpu", 1).containsKey("memory");
         assertThat(container).containsEntry("image", "espalier/espalier-cuda:0.1.0");
@@ -175,16 +171,14 @@ class HelmChartTest {
 
     @Test
     void kedaScalesWorkersToZeroAndBackAndWithoutItTheirNumberIsFixed() {
-        List<Map<String, Object>> with = render("gpu.yaml", _ -> {
-        });
+        List<Map<String, Object>> with = render("gpu.yaml", _ -> {});
         assertThat(at(deployment(with, "worker"), "spec")).doesNotContainKey("replicas");
         Map<String, Object> scaled = only(with, "ScaledObject");
         assertThat(at(scaled, "spec")).containsEntry("minReplicaCount", 0).containsEntry("maxReplicaCount", 2);
         assertThat(at(scaled, "spec", "scaleTargetRef")).containsEntry("name", deployment(with, "worker").get("name"));
         assertThat(at(scaled, "spec", "fallback")).containsEntry("replicas", 1);
 
-        List<Map<String, Object>> without = render("cpu.yaml", _ -> {
-        });
+        List<Map<String, Object>> without = render("cpu.yaml", _ -> {});
         assertThat(without).extracting(object -> object.get("kind")).doesNotContain("ScaledObject", "TriggerAuthentication");
         assertThat(at(deployment(without, "worker"), "spec")).containsEntry("replicas", 1);
         assertThat(at(deployment(without, "api"), "spec")).as("its autoscaler decides").doesNotContainKey("replicas");
@@ -192,11 +186,11 @@ class HelmChartTest {
 
     @Test
     void aPodHasLongerToStopThanItsDrainTakes() {
-        Map<String, Object> worker = pod(render("cpu.yaml", _ -> {
-        }), "worker");
+        Map<String, Object> worker = pod(render("cpu.yaml", _ -> {}), "worker");
         Map<String, Object> container = list(worker, "containers").getFirst();
         int grace = (int) worker.get("terminationGracePeriodSeconds");
-        assertThat(grace).isGreaterThan(seconds(container, "ESPALIER_WORKER_DRAIN") + 2 * seconds(container, "ESPALIER_WORKER_SHUTDOWN_WAIT"));
+        assertThat(grace)
+                .isGreaterThan(seconds(container, "ESPALIER_WORKER_DRAIN") + 2 * seconds(container, "ESPALIER_WORKER_SHUTDOWN_WAIT"));
         assertThat(seconds(container, "SPRING_LIFECYCLE_TIMEOUT_PER_SHUTDOWN_PHASE")).isLessThan(grace)
                 .isGreaterThan(seconds(container, "ESPALIER_WORKER_DRAIN"));
         assertThatThrownBy(() -> render("cpu.yaml", chart -> chart.set("worker.drainSeconds", 101)))
@@ -205,24 +199,21 @@ class HelmChartTest {
 
     @Test
     void tablesAreBroughtUpBeforePodsAreReplacedAndNoPodDoesItAsWell() {
-        List<Map<String, Object>> objects = render("cpu.yaml", _ -> {
-        });
+        List<Map<String, Object>> objects = render("cpu.yaml", _ -> {});
         Map<String, Object> job = only(objects, "Job");
         assertThat(at(job, "metadata", "annotations")).containsEntry("hook", "pre-install,pre-upgrade");
         assertThat(variable(list(pod(objects, "migrations"), "containers").getFirst(), "ESPALIER_DATABASE_MIGRATE")).isEqualTo("only");
         for (String role : List.of("api", "worker")) {
             assertThat(variable(list(pod(objects, role), "containers").getFirst(), "ESPALIER_DATABASE_MIGRATE")).isEqualTo("false");
         }
-        List<Map<String, Object>> without = render("open.yaml", _ -> {
-        });
+        List<Map<String, Object>> without = render("open.yaml", _ -> {});
         assertThat(without).extracting(object -> object.get("kind")).doesNotContain("Job");
         assertThat(variable(list(pod(without, "api"), "containers").getFirst(), "ESPALIER_DATABASE_MIGRATE")).isEqualTo("true");
     }
 
     @Test
     void settingsBecomeVariables() {
-        List<Map<String, Object>> objects = render("full.yaml", _ -> {
-        });
+        List<Map<String, Object>> objects = render("full.yaml", _ -> {});
         Map<String, Object> api = list(pod(objects, "api"), "containers").getFirst();
         Map<String, Object> worker = list(pod(objects, "worker"), "containers").getFirst();
         assertThat(variable(api, "ESPALIER_JOBS_KEEP_JOBS")).isEqualTo("30d");
@@ -249,8 +240,7 @@ class HelmChartTest {
                 assertThat(readme).as(question).contains("| `" + metric.group().replaceFirst("_bucket$", "") + "` |");
             }
         }
-        Map<String, Object> rendered = only(render("full.yaml", _ -> {
-        }), "PrometheusRule");
+        Map<String, Object> rendered = only(render("full.yaml", _ -> {}), "PrometheusRule");
         assertThat(at(rendered, "spec")).isEqualTo(alerts);
     }
 
@@ -341,7 +331,8 @@ class HelmChartTest {
     /** With its name at the top. */
     private static Map<String, Object> deployment(List<Map<String, Object>> objects, String role) {
         Map<String, Object> found = objects.stream().filter(object -> List.of("Deployment", "Job").contains(object.get("kind")))
-                .filter(object -> role.equals(at(object, "metadata", "labels").get("app.kubernetes.io/component"))).findFirst().orElseThrow();
+                .filter(object -> role.equals(at(object, "metadata", "labels").get("app.kubernetes.io/component"))).findFirst()
+                .orElseThrow();
         Map<String, Object> named = new LinkedHashMap<>(found);
         named.put("name", at(found, "metadata").get("name"));
         return named;

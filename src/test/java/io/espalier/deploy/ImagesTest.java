@@ -117,9 +117,11 @@ class ImagesTest {
         assertThat(unpacked).isNotEmpty();
         // why: of several systems the engine unpacks its own only
         assertThat(unpacked).containsAllEntriesOf(sizes(Utils.getCacheDir()).entrySet().stream()
-                .filter(file -> unpacked.keySet().stream().anyMatch(other -> Path.of(other).getParent().equals(Path.of(file.getKey()).getParent())))
+                .filter(file -> unpacked.keySet().stream()
+                        .anyMatch(other -> Path.of(other).getParent().equals(Path.of(file.getKey()).getParent())))
                 .collect(Collectors.toMap(Map.Entry::getKey, Map.Entry::getValue)));
-        assertThat(unpacked.keySet()).anyMatch(file -> file.endsWith("/libtorch_cpu.so")).anyMatch(file -> file.endsWith("-libdjl_torch.so"))
+        assertThat(unpacked.keySet()).anyMatch(file -> file.endsWith("/libtorch_cpu.so"))
+                .anyMatch(file -> file.endsWith("-libdjl_torch.so"))
                 .anyMatch(file -> file.endsWith("/libtokenizers.so"));
         Path slim = Arrays.stream(libraries.toFile().listFiles()).filter(jar -> jar.getName().startsWith("pytorch-native")).findFirst()
                 .orElseThrow().toPath();

@@ -40,7 +40,8 @@ final class Databases {
     }
 
     static DatabaseSettings settings(DatabaseSettings.Mode mode, Path directory, int port) {
-        return new DatabaseSettings(mode, directory, port, Duration.ofSeconds(60), DatabaseSettings.Migrate.TRUE, Duration.ofSeconds(2), Duration.ofSeconds(15),
+        return new DatabaseSettings(mode, directory, port, Duration.ofSeconds(60), DatabaseSettings.Migrate.TRUE, Duration.ofSeconds(2),
+                Duration.ofSeconds(15),
                 CONNECTIONS);
     }
 }

@@ -97,6 +97,14 @@ class StartTest {
                 .hasMessageContaining("management.opentelemetry.tracing.export.otlp.endpoint: missing");
     }
 
+    @Test
+    void aServiceThatAsksNobodyIsNotStartedOnANetwork() {
+        assertThatThrownBy(() -> start("--server.address=0.0.0.0", "--espalier.limits.burst=0")).isInstanceOf(StartRefused.class)
+                .hasMessageContaining("server.address: 0.0.0.0 (expected: 127.0.0.1 or another address of this machine alone, because")
+                .hasMessageContaining("espalier.limits.burst: 0 (expected: must be greater than or equal to 1)");
+        assertThat(temp.resolve("postgres")).as("before anything was touched").doesNotExist();
+    }
+
     private ConfigurableApplicationContext start(String... more) {
         List<String> arguments = new ArrayList<>(List.of("--espalier.data-dir=" + temp));
         if (more.length == 0) {

@@ -1,0 +1,72 @@
+package io.espalier.api;
+
+import java.io.IOException;
+import java.net.URI;
+
+import jakarta.servlet.FilterChain;
+import jakarta.servlet.ServletException;
+import jakarta.servlet.http.HttpServletRequest;
+import jakarta.servlet.http.HttpServletResponse;
+
+import io.espalier.security.SecuritySettings;
+import org.springframework.beans.factory.annotation.Qualifier;
+import org.springframework.boot.autoconfigure.condition.ConditionalOnWebApplication;
+import org.springframework.boot.web.servlet.FilterRegistrationBean;
+import org.springframework.context.annotation.Bean;
+import org.springframework.context.annotation.Configuration;
+import org.springframework.core.Ordered;
+import org.springframework.http.HttpHeaders;
+import org.springframework.web.filter.OncePerRequestFilter;
+import org.springframework.web.servlet.HandlerExceptionResolver;
+
+/** What goes around every answer: the headers that browsers are to obey, and problems in place of what is thrown before any controller is found. */
+@Configuration(proxyBeanMethods = false)
+@ConditionalOnWebApplication
+class Outside {
+
+    private static final String NO_PAGE = "default-src 'none'; frame-ancestors 'none'";
+
+    @Bean
+    FilterRegistrationBean<OncePerRequestFilter> around(SecuritySettings settings,
+            @Qualifier("handlerExceptionResolver") HandlerExceptionResolver resolver) {
+        String page = "default-src 'self'; connect-src 'self'" + issuer(settings.jwt().issuerUri())
+                + "; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+        FilterRegistrationBean<OncePerRequestFilter> filter = new FilterRegistrationBean<>(new OncePerRequestFilter() {
+            @Override
+            protected void doFilterInternal(HttpServletRequest request, HttpServletResponse response, FilterChain chain)
+                    throws ServletException, IOException {
+                headers(request, response, page);
+                try {
+                    chain.doFilter(request, response);
+                } catch (RuntimeException e) {
+                    if (response.isCommitted() || resolver.resolveException(request, response, null, e) == null) {
+                        throw e;
+                    }
+                }
+            }
+        });
+        // why so early: whatever is refused on the way in has these headers too; only the marking of request threads comes before
+        filter.setOrder(Ordered.HIGHEST_PRECEDENCE + 10);
+        return filter;
+    }
+
+    private static void headers(HttpServletRequest request, HttpServletResponse response, String page) {
+        boolean operation = Gate.path(request).matches("/(v1|actuator)(/.*)?");
+        response.setHeader("X-Content-Type-Options", "nosniff");
+        response.setHeader("X-Frame-Options", "DENY");
+        response.setHeader("Referrer-Policy", "no-referrer");
+        response.setHeader("Content-Security-Policy", operation ? NO_PAGE : page);
+        if (operation) {
+            response.setHeader(HttpHeaders.CACHE_CONTROL, "no-store");
+        }
+    }
+
+    /** Pages may talk to the issuer that signs people in. */
+    private static String issuer(String uri) {
+        if (uri == null || uri.isBlank()) {
+            return "";
+        }
+        URI issuer = URI.create(uri);
+        return " " + issuer.getScheme() + "://" + issuer.getRawAuthority();
+    }
+}
