@@ -31,7 +31,7 @@ final class Courier implements SmartLifecycle {
 
     private final Postbox postbox;
     private final Message message;
-    private final Secrets secrets;
+    private final WebhookSecrets secrets;
     private final WebhookSettings settings;
     private final ApplicationAvailability availability;
     private final Clock clock;
@@ -41,7 +41,7 @@ final class Courier implements SmartLifecycle {
     private Thread looker;
     private long keptAt = System.nanoTime();
 
-    Courier(Postbox postbox, Message message, Secrets secrets, WebhookSettings settings, ApplicationAvailability availability,
+    Courier(Postbox postbox, Message message, WebhookSecrets secrets, WebhookSettings settings, ApplicationAvailability availability,
             Clock clock) {
         this.postbox = postbox;
         this.message = message;

@@ -28,10 +28,10 @@ class Message {
     private static final String TYPE_PREFIX = "io.espalier.";
 
     private final Egress egress;
-    private final Secrets secrets;
+    private final WebhookSecrets secrets;
     private final WebhookSettings settings;
 
-    Message(Egress egress, Secrets secrets, WebhookSettings settings) {
+    Message(Egress egress, WebhookSecrets secrets, WebhookSettings settings) {
         this.egress = egress;
         this.secrets = secrets;
         this.settings = settings;

@@ -47,7 +47,7 @@ class Postbox {
      * @param secrets what is needed to sign it
      */
     record Taken(String id, String webhookId, int claim, int tries, String project, String url, String secretRef,
-            List<Secrets.Sealed> secrets,
+            List<WebhookSecrets.Sealed> secrets,
             EventType type, String eventId, String jobId, Long sequence, Instant at, String body) {}
 
     /**
@@ -100,13 +100,13 @@ class Postbox {
     }
 
     private static Taken taken(ResultSet row, Instant now) throws SQLException {
-        List<Secrets.Sealed> secrets = new ArrayList<>();
+        List<WebhookSecrets.Sealed> secrets = new ArrayList<>();
         if (row.getBytes("secret") != null) {
-            secrets.add(new Secrets.Sealed(row.getString("secret_key"), row.getBytes("secret")));
+            secrets.add(new WebhookSecrets.Sealed(row.getString("secret_key"), row.getBytes("secret")));
         }
         Instant until = Deliveries.instant(row, "previous_until");
         if (until != null && until.isAfter(now)) {
-            secrets.add(new Secrets.Sealed(row.getString("previous_secret_key"), row.getBytes("previous_secret")));
+            secrets.add(new WebhookSecrets.Sealed(row.getString("previous_secret_key"), row.getBytes("previous_secret")));
         }
         return new Taken(row.getString("id"), row.getString("webhook_id"), row.getInt("claims"), row.getInt("tries"),
                 row.getString("project"), row.getString("url"), row.getString("secret_ref"), List.copyOf(secrets),

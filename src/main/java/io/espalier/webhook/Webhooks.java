@@ -26,13 +26,13 @@ public class Webhooks {
 
     private final JdbcClient jdbc;
     private final Outbox outbox;
-    private final Secrets secrets;
+    private final WebhookSecrets secrets;
     private final Egress egress;
     private final WebhookSettings settings;
     private final Clock clock;
     private final Ulids ulids = new Ulids();
 
-    Webhooks(JdbcClient jdbc, Outbox outbox, Secrets secrets, Egress egress, WebhookSettings settings, Clock clock) {
+    Webhooks(JdbcClient jdbc, Outbox outbox, WebhookSecrets secrets, Egress egress, WebhookSettings settings, Clock clock) {
         this.jdbc = jdbc;
         this.outbox = outbox;
         this.secrets = secrets;
@@ -71,7 +71,7 @@ public class Webhooks {
         Instant now = clock.instant();
         String id = PREFIX + ulids.next(now.toEpochMilli());
         String secret = wanted.secretRef() == null ? Signature.newSecret() : null;
-        Secrets.Sealed sealed = secret == null ? null : secrets.seal(secret, id);
+        WebhookSecrets.Sealed sealed = secret == null ? null : secrets.seal(secret, id);
         List<EventType> events = wanted.events().isEmpty() ? EventType.ends() : wanted.events();
         jdbc.sql("""
                 insert into webhook (id, project, url, events, description, enabled, created_at, updated_at, secret_ref, secret, secret_key)
@@ -136,7 +136,7 @@ public class Webhooks {
     public Optional<Webhook.Made> rotate(String id) {
         Instant now = clock.instant();
         String secret = Signature.newSecret();
-        Secrets.Sealed sealed = secrets.seal(secret, id);
+        WebhookSecrets.Sealed sealed = secrets.seal(secret, id);
         int rotated = jdbc.sql("""
                 update webhook set previous_secret = secret, previous_secret_key = secret_key, previous_until = :until, secret = :secret,
                     secret_key = :key, updated_at = :now where id = :id and secret is not null""").param("id", id)

@@ -69,7 +69,7 @@ class PostboxTest {
     void begin() {
         jdbc.sql("delete from webhook").update();
         jdbc.sql("delete from webhook_event").update();
-        postbox = new Postbox(jdbc, webhooks, SecretsTest.settings(Path.of("none"), ""), clock);
+        postbox = new Postbox(jdbc, webhooks, WebhookSecretsTest.settings(Path.of("none"), ""), clock);
     }
 
     private String webhook() {
@@ -218,7 +218,7 @@ class PostboxTest {
 
     @Test
     void aPauseIsUpToAFifthShorterOrLonger() {
-        WebhookSettings settings = SecretsTest.settings(Path.of("none"), "");
+        WebhookSettings settings = WebhookSecretsTest.settings(Path.of("none"), "");
 
         assertThat(settings.pause(1, 0)).isEqualTo(Duration.ofSeconds(8));
         assertThat(settings.pause(1, 1)).isEqualTo(Duration.ofSeconds(12));

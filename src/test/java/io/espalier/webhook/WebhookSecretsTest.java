@@ -16,7 +16,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-class SecretsTest {
+class WebhookSecretsTest {
 
     private static final String SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
@@ -29,13 +29,13 @@ class SecretsTest {
                 50);
     }
 
-    private Secrets secrets() {
-        return new Secrets(settings(temp.resolve("made/webhooks.key"), temp.toString()));
+    private WebhookSecrets secrets() {
+        return new WebhookSecrets(settings(temp.resolve("made/webhooks.key"), temp.toString()));
     }
 
     @Test
     void whatWasSealedIsOpenedForItsWebhookAndForNoOther() {
-        Secrets.Sealed sealed = secrets().seal(SECRET, "whk_1");
+        WebhookSecrets.Sealed sealed = secrets().seal(SECRET, "whk_1");
 
         assertThat(secrets().open(sealed, "whk_1")).isEqualTo(SECRET);
         assertThat(new String(sealed.bytes(), StandardCharsets.ISO_8859_1)).doesNotContain(SECRET.substring(6));
@@ -46,8 +46,8 @@ class SecretsTest {
     @Test
     void theKeyIsMadeOnceAndIsTheOwnersAlone() throws Exception {
         assertThat(secrets().known()).isEmpty();
-        Secrets.Sealed first = secrets().seal(SECRET, "whk_1");
-        Secrets.Sealed second = secrets().seal(SECRET, "whk_1");
+        WebhookSecrets.Sealed first = secrets().seal(SECRET, "whk_1");
+        WebhookSecrets.Sealed second = secrets().seal(SECRET, "whk_1");
         Path file = temp.resolve("made/webhooks.key");
 
         assertThat(first.key()).isEqualTo(second.key());
@@ -60,10 +60,10 @@ class SecretsTest {
 
     @Test
     void aNewKeyGoesAboveTheOldOneAndBothOpen() throws Exception {
-        Secrets.Sealed old = secrets().seal(SECRET, "whk_1");
+        WebhookSecrets.Sealed old = secrets().seal(SECRET, "whk_1");
         Path file = temp.resolve("made/webhooks.key");
         Files.writeString(file, Base64.getEncoder().encodeToString(new byte[32]) + "\n" + Files.readString(file));
-        Secrets.Sealed fresh = secrets().seal(SECRET, "whk_1");
+        WebhookSecrets.Sealed fresh = secrets().seal(SECRET, "whk_1");
 
         assertThat(fresh.key()).isNotEqualTo(old.key());
         assertThat(secrets().known()).containsExactly(fresh.key(), old.key());
@@ -86,7 +86,7 @@ class SecretsTest {
         assertThat(secrets().named("team-a", "pager")).containsExactly(SECRET, SECRET);
         assertThat(secrets().isThere("team-a", "pager")).isTrue();
         assertThat(secrets().isThere("team-b", "pager")).isFalse();
-        assertThat(new Secrets(settings(temp.resolve("k"), "")).isThere("team-a", "pager")).isFalse();
+        assertThat(new WebhookSecrets(settings(temp.resolve("k"), "")).isThere("team-a", "pager")).isFalse();
     }
 
     @ParameterizedTest

@@ -30,7 +30,7 @@ import org.springframework.stereotype.Component;
  * webhook's row, encrypted (AES-256-GCM, bound to the webhook's id) with a key that is in a file and never in the database.
  */
 @Component
-final class Secrets {
+final class WebhookSecrets {
 
     private static final int KEY_BYTES = 32;
     private static final int NONCE_BYTES = 12;
@@ -41,7 +41,7 @@ final class Secrets {
     private final Path named;
     private final SecureRandom random = new SecureRandom();
 
-    Secrets(WebhookSettings settings) {
+    WebhookSecrets(WebhookSettings settings) {
         this.keyFile = settings.keyFile().toAbsolutePath().normalize();
         this.named = settings.secrets().isBlank() ? null : Path.of(settings.secrets()).toAbsolutePath().normalize();
     }
