@@ -105,7 +105,7 @@ public class Artifacts {
     /**
      * Deletes directories that no row refers to.
      *
-     * @param nobodys whether the artifact id may go: false while an attempt may be between move and record
+     * @param nobodys whether the artifact id may go: false while an attempt may be between move and record, and for another database's
      */
     public void sweep(Predicate<String> nobodys) throws IOException {
         if (!Files.isDirectory(directory)) {

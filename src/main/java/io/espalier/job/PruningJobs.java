@@ -3,6 +3,7 @@ package io.espalier.job;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
+import java.time.OffsetDateTime;
 import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.List;
@@ -257,10 +258,19 @@ public class PruningJobs {
         return piece != null && !piece.is(Piece.State.DONE) && find(id).filter(job -> !job.state().terminal()).isPresent();
     }
 
-    /** Whether the attempt that an artifact id was made for may still record it. */
+    /**
+     * Whether nobody can record an artifact of this id any more: its attempt is over. False for one of a job that is older than this database: that is
+     * another database's, which may have been lost.
+     */
     @Transactional(readOnly = true)
-    public boolean mayPublish(String artifactId) {
-        return Lease.jobOf(artifactId).filter(id -> holds(id, Lease.attemptOf(artifactId))).isPresent();
+    public boolean gaveUp(String artifactId) {
+        return Lease.jobOf(artifactId).filter(id -> !holds(id, Lease.attemptOf(artifactId)))
+                .map(id -> Ulids.millis(id.substring(PruningJob.ID_PREFIX.length()))).filter(made -> made >= since().toEpochMilli())
+                .isPresent();
+    }
+
+    private Instant since() {
+        return jdbc.sql("select since from installation").query(OffsetDateTime.class).single().toInstant();
     }
 
     /**
