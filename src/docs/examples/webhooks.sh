@@ -11,7 +11,7 @@ signature() {
   printf '%s.%s.%s' "$2" "$3" "$4" | openssl dgst -sha256 -mac HMAC -macopt "hexkey:$key" -binary | base64 | sed 's/^/v1,/'
 }
 
-made=$(ask "$service/v1/webhooks" -H "$json" -d "{\"url\": \"${HOOK_URL:?the receiver address}\", \"events\": [\"job.succeeded\", \"job.failed\"]}")
+made=$(ask "$service/v1/webhooks" -H "$json" -d "{\"url\": \"${HOOK_URL:?the receiver address}\", \"project\": \"hooks\", \"events\": [\"job.succeeded\"]}")
 hook=$(id whk <<<"$made")
 secret=$(value secret <<<"$made")
 echo "$hook, with a secret of ${#secret} characters, told once"

@@ -258,15 +258,20 @@ public class PruningJobs {
         return piece != null && !piece.is(Piece.State.DONE) && find(id).filter(job -> !job.state().terminal()).isPresent();
     }
 
+    /** Whether the attempt that an artifact id was made for may still record it. */
+    @Transactional(readOnly = true)
+    public boolean mayPublish(String artifactId) {
+        return Lease.jobOf(artifactId).filter(id -> holds(id, Lease.attemptOf(artifactId))).isPresent();
+    }
+
     /**
      * Whether nobody can record an artifact of this id any more: its attempt is over. False for one of a job that is older than this database: that is
      * another database's, which may have been lost.
      */
     @Transactional(readOnly = true)
     public boolean gaveUp(String artifactId) {
-        return Lease.jobOf(artifactId).filter(id -> !holds(id, Lease.attemptOf(artifactId)))
-                .map(id -> Ulids.millis(id.substring(PruningJob.ID_PREFIX.length()))).filter(made -> made >= since().toEpochMilli())
-                .isPresent();
+        return !mayPublish(artifactId) && Lease.jobOf(artifactId).map(id -> Ulids.millis(id.substring(PruningJob.ID_PREFIX.length())))
+                .filter(made -> made >= since().toEpochMilli()).isPresent();
     }
 
     private Instant since() {

@@ -228,16 +228,26 @@ class PruningJobsTest {
     }
 
     @Test
-    void anAttemptHasGivenUpItsArtifactOnceItIsOverUnlessItIsOlderThanTheDatabase() {
+    void onlyTheAttemptThatHoldsTheJobMayPublish() {
+        Lease first = claimed();
+        assertThat(jobs.mayPublish(first.artifactId())).isTrue();
+        Lease second = jobs.claim(first.jobId() + "/0/1", "w", "cpu").orElseThrow();
+        assertThat(jobs.mayPublish(first.artifactId())).isFalse();
+        assertThat(jobs.mayPublish(second.artifactId())).isTrue();
+        assertThat(jobs.mayPublish(Lease.furtherArtifactId(second.artifactId(), 8))).isTrue();
+        assertThat(jobs.mayPublish(Lease.furtherArtifactId(first.artifactId(), 1))).isFalse();
+        assertThat(jobs.mayPublish("lost+found")).isFalse();
+        jobs.fail(second, new JobError(ErrorCode.NOT_FINITE, "NaN", null));
+        assertThat(jobs.mayPublish(second.artifactId())).isFalse();
+    }
+
+    @Test
+    void anAttemptThatIsOverHasGivenUpItsArtifactUnlessItsJobIsOlderThanTheDatabase() {
         Lease first = claimed();
         assertThat(jobs.gaveUp(first.artifactId())).isFalse();
         Lease second = jobs.claim(first.jobId() + "/0/1", "w", "cpu").orElseThrow();
         assertThat(jobs.gaveUp(first.artifactId())).isTrue();
         assertThat(jobs.gaveUp(second.artifactId())).isFalse();
-        assertThat(jobs.gaveUp(Lease.furtherArtifactId(second.artifactId(), 8))).isFalse();
-        assertThat(jobs.gaveUp(Lease.furtherArtifactId(first.artifactId(), 1))).isTrue();
-        jobs.fail(second, new JobError(ErrorCode.NOT_FINITE, "NaN", null));
-        assertThat(jobs.gaveUp(second.artifactId())).isTrue();
         assertThat(jobs.gaveUp("lost+found")).isFalse();
         assertThat(jobs.gaveUp("art_01m8862e0zad5egzdyvn4fmdcm1")).as("of a job before the database was there").isFalse();
         assertThat(jobs.gaveUp("art_7z0000000000000000000000001")).as("of one that came later and was deleted").isTrue();
