@@ -76,7 +76,8 @@ class ExamplesTest {
 
     @Test
     void anOrderThatIsSentTwiceIsOneJob() throws Exception {
-        assertThat(example("order-once")).containsPattern("sent twice: (job_\\w+) and \\1").containsIgnoringCase("Idempotency-Replayed: true")
+        assertThat(example("order-once")).containsPattern("sent twice: (job_\\w+) and \\1")
+                .containsIgnoringCase("Idempotency-Replayed: true")
                 .contains("idempotency_key_reused");
     }
 
