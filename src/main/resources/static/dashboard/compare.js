@@ -1,0 +1,95 @@
+// Runs beside each other, and beside the model they came from.
+
+import { get } from "./api.js";
+import { chart, series } from "./charts.js";
+import { choice, field, h, n, number, percent, row, size, table, whole } from "./dom.js";
+import { header, values } from "./safetensors.js";
+
+export async function compare(place, { query, signal }) {
+  const ids = query.getAll("job").slice(0, 6);
+  const done = (await get("v1/pruning-jobs?state=succeeded&limit=100", signal)).items;
+  const more = choice([["", "add a run…"], ...done.filter((j) => !ids.includes(j.id)).map((j) => [j.id, `${j.recipe.model}, ${j.recipe.method.name}, ${j.id.slice(-6)}`])], "", () => {
+    if (more.value) location.hash = `#/compare?${[...ids, more.value].map((id) => `job=${id}`).join("&")}`;
+  });
+  place.append(h("h1", {}, "Compare"), h("div", { class: "row" }, field("Runs", more), ids.length > 0 && h("a", { href: "#/compare" }, "Begin anew")));
+  if (ids.length === 0) {
+    place.append(h("br"), h("div", { class: "empty" }, h("p", {}, done.length ? "Add two or more runs that succeeded." : "No run has succeeded yet; order one first.")));
+    return;
+  }
+  const runs = await Promise.all(ids.map((id) => get(`v1/pruning-jobs/${encodeURIComponent(id)}`, signal)));
+  const some = runs.filter((r) => r.result);
+  const name = (r) => `${r.recipe.method.name} ${r.recipe.layout} ${percent(r.result.achieved.routed_atom_ratio)}`;
+  const seconds = (r) => r.phases.reduce((s, p) => s + (p.finished_at ? (new Date(p.finished_at) - new Date(p.started_at)) / 1000 : 0), 0);
+  const lines = [
+    ["Model", (r) => r.recipe.model],
+    ["Perplexity before", (r) => n(number(r.result.perplexity?.before))],
+    ["Perplexity after", (r) => n(number(r.result.perplexity?.after))],
+    ["As much at random", (r) => n(number(r.result.perplexity?.random_control))],
+    ["Atoms removed", (r) => n(percent(r.result.achieved.routed_atom_ratio))],
+    ["Parameters", (r) => n(whole(r.result.after.total_parameters))],
+    ["Active parameters", (r) => n(whole(r.result.after.active_parameters))],
+    ["Bytes", (r) => n(size(r.result.after.bytes))],
+    ["Widths", (r) => n(`${r.result.achieved.min_width}–${r.result.achieved.max_width}`)],
+    ["Seconds of work", (r) => n(number(seconds(r), 3))],
+    ["Predicted loss change", (r) => n(number(r.result.predicted_loss_change, 3))],
+  ];
+  place.append(h("br"), table("Runs beside each other", ["", ...some.map(name)], lines.map(([title, cell]) => row(h("strong", {}, title), ...some.map(cell)))),
+    h("p", {}, some.map((r) => [h("a", { href: `#/jobs/${r.id}` }, r.id), " "])));
+  const canvas = h("canvas", { role: "img", "aria-label": "Perplexity against size, a point for each run and one for each original" });
+  const points = some.filter((r) => r.result.perplexity).flatMap((r, i) => [
+    { label: name(r), data: [{ x: r.result.after.bytes / 1e6, y: r.result.perplexity.after }], borderColor: series(i), backgroundColor: series(i), pointRadius: 6 },
+  ]);
+  if (points.length) {
+    const first = some.find((r) => r.result.perplexity);
+    points.push({ label: "original", data: [{ x: first.result.before.bytes / 1e6, y: first.result.perplexity.before }], borderColor: series(3), backgroundColor: series(3), pointRadius: 6, pointStyle: "rect" });
+    place.append(h("h2", {}, "Perplexity against size"), h("div", { class: "chart" }, canvas));
+    const drawn = chart(canvas, "scatter", { datasets: points }, { x: "MB", y: "perplexity" });
+    signal.addEventListener("abort", () => drawn.destroy());
+  }
+  await overlap(place, some, name, signal);
+}
+
+/** Jaccard of what each pair keeps in total by expert, from the widths; of single atoms where scores rank within one set. */
+async function overlap(place, runs, name, signal) {
+  if (runs.length < 2) {
+    return;
+  }
+  const kept = await Promise.all(runs.map((r) => keptAtoms(r, signal).catch(() => null)));
+  place.append(h("h2", {}, "Overlap of what stays"), h("p", { class: "faint" }, "Share of atoms that both keep among those that either keeps (Jaccard), for layout ragged."),
+    table("Overlap of kept atoms", ["", ...runs.map(name)], runs.map((a, i) => row(h("strong", {}, name(a)), ...runs.map((b, k) => n(jaccard(kept[i], kept[k])))))));
+}
+
+function jaccard(a, b) {
+  if (!a || !b || a.length !== b.length) {
+    return "–";
+  }
+  let both = 0;
+  let either = 0;
+  for (let i = 0; i < a.length; i++) {
+    both += a[i] & b[i];
+    either += a[i] | b[i];
+  }
+  return percent(both / either);
+}
+
+/** One bit an atom. An expert keeps its best atoms, as many as the plan says. */
+async function keptAtoms(run, signal) {
+  if (run.recipe.layout === "experts" || !run.score_set) {
+    return null;
+  }
+  const path = run.score_set.href.slice(1);
+  const summary = await get(run.links.scores.slice(1), signal);
+  const found = await header(path, signal);
+  const shape = found.tensors.scores.shape.reduce((x, y) => x * y, 1);
+  const all = await values(path, found, "scores", 0, shape, signal);
+  const kept = new Uint8Array(all.length);
+  let at = 0;
+  for (const layer of summary.layers) {
+    for (const expert of layer.experts) {
+      const order = Array.from({ length: expert.width }, (_, k) => k).sort((x, y) => all[at + y] - all[at + x] || x - y);
+      order.slice(0, expert.kept_width).forEach((k) => { kept[at + k] = 1; });
+      at += expert.width;
+    }
+  }
+  return kept;
+}
