@@ -1,6 +1,9 @@
 // The public API, as anybody else would use it: fetch, problem details, server-sent events.
 
 const KEY = "espalier-token";
+const FIRST_PAUSE = 500;
+const LAST_PAUSE = 15000;
+const SILENCE = 30000;
 
 /** What the API refused, with everything that it said. */
 export class Refused extends Error {
@@ -88,7 +91,7 @@ export async function bytes(path, from, to, signal) {
  */
 export async function follow(path, signal, heard, lost) {
   let last = null;
-  let pause = 500;
+  let pause = FIRST_PAUSE;
   while (!signal.aborted) {
     try {
       const answer = await send(path, { signal, headers: { Accept: "text/event-stream", ...(last === null ? {} : { "Last-Event-ID": last }) } });
@@ -96,7 +99,7 @@ export async function follow(path, signal, heard, lost) {
         return;
       }
       lost(null);
-      pause = 500;
+      pause = FIRST_PAUSE;
       for await (const event of events(answer.body)) {
         if (event.id) {
           last = event.id;
@@ -106,25 +109,40 @@ export async function follow(path, signal, heard, lost) {
           return;
         }
       }
+      lost(new Unreachable("The service has ended the stream. This page follows it again by itself."));
     } catch (e) {
       if (signal.aborted) {
         return;
       }
-      if (e instanceof Refused && e.status < 500 && e.status !== 429) {
+      if (e instanceof Refused && !passes(e)) {
         throw e;
       }
-      lost(e);
+      lost(e instanceof Refused || e instanceof Unreachable ? e : new Unreachable("The connection broke. This page connects again by itself."));
+      pause = Math.max(pause, 1000 * (e.retryAfter ?? 0));
     }
     await new Promise((resolve) => setTimeout(resolve, pause));
-    pause = Math.min(15000, pause * 2);
+    pause = Math.min(LAST_PAUSE, pause * 2);
   }
 }
 
+/** What may be otherwise when it is asked again: nobody answered, too many asked, or the service has trouble of its own. */
+export function passes(error) {
+  return error instanceof Unreachable || error.status === 429 || error.status >= 500;
+}
+
+/** The service gives a sign of life every 10 seconds; a connection without any is dead, whatever the network says. */
 async function* events(body) {
   const reader = body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   for (;;) {
-    const { value, done } = await reader.read();
+    let watch;
+    const silence = new Promise((_, reject) => {
+      watch = setTimeout(() => reject(new Unreachable("Nothing was heard for 30 seconds. This page connects again by itself.")), SILENCE);
+    });
+    const { value, done } = await Promise.race([reader.read(), silence]).catch((e) => {
+      reader.cancel().catch(() => {});
+      throw e;
+    }).finally(() => clearTimeout(watch));
     if (done) {
       return;
     }

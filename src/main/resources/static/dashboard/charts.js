@@ -37,14 +37,16 @@ function shade(share) {
  * A heat map of rows (layers) and columns (experts).
  *
  * @param rows [{name, values: [number]}]
+ * @param from where the marker stands at first, {y, x}
  * @param chosen is told row and column whenever another cell is looked at, and whether it was picked
  */
-export function heat(canvas, rows, logarithmic, chosen) {
+export function heat(canvas, rows, logarithmic, chosen, from = null) {
   const columns = Math.max(...rows.map((r) => r.values.length));
   const all = rows.flatMap((r) => r.values).filter((v) => Number.isFinite(v) && (!logarithmic || v > 0));
   const scale = logarithmic ? Math.log10 : (v) => v;
   const low = scale(all.reduce((a, b) => Math.min(a, b), Infinity));
   const high = scale(all.reduce((a, b) => Math.max(a, b), -Infinity));
+  canvas.style.height = `${Math.min(640, Math.max(176, 7 * rows.length))}px`;
   const image = new ImageData(columns, rows.length);
   rows.forEach((r, y) => r.values.forEach((value, x) => {
     const known = Number.isFinite(value) && (!logarithmic || value > 0);
@@ -52,12 +54,12 @@ export function heat(canvas, rows, logarithmic, chosen) {
   }));
   const cells = new OffscreenCanvas(columns, rows.length);
   cells.getContext("2d").putImageData(image, 0, 0);
-  let at = null;
+  let at = from;
 
   function draw() {
     const box = canvas.getBoundingClientRect();
-    canvas.width = Math.round(box.width * devicePixelRatio);
-    canvas.height = Math.round(box.height * devicePixelRatio);
+    const [width, height] = [Math.round(box.width * devicePixelRatio), Math.round(box.height * devicePixelRatio)];
+    if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
     const context = canvas.getContext("2d");
     context.imageSmoothingEnabled = false;
     context.drawImage(cells, 0, 0, canvas.width, canvas.height);
@@ -73,7 +75,9 @@ export function heat(canvas, rows, logarithmic, chosen) {
   }
 
   function look(y, x, picked) {
-    at = { y: Math.min(rows.length - 1, Math.max(0, y)), x: Math.min(columns - 1, Math.max(0, x)) };
+    const next = { y: Math.min(rows.length - 1, Math.max(0, y)), x: Math.min(columns - 1, Math.max(0, x)) };
+    if (at && !picked && next.y === at.y && next.x === at.x) return;
+    at = next;
     draw();
     chosen(at.y, at.x, picked);
   }
@@ -86,8 +90,12 @@ export function heat(canvas, rows, logarithmic, chosen) {
   canvas.onmousemove = (event) => look(...under(event), false);
   canvas.onclick = (event) => look(...under(event), true);
   canvas.onkeydown = (event) => {
-    const step = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
     const here = at ?? { y: 0, x: 0 };
+    if (event.key === "Home" || event.key === "End") {
+      event.preventDefault();
+      look(here.y, event.key === "Home" ? 0 : columns - 1, false);
+    }
+    const step = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
     if (step) {
       event.preventDefault();
       look(here.y + step[0], here.x + step[1], false);
@@ -99,5 +107,5 @@ export function heat(canvas, rows, logarithmic, chosen) {
   const resized = new ResizeObserver(draw);
   resized.observe(canvas);
   draw();
-  return { destroy: () => resized.disconnect(), low: logarithmic ? 10 ** low : low, high: logarithmic ? 10 ** high : high };
+  return { destroy: () => resized.disconnect(), known: all.length > 0, at: () => at, low: logarithmic ? 10 ** low : low, high: logarithmic ? 10 ** high : high };
 }

@@ -41,6 +41,24 @@ export function figure(name, value) {
   return h("div", { class: "card" }, h("dl", { class: "figure" }, h("dt", {}, name), h("dd", {}, value)));
 }
 
+/** Cards of names and values in a grid; later values go into the cards that stand there, so that nothing moves. */
+export function figures(grid, cards) {
+  if (grid.children.length !== cards.length) {
+    grid.replaceChildren(...cards.map(([name, value]) => figure(name, value)));
+    return;
+  }
+  cards.forEach(([, value], i) => {
+    const now = grid.children[i].querySelector("dd");
+    if (now.textContent !== value) now.textContent = value;
+  });
+}
+
+/** A place at the lower edge of the window, above everything: what it says moves nothing. */
+export function notice() {
+  const place = h("div", { class: "notice", role: "alert" });
+  return { place, clear: () => place.replaceChildren(), say: (error, before = "") => place.replaceChildren(trouble(error, before)) };
+}
+
 export function field(label, control) {
   control.id ||= `f-${label.toLowerCase().replace(/[^a-z0-9]+/g, "-")}`;
   return h("div", {}, h("label", { for: control.id }, label), control);
@@ -84,11 +102,14 @@ export function duration(seconds) {
 
 export const when = (instant) => (instant ? new Date(instant).toLocaleString("en-GB") : "–");
 
+const ADVICE = { 401: "Sign in with a key or token that is valid here.", 403: "Your key may not do this; ask an administrator for another role.",
+  404: "It may have been deleted, or belong to another project.", 429: "Too many requests; this page waits as long as it was told to.",
+  503: "This page tries again by itself." };
+
 /** What went wrong, with everything that the API said of it, and what to do. */
-export function trouble(error) {
-  const advice = { 401: "Sign in with a key or token that is valid here.", 403: "Your key may not do this; ask an administrator for another role.",
-    404: "It may have been deleted, or belong to another project.", 429: "Too many requests; this page waits a little.",
-    503: "The service is there but its database is not; this page tries again by itself." }[error.status];
-  return h("div", { class: "empty", role: "alert" }, h("p", { class: "bad" }, error.message), advice && h("p", {}, advice),
-    error.violations?.length ? h("ul", {}, error.violations.map((v) => h("li", {}, `${v.field}: ${v.given ?? "missing"} (expected: ${v.expected})`))) : null);
+export function trouble(error, before = "") {
+  return h("div", { class: "trouble" }, h("p", { class: "bad" }, before + error.message), ADVICE[error.status] && h("p", {}, ADVICE[error.status]),
+    error.violations?.length ? h("ul", {}, error.violations.map((v) => h("li", {}, `${v.field || "the order"}: ${given(v.given)} (expected: ${v.expected})`))) : null);
 }
+
+const given = (value) => (value === null || value === undefined ? "missing" : typeof value === "object" ? JSON.stringify(value) : String(value));

@@ -1,6 +1,6 @@
 // Which page stands where, who is signed in, light or dark.
 
-import { token, useToken } from "./api.js";
+import { passes, token, useToken } from "./api.js";
 import { h, trouble } from "./dom.js";
 import { compare } from "./compare.js";
 import { job } from "./job.js";
@@ -41,19 +41,24 @@ async function show() {
     await found[1](place, { id: found[0].exec(path)?.[1], query: new URLSearchParams(query), signal: leaving.signal });
   } catch (e) {
     if (!leaving.signal.aborted) {
-      place.replaceChildren(trouble(e), h("p", {}, h("button", { type: "button", onclick: show }, "Try again")));
+      place.replaceChildren(h("h1", {}, found[2]), h("div", { role: "alert" }, trouble(e)), h("p", {}, h("button", { type: "button", onclick: show }, "Try again")));
+      if (passes(e)) {
+        const again = setTimeout(show, 1000 * (e.retryAfter ?? 5));
+        leaving.signal.addEventListener("abort", () => clearTimeout(again));
+      }
     }
   }
 }
 
 const dialog = document.getElementById("sign-in");
 const key = document.getElementById("key");
+let refused;
 const named = () => { key.textContent = token() ? "Signed in" : "Sign in"; };
-key.addEventListener("click", () => dialog.showModal());
 dialog.addEventListener("close", () => {
   const field = document.getElementById("token");
   if (dialog.returnValue === "use" && field.value.trim()) {
     useToken(field.value.trim());
+    refused = undefined;
   } else if (dialog.returnValue === "forget") {
     useToken(null);
   }
@@ -61,10 +66,17 @@ dialog.addEventListener("close", () => {
   named();
   show();
 });
+/** Asks once for each token that was refused, no token among them; whoever closes the question is not asked again by a page that polls. */
 addEventListener("espalier-unauthorized", () => {
-  if (!dialog.open && !token()) {
+  if (!dialog.open && refused !== token()) {
+    refused = token();
+    document.getElementById("refused").hidden = !refused;
     dialog.showModal();
   }
+});
+key.addEventListener("click", () => {
+  document.getElementById("refused").hidden = true;
+  dialog.showModal();
 });
 
 const root = document.documentElement;
@@ -78,6 +90,8 @@ document.getElementById("theme").addEventListener("click", () => {
   localStorage.setItem("espalier-theme", root.dataset.theme);
   show();
 });
+
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", show);
 
 addEventListener("hashchange", () => {
   main.focus({ preventScroll: true });

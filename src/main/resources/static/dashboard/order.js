@@ -2,6 +2,7 @@
 
 import { get, post } from "./api.js";
 import { choice, field, h, say, trouble } from "./dom.js";
+import { preflight } from "./preflight.js";
 
 export async function order(place, { signal }) {
   const [models, corpora, methods] = await Promise.all(["models", "corpora", "methods"].map((kind) => get(`v1/${kind}`, signal)));
@@ -31,12 +32,12 @@ export async function order(place, { signal }) {
     try {
       recipe = JSON.parse(text.value);
     } catch (e) {
-      said.replaceChildren(trouble(new Error(`The order is no JSON: ${e.message}`)));
+      said.replaceChildren(h("div", { role: "alert" }, trouble(new Error(`The order is no JSON: ${e.message}`))));
       return;
     }
     try {
       const answer = await post(`v1/pruning-jobs${dry ? "?dry_run=true" : ""}`, recipe, signal);
-      if (dry) {
+      if (dry && !answer.id) {
         said.replaceChildren(h("h2", {}, "What it would come to"), preflight(answer));
         say("Preflight is there");
       } else {
@@ -44,24 +45,14 @@ export async function order(place, { signal }) {
         location.hash = `#/jobs/${answer.id}`;
       }
     } catch (e) {
-      if (!signal.aborted) said.replaceChildren(trouble(e));
+      if (!signal.aborted) said.replaceChildren(h("div", { role: "alert" }, trouble(e)));
     }
   }
 
   place.append(h("h1", {}, "New job"), h("fieldset", {}, h("legend", {}, "Order"), h("div", { class: "grid" }, field("Model", model), field("Method", method),
     field("Calibrate on", calibration), field("Sequences", sequences), field("Tokens a sequence", length), field("Cut away (0 to 1)", ratio), field("Layout", layout),
-    field("Measure on", evaluation))), h("label", { for: "recipe" }, "The order as it is sent; openapi.yaml names every field"), text,
-  h("div", { class: "row" }, h("button", { type: "button", onclick: () => send(true) }, "Preflight"), h("button", { type: "button", class: "primary", onclick: () => send(false) }, "Order")), said);
+    field("Measure on", evaluation))), h("label", { for: "recipe" }, "The order as it is sent"),
+  h("p", { class: "faint" }, "What the fields above say, and whatever else you write; ", h("a", { href: "openapi.yaml" }, "openapi.yaml"), " names every word."), text,
+  h("div", { class: "row bar" }, h("button", { type: "button", onclick: () => send(true) }, "Preflight"), h("button", { type: "button", class: "primary", onclick: () => send(false) }, "Order")), said);
   fill();
-}
-
-/** Everything that the preflight said, as a list of names and values. */
-function preflight(value) {
-  if (Array.isArray(value)) {
-    return value.length ? h("ul", {}, value.map((one) => h("li", {}, preflight(one)))) : h("span", { class: "faint" }, "none");
-  }
-  if (value !== null && typeof value === "object") {
-    return h("dl", { class: "card" }, Object.entries(value).map(([key, one]) => [h("dt", {}, key.replaceAll("_", " ")), h("dd", {}, preflight(one))]));
-  }
-  return h("span", { class: "number" }, value === null ? "not known" : typeof value === "number" ? value.toLocaleString("en") : String(value));
 }

@@ -7,6 +7,7 @@ import { header, values } from "./safetensors.js";
 import { whatIf } from "./what-if.js";
 
 const QUESTIONS = [["mean", "mean score"], ["routed_tokens", "routed tokens"], ["kept_width", "width kept"]];
+const HOW = "Point at a cell, or move with the arrow keys; Enter shows the expert's atoms.";
 const BINS = 40;
 
 export async function scoreSet(place, { id, signal }) {
@@ -20,17 +21,20 @@ export async function scoreSet(place, { id, signal }) {
       figure("Agreement of halves (Spearman)", number(agreement?.spearman, 3)),
       figure("Same quarter removed (Jaccard)", percent(agreement?.jaccard.find((j) => j.ratio === 0.25)?.jaccard))));
 
-  const told = h("p", { class: "number", "aria-live": "polite" }, "Point at a cell, or move with the arrow keys; Enter shows the expert's atoms.");
-  const canvas = h("canvas", { class: "heat", tabindex: "0", role: "application", "aria-label": "Heat map, layers down, experts across; arrow keys move, Enter opens an expert" });
-  const range = h("p", { class: "faint number" });
+  const told = h("p", { class: "number", "aria-live": "polite" }, HOW);
+  const canvas = h("canvas", { class: "heat", tabindex: "0", role: "application", "aria-roledescription": "heat map", "aria-label": "Heat map, layers down, experts across; arrow keys move, Enter opens an expert" });
+  const [low, high, note] = [h("span", {}), h("span", {}), h("span", { class: "faint" })];
+  const legend = h("p", { class: "legend number" }, low, h("span", { class: "ramp", "aria-hidden": "true" }), high, note);
   const detail = h("div", {});
   let plan = null;
   const which = choice(QUESTIONS, "mean", () => draw());
   let map = null;
-  place.append(h("h2", {}, "Experts"), h("div", { class: "row" }, field("Colour by", which)), range, canvas, told, h("h2", {}, "Atoms"), detail);
+  place.append(h("h2", {}, "Experts"), h("div", { class: "row" }, field("Colour by", which), legend), h("p", { class: "faint" },
+    `Layers from top to bottom, experts from left to right: ${layers.length} × ${layers[0].experts.length}.`), canvas, told, h("h2", {}, "Atoms"), detail);
   signal.addEventListener("abort", () => map?.destroy());
 
   function draw() {
+    const at = map?.at();
     map?.destroy();
     const what = which.value;
     const rows = layers.map((layer, y) => ({ name: layer.layer, values: layer.experts.map((e, x) => (what === "kept_width" ? plan?.layers[y].widths[x] ?? e.width : e[what])) }));
@@ -41,21 +45,30 @@ export async function scoreSet(place, { id, signal }) {
       if (expert && picked) {
         atoms(y, x).catch((e) => { if (!signal.aborted) detail.replaceChildren(trouble(e)); });
       }
-    });
-    range.textContent = `dark ${number(map.low, 3)} to light ${number(map.high, 3)}${what === "kept_width" && !plan ? " (no plan yet: all atoms)" : ""}`;
+    }, at);
+    legend.hidden = !map.known;
+    low.textContent = number(map.low, 3);
+    high.textContent = number(map.high, 3);
+    note.textContent = what === "mean" ? "logarithmic" : what === "kept_width" && !plan ? "no plan yet: all atoms" : "";
+    if (!map.known || !told.textContent) told.textContent = map.known ? HOW : "This method has no such figures.";
   }
 
   let file = null;
   let drawn = [];
+  let picked = 0;
   async function atoms(y, x) {
+    const mine = ++picked;
     file ??= header(path, signal);
     const found = await file;
     const first = layers.slice(0, y).reduce((sum, l) => sum + l.experts.reduce((s, e) => s + e.width, 0), 0);
     const layer = layers[y].experts.reduce((s, e) => s + e.width, 0);
     const before = layers[y].experts.slice(0, x).reduce((s, e) => s + e.width, 0);
     const all = await values(path, found, "scores", first, first + layer, signal);
+    if (picked !== mine) return;
     const own = all.slice(before, before + layers[y].experts[x].width).sort((a, b) => b - a);
+    const held = detail.offsetHeight;
     drawn.forEach((c) => c.destroy());
+    detail.style.minHeight = `${held}px`;
     const one = h("canvas", { role: "img", "aria-label": `Atom scores of layer ${layers[y].layer}, expert ${layers[y].experts[x].expert}, largest first` });
     const many = h("canvas", { role: "img", "aria-label": `Histogram of atom scores of layer ${layers[y].layer} and of the expert` });
     detail.replaceChildren(h("p", {}, `Layer ${layers[y].layer}, expert ${layers[y].experts[x].expert}: ${own.length} atoms, largest ${number(own[0], 3)}, smallest ${number(own.at(-1), 3)}`),
@@ -91,7 +104,7 @@ function histogram(canvas, layer, own) {
     return bins.map((share, i) => ({ x: low + (i + 0.5) * width, y: 100 * share }));
   };
   return chart(canvas, "bar", { datasets: [
-    { label: "layer", data: count(layer), backgroundColor: series(1), grouped: false, barPercentage: 1, categoryPercentage: 1 },
-    { label: "expert", data: count(own), backgroundColor: series(0), grouped: false, barPercentage: 0.5, categoryPercentage: 1 },
+    { label: "layer", order: 1, data: count(layer), backgroundColor: series(1), grouped: false, barPercentage: 1, categoryPercentage: 1 },
+    { label: "expert", order: 0, data: count(own), backgroundColor: series(0), grouped: false, barPercentage: 0.5, categoryPercentage: 1 },
   ] }, { x: "log10 of the score", y: "% of atoms", xMore: { type: "linear" } });
 }

@@ -1,8 +1,8 @@
 // What an order would do, asked while the hand is still on the slider.
 
-import { get, post } from "./api.js";
+import { get, passes, post } from "./api.js";
 import { chart, series } from "./charts.js";
-import { choice, field, figure, h, number, percent, say, size, trouble, whole } from "./dom.js";
+import { choice, field, figures, h, notice, number, percent, say, size, trouble, whole } from "./dom.js";
 
 const LAYOUTS = ["ragged", "per_layer", "uniform", "experts"];
 const ALIGNMENTS = ["1", "8", "32", "64", "128", "256", "auto"];
@@ -14,15 +14,15 @@ export async function whatIf(place, set, signal, planned) {
   const layout = choice(LAYOUTS.map((l) => [l, l]), "ragged", () => ask());
   const alignment = choice(ALIGNMENTS.map((a) => [a, a]), "1", () => ask());
   const of = choice([["routed_atoms", "routed atoms"], ["total_parameters", "all parameters"]], "routed_atoms", () => ask());
-  const figures = h("div", { class: "grid" });
-  const said = h("div", {});
+  const cards = h("div", { class: "grid" });
+  const said = notice();
   const canvas = h("canvas", { role: "img", "aria-label": "Predicted change of the loss against the ratio, a line for each layout" });
   const widths = h("canvas", { role: "img", "aria-label": "Atoms kept in each layer" });
   const ordered = h("p", {});
   ratio.addEventListener("input", () => ask());
-  place.append(h("div", { class: "grid" }, field("Cut away", ratio), field("Of", of), field("Layout", layout), field("Alignment", alignment)), h("p", {}, "Ratio: ", shown),
-    said, figures, h("div", { class: "wide" }, h("div", { class: "chart" }, canvas), h("div", { class: "chart" }, widths)),
-    h("div", { class: "row" }, h("button", { type: "button", class: "primary", onclick: order }, "Order this")), ordered);
+  place.append(h("div", { class: "grid" }, field("Cut away", ratio), field("Of", of), field("Layout", layout), field("Alignment", alignment)), h("p", {}, "Ratio: ", shown, " ", h("span", { class: "faint" }, "(arrow keys move it by half a percent)")),
+    cards, h("div", { class: "wide" }, h("div", { class: "chart" }, canvas), h("div", { class: "chart" }, widths)),
+    h("div", { class: "row" }, h("button", { type: "button", class: "primary", onclick: order }, "Order this")), ordered, said.place);
 
   const curves = await get(`v1/score-sets/${set.id}/curve?points=41&ratio_of=routed_atoms`, signal).catch(() => null);
   const lines = curves ? curves.layouts.map((l, i) => ({ label: l.layout, borderColor: series(i), pointRadius: 0,
@@ -36,6 +36,7 @@ export async function whatIf(place, set, signal, planned) {
     alignment: alignment.value === "auto" ? "auto" : Number(alignment.value) });
   let asking = false;
   let again = false;
+  let plan = null;
 
   /** One question at a time, and always the last one. */
   async function ask() {
@@ -46,13 +47,15 @@ export async function whatIf(place, set, signal, planned) {
     }
     asking = true;
     try {
-      const plan = await post(`v1/score-sets/${set.id}/plans`, body(), signal);
-      said.replaceChildren();
-      show(plan);
+      const answer = await post(`v1/score-sets/${set.id}/plans`, body(), signal);
+      said.clear();
+      plan = answer;
+      show();
       planned(plan);
     } catch (e) {
       if (signal.aborted) return;
-      said.replaceChildren(trouble(e));
+      said.say(e);
+      if (passes(e)) setTimeout(ask, 1000 * (e.retryAfter ?? 2));
     } finally {
       asking = false;
     }
@@ -62,40 +65,25 @@ export async function whatIf(place, set, signal, planned) {
     }
   }
 
-  function show(plan) {
-    const cards = [["Parameters", `${whole(plan.after.total_parameters)} (−${percent(plan.achieved.total_parameter_ratio)})`],
+  function show() {
+    figures(cards, [["Parameters", `${whole(plan.after.total_parameters)} (−${percent(plan.achieved.total_parameter_ratio)})`],
       ["Bytes", `${size(plan.after.bytes)} (−${percent(plan.achieved.byte_ratio)})`], ["Atoms removed", percent(plan.achieved.routed_atom_ratio)],
       ["Predicted loss change", plan.predicted_loss_change === null ? "these scores only rank" : `${number(plan.predicted_loss_change, 3)} nats`],
-      ["Widths", `${plan.achieved.min_width} to ${plan.achieved.max_width}`],
-      ["Loads in", plan.compatibility ? plan.compatibility.filter((c) => c.loads === "stock").map((c) => c.engine).join(", ") || "none as it is" : engines(plan)]];
-    if (figures.children.length) {
-      cards.forEach(([, value], i) => { figures.children[i].querySelector("dd").textContent = value; });
-    } else {
-      figures.append(...cards.map(([name, value]) => figure(name, value)));
-    }
+      ["Widths", `${plan.achieved.min_width} to ${plan.achieved.max_width}`], ["Loads in", engines()]]);
     bars.data.datasets[0].data = plan.layers.map((l) => ({ x: l.layer, y: 100 * l.kept_atoms / l.atoms }));
     bars.update("none");
   }
 
-  /** What the layouts promise; the result of a job says it engine by engine. */
-  function engines(plan) {
+  /** What the layouts promise; preflight and the result of a job say it engine by engine. */
+  function engines() {
     const one = plan.achieved.min_width === plan.achieved.max_width;
-    return one ? "any engine: one width for all experts" : plan.recipe.layout === "per_layer" ? "engines that take a width a layer" : "transformers with the generated modeling file";
+    return one ? "any engine (one width)" : "transformers, by the file that comes with it";
   }
 
   async function order() {
     try {
       const origin = set.job ? await get(set.job.href.slice(1), signal).catch(() => null) : null;
-      const recipe = { ...(origin?.recipe ?? {}), model: set.model, method: set.method, ...body(), score_set: set.id };
-      delete recipe.protections;
-      if (recipe.method && recipe.method.seed === null) {
-        recipe.method = { ...recipe.method };
-        delete recipe.method.seed;
-      }
-      if (recipe.evaluation && recipe.evaluation.sequence_length === null) {
-        recipe.evaluation = { ...recipe.evaluation };
-        delete recipe.evaluation.sequence_length;
-      }
+      const recipe = plain({ ...(plan?.recipe ?? {}), ...body(), evaluation: origin?.recipe.evaluation });
       const job = await post("v1/pruning-jobs", recipe, signal);
       say(`Ordered ${job.id}`);
       ordered.replaceChildren("Ordered ", h("a", { href: `#/jobs/${job.id}` }, job.id));
@@ -105,4 +93,10 @@ export async function whatIf(place, set, signal, planned) {
   }
 
   await ask();
+}
+
+/** Without what is null: an order leaves out what it does not say. */
+function plain(value) {
+  return value === null || typeof value !== "object" || Array.isArray(value) ? value
+    : Object.fromEntries(Object.entries(value).filter(([, one]) => one !== null && one !== undefined).map(([key, one]) => [key, plain(one)]));
 }

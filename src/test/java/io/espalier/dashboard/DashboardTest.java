@@ -1,309 +1,202 @@
 package io.espalier.dashboard;
 
-import static com.microsoft.playwright.assertions.PlaywrightAssertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
-import java.io.IOException;
-import java.net.URI;
-import java.net.http.HttpClient;
-import java.net.http.HttpRequest;
-import java.net.http.HttpResponse;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Locale;
+import java.util.Set;
+import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-import com.deque.html.axecore.playwright.AxeBuilder;
-import com.deque.html.axecore.results.Rule;
-import com.microsoft.playwright.Browser;
-import com.microsoft.playwright.BrowserContext;
-import com.microsoft.playwright.BrowserType;
 import com.microsoft.playwright.Locator;
 import com.microsoft.playwright.Page;
-import com.microsoft.playwright.Playwright;
-import com.microsoft.playwright.assertions.LocatorAssertions;
 import com.microsoft.playwright.options.AriaRole;
 import com.microsoft.playwright.options.ColorScheme;
-import io.espalier.EspalierApplication;
-import io.espalier.TestDatabase;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeAll;
-import org.junit.jupiter.api.BeforeEach;
+import io.espalier.plan.KeepPlan;
 import org.junit.jupiter.api.MethodOrderer;
 import org.junit.jupiter.api.Order;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestMethodOrder;
-import org.junit.jupiter.api.io.TempDir;
-import org.springframework.boot.builder.SpringApplicationBuilder;
-import org.springframework.context.ConfigurableApplicationContext;
 
-/** The dashboard in a real browser, on the real service with its worker. Pictures of every page go into {@code target/dashboard}. */
+/** What people do with the dashboard, in a real browser on the real service. Pictures of every page go into {@code target/dashboard}. */
 @TestMethodOrder(MethodOrderer.OrderAnnotation.class)
-class DashboardTest {
+class DashboardTest extends Visitor {
 
-    private static final List<Path> BROWSERS = List.of(Path.of("/usr/bin/chromium"), Path.of("/usr/bin/chromium-browser"),
-            Path.of("/usr/bin/google-chrome"));
-    private static final Path PICTURES = Path.of("target/dashboard");
-    private static final double PATIENCE = 120_000;
-    private static final LocatorAssertions.IsVisibleOptions VISIBLE = new LocatorAssertions.IsVisibleOptions().setTimeout(PATIENCE);
-
-    @TempDir
-    private static Path temp;
-
-    private static ConfigurableApplicationContext service;
-    private static String address;
-    private static Playwright playwright;
-    private static Browser browser;
-
-    private BrowserContext context;
-    private Page page;
-    private final List<String> complaints = new ArrayList<>();
-
-    @BeforeAll
-    static void start() throws IOException {
-        Path chromium = BROWSERS.stream().filter(Files::isExecutable).findFirst().orElse(null);
-        assumeTrue(chromium != null, "no Chromium in " + BROWSERS + ": the dashboard is not tested (apt-get install chromium)");
-        service = new SpringApplicationBuilder(EspalierApplication.class).run("--espalier.data-dir=" + temp, "--server.port=0",
-                "--espalier.database.mode=external", "--spring.datasource.url=" + TestDatabase.fresh(),
-                "--spring.datasource.username=postgres", "--spring.datasource.password=postgres", "--espalier.worker.devices=cpu");
-        address = "http://127.0.0.1:" + service.getEnvironment().getProperty("local.server.port");
-        playwright = Playwright.create(new Playwright.CreateOptions().setEnv(java.util.Map.of("PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD", "1")));
-        browser = playwright.chromium().launch(new BrowserType.LaunchOptions().setExecutablePath(chromium)
-                .setArgs(List.of("--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage")));
-        Files.createDirectories(PICTURES);
-    }
-
-    @AfterAll
-    static void stop() {
-        if (browser != null) {
-            browser.close();
-            playwright.close();
-        }
-        if (service != null) {
-            service.close();
-        }
-    }
-
-    @BeforeEach
-    void open() {
-        context = browser.newContext(new Browser.NewContextOptions().setViewportSize(1280, 900).setColorScheme(ColorScheme.LIGHT));
-        context.setDefaultTimeout(PATIENCE);
-        page = context.newPage();
-        page.onPageError(complaints::add);
-        page.onConsoleMessage(message -> {
-            if (message.type().equals("error") && !message.text().startsWith("Failed to load resource")) {
-                complaints.add(message.text());
-            }
-        });
-    }
-
-    @AfterEach
-    void close() {
-        if (context != null) {
-            context.close();
-        }
-        assertThat(complaints).as("what the browser complained of").isEmpty();
-    }
+    private static String first;
+    private static String second;
 
     @Test
     @Order(1)
-    void anEmptyListSaysWhatToDo() {
-        visit("#/jobs");
-        assertThat(page.getByText("No job yet.")).isVisible(VISIBLE);
-        visit("#/scores");
-        assertThat(page.getByText("No scores yet.")).isVisible(VISIBLE);
-        visit("#/compare");
-        assertThat(page.getByText("No run has succeeded yet")).isVisible(VISIBLE);
-        picture("empty");
-    }
-
-    @Test
-    @Order(2)
     void aJobIsOrderedInTheFormAndFollowedToItsEnd() {
         visit("#/order");
-        page.getByLabel("Sequences", exactly()).fill("8");
-        page.getByLabel("Tokens a sequence").fill("64");
-        page.getByLabel("Calibrate on").selectOption("kjv-train");
-        page.getByLabel("Measure on").selectOption("kjv-test");
+        field("Sequences").fill("8");
+        field("Tokens a sequence").fill("64");
+        field("Calibrate on").selectOption("kjv-train");
+        field("Measure on").selectOption("kjv-test");
         picture("order");
         accessible();
         button("Order").click();
-        assertThat(page.locator("h1 .state")).isVisible(VISIBLE);
-        assertThat(page.locator(".log")).containsText("Phase calibrate", new LocatorAssertions.ContainsTextOptions().setTimeout(PATIENCE));
-        assertThat(page.locator("h1 .state")).hasText("succeeded", new LocatorAssertions.HasTextOptions().setTimeout(PATIENCE));
-        assertThat(figure("Perplexity")).containsText("→", new LocatorAssertions.ContainsTextOptions().setTimeout(PATIENCE));
+        seen(page.locator("h1 .state"));
+        first = idIn(page.url());
+        holds(page.getByRole(AriaRole.LOG), "Phase calibrate");
+        picture("job-live");
+        reads(page.locator("h1 .state"), "succeeded");
+        reads(figure("Perplexity"), Pattern.compile(".+ → .+"));
+        seen(page.getByText("model.safetensors", new Page.GetByTextOptions().setExact(true)));
         assertThat(page.locator(".phases li.done").count()).isGreaterThan(4);
-        assertThat(page.getByText("model.safetensors").first()).isVisible(VISIBLE);
+        visit("#/jobs/" + first);
+        seen(page.getByText("pruning-plan.json"));
+        holds(page.getByRole(AriaRole.LOG), "Phase publish");
         picture("job");
         accessible();
     }
 
     @Test
+    @Order(2)
+    void theExplorerShowsExpertsAndTheAtomsOfTheOneThatIsPicked() {
+        openScores();
+        picture("scores");
+        field("Colour by").selectOption("routed_tokens");
+        page.locator("canvas.heat").focus();
+        page.keyboard().press("ArrowDown");
+        page.keyboard().press("ArrowRight");
+        holds(page.locator("main"), "Layer 1, expert 1: mean");
+        page.keyboard().press("Enter");
+        seen(page.getByText("Layer 1, expert 1: 96 atoms"));
+        accessible();
+    }
+
+    @Test
     @Order(3)
-    void anOrderThatIsWrongSaysEverythingThatIsWrongWithIt() {
-        visit("#/order");
-        page.getByLabel("The order as it is sent").fill("{\"model\": \"nobody\", \"budgt\": 1}");
-        button("Order").click();
-        assertThat(page.locator("[role=alert] li").first()).isVisible(VISIBLE);
-        assertThat(page.locator("main")).containsText("budgt");
-        page.getByLabel("The order as it is sent").fill("{");
-        button("Order").click();
-        assertThat(page.locator("main")).containsText("The order is no JSON");
+    void theSliderAsksWhatIfAndItsAnswerCanBeOrdered() {
+        openScores();
+        reads(figure("Atoms removed"), "25.0 %");
+        field("Cut away").fill("0.5");
+        reads(figure("Atoms removed"), "50.0 %");
+        field("Layout").selectOption("uniform");
+        field("Alignment").selectOption("32");
+        reads(figure("Widths"), Pattern.compile("(32|64) to \\1"));
+        picture("what-if");
+        button("Order this").click();
+        Locator ordered = page.getByText("Ordered job_").getByRole(AriaRole.LINK);
+        seen(ordered);
+        second = ordered.textContent();
+        assertThat(send(to("/v1/pruning-jobs/" + second)).body()).contains("\"layout\":\"uniform\"", "\"alignment\":32", "\"ratio\":0.5");
+        visit("#/jobs/" + second);
+        reads(page.locator("h1 .state"), "succeeded");
     }
 
     @Test
     @Order(4)
-    void theExplorerShowsExpertsAndTheAtomsOfTheOneThatIsPicked() {
-        openScoreSet();
-        page.getByLabel("Colour by").selectOption("routed_tokens");
-        Locator map = page.locator("canvas.heat");
-        map.focus();
-        page.keyboard().press("ArrowDown");
-        page.keyboard().press("ArrowRight");
-        assertThat(page.locator("main")).containsText("Layer 1, expert 1:");
-        page.keyboard().press("Enter");
-        assertThat(page.getByText("Layer 1, expert 1: 96 atoms")).isVisible(VISIBLE);
-        picture("scores");
-        accessible();
-    }
-
-    @Test
-    @Order(5)
-    void theSliderAsksWhatIfAndItsAnswerCanBeOrdered() throws Exception {
-        openScoreSet();
-        Locator removed = figure("Atoms removed");
-        assertThat(removed).hasText("25.0 %", new LocatorAssertions.HasTextOptions().setTimeout(PATIENCE));
-        Locator slider = page.getByLabel("Cut away");
-        slider.fill("0.5");
-        assertThat(removed).hasText("50.0 %", new LocatorAssertions.HasTextOptions().setTimeout(PATIENCE));
-        page.getByLabel("Layout").selectOption("uniform");
-        page.getByLabel("Alignment").selectOption("32");
-        assertThat(figure("Widths")).hasText(Pattern.compile("(32|64) to \\1"), new LocatorAssertions.HasTextOptions().setTimeout(PATIENCE));
-        picture("what-if");
-        button("Order this").click();
-        Locator ordered = page.getByText("Ordered job_");
-        assertThat(ordered).isVisible(VISIBLE);
-        String id = ordered.getByRole(AriaRole.LINK).textContent();
-        String job = get("/v1/pruning-jobs/" + id + "?wait=60s&while=queued");
-        assertThat(job).contains("\"layout\":\"uniform\"", "\"alignment\":32", "\"ratio\":0.5");
-        visit("#/jobs/" + id);
-        assertThat(page.locator("h1 .state")).hasText("succeeded", new LocatorAssertions.HasTextOptions().setTimeout(PATIENCE));
-    }
-
-    @Test
-    @Order(6)
-    void runsStandBesideEachOther() {
+    void runsStandBesideEachOtherWithTheAtomsThatBothKeep() {
         visit("#/jobs");
-        Locator picks = page.getByRole(AriaRole.CHECKBOX);
-        assertThat(picks).hasCount(2, new LocatorAssertions.HasCountOptions().setTimeout(PATIENCE));
+        field("Pick " + first + " for comparison").check();
+        field("Pick " + second + " for comparison").check();
         picture("jobs");
         accessible();
-        picks.nth(0).check();
-        picks.nth(1).check();
         button("Compare picked").click();
-        assertThat(page.getByText("Overlap of what stays")).isVisible(VISIBLE);
-        assertThat(page.getByText("100.0 %").first()).isVisible(VISIBLE);
-        assertThat(page.locator("main")).containsText("Perplexity after");
+        seen(heading("Overlap of what stays"));
+        Locator cells = page.getByRole(AriaRole.REGION, new Page.GetByRoleOptions().setName("Overlap of kept atoms")).locator("td.n");
+        counts(cells, 4);
+        assertThat(cells.nth(0).textContent()).isEqualTo("100.0 %");
+        assertThat(cells.nth(1).textContent()).as("to and fro").isEqualTo(cells.nth(2).textContent())
+                .isEqualTo(overlap(plan(first), plan(second)));
+        holds(page.locator("main"), "Perplexity after");
         picture("compare");
         accessible();
     }
 
+    private static String overlap(Set<String> one, Set<String> other) {
+        Set<String> both = new HashSet<>(one);
+        both.retainAll(other);
+        assertThat(both).hasSizeLessThan(one.size());
+        return String.format(Locale.ROOT, "%.1f %%", 100.0 * both.size() / (one.size() + other.size() - both.size()));
+    }
+
+    /** Every atom that stays, as layer, expert and atom. */
+    private static Set<String> plan(String job) {
+        Matcher artifact = Pattern.compile("\"artifact\":\\{\"id\":\"([^\"]+)\"").matcher(send(to("/v1/pruning-jobs/" + job)).body());
+        assertThat(artifact.find()).isTrue();
+        Set<String> kept = new HashSet<>();
+        KeepPlan.fromJson(send(to("/v1/artifacts/" + artifact.group(1) + "/files/pruning-plan.json")).body()).experts()
+                .forEach(expert -> Arrays.stream(expert.kept())
+                        .forEach(atom -> kept.add(expert.layer() + "." + expert.expert() + "." + atom)));
+        return kept;
+    }
+
     @Test
-    @Order(7)
-    void allOfItIsThereInTheDarkAndOnAPhone() {
+    @Order(5)
+    void allOfItIsThereInTheDarkOnAPhone() {
         page.emulateMedia(new Page.EmulateMediaOptions().setColorScheme(ColorScheme.DARK));
         page.setViewportSize(390, 800);
-        for (String where : List.of("#/jobs", "#/scores", "#/compare", "#/order")) {
+        for (String where : List.of("#/jobs", "#/jobs/" + first, "#/scores", "#/compare?job=" + first + "&job=" + second, "#/order")) {
             visit(where);
-            assertThat(page.locator("h1")).isVisible(VISIBLE);
-            page.waitForTimeout(300);
-            assertThat((Integer) page.evaluate("document.documentElement.scrollWidth")).as("%s is no wider than the screen", where)
-                    .isLessThanOrEqualTo(390);
-            accessible();
+            seen(page.locator("h1"));
+            fits(where);
+            picture("phone-dark-" + (where.contains(first) ? where.substring(2, 5) : where.substring(2)));
         }
-        openScoreSet();
-        assertThat((Integer) page.evaluate("document.documentElement.scrollWidth")).isLessThanOrEqualTo(390);
-        picture("phone-dark");
-        accessible();
+        openScores();
+        fits("score set");
+        picture("phone-dark-score-set");
+    }
+
+    private void fits(String where) {
+        assertThat((Integer) page.evaluate("document.documentElement.scrollWidth")).as("%s is no wider than the screen", where)
+                .isLessThanOrEqualTo(390);
     }
 
     @Test
-    @Order(8)
-    void whatTheApiRefusesIsSaidAndHowToGoOn() {
-        page.route("**/v1/pruning-jobs?**", route -> route.fulfill(new com.microsoft.playwright.Route.FulfillOptions().setStatus(503)
-                .setContentType("application/problem+json").setBody("{\"title\":\"Away\",\"detail\":\"the database does not answer\",\"code\":\"x\"}")));
+    @Order(6)
+    void theMainJobCanBeDoneWithTheKeyboardAlone() {
         visit("#/jobs");
-        assertThat(page.locator("[role=alert]").getByText("the database does not answer")).isVisible(VISIBLE);
-        page.unroute("**/v1/pruning-jobs?**");
-        button("Try again").click();
-        assertThat(page.getByRole(AriaRole.CHECKBOX).first()).isVisible(VISIBLE);
-
-        page.route("**/v1/**", route -> route.fulfill(new com.microsoft.playwright.Route.FulfillOptions().setStatus(401)
-                .setContentType("application/problem+json").setBody("{\"title\":\"Who are you?\",\"detail\":\"no token\",\"code\":\"x\"}")));
-        visit("#/scores");
-        assertThat(page.getByRole(AriaRole.DIALOG)).isVisible(VISIBLE);
-        picture("sign-in");
-        accessible();
-        page.unroute("**/v1/**");
-        List<String> tokens = new ArrayList<>();
-        page.onRequest(request -> tokens.add(String.valueOf(request.headers().get("authorization"))));
-        page.getByLabel("Key or token").fill("esp_secret");
-        button("Use it").click();
-        assertThat(page.getByText("Score sets")).isVisible(VISIBLE);
-        assertThat(tokens).contains("Bearer esp_secret");
-        assertThat((String) page.evaluate("JSON.stringify({...localStorage})")).doesNotContain("esp_secret");
+        seen(page.getByRole(AriaRole.CHECKBOX));
+        page.keyboard().press("Tab");
+        assertThat(focused()).isEqualTo("Skip to content");
+        tabTo("New job");
+        page.keyboard().press("Enter");
+        seen(heading("New job"));
+        tabTo("Sequences");
+        page.keyboard().press("ControlOrMeta+a");
+        page.keyboard().type("4");
+        tabTo("Tokens a sequence");
+        page.keyboard().press("ControlOrMeta+a");
+        page.keyboard().type("32");
+        tabTo("Order");
+        page.keyboard().press("Enter");
+        reads(page.locator("h1 .state"), "succeeded");
+        tabTo("Scores and what-if");
+        page.keyboard().press("Enter");
+        reads(figure("Atoms removed"), "25.0 %");
+        tabTo("Cut away");
+        page.keyboard().press("ArrowRight");
+        reads(figure("Atoms removed"), "25.5 %");
     }
 
-    @Test
-    @Order(9)
-    void nothingComesFromElsewhere() {
-        List<String> asked = new ArrayList<>();
-        page.onRequest(request -> asked.add(request.url()));
-        visit("#/jobs");
-        assertThat(page.locator("h1")).isVisible(VISIBLE);
-        assertThat(asked).isNotEmpty().allSatisfy(url -> assertThat(url).startsWith(address));
+    /** Presses the tabulator until it is there. */
+    private void tabTo(String name) {
+        List<String> passed = new ArrayList<>();
+        for (int i = 0; i < 60; i++) {
+            page.keyboard().press("Tab");
+            passed.add(focused());
+            if (passed.getLast().equals(name)) {
+                return;
+            }
+        }
+        throw new AssertionError(name + " is not among what the tabulator reaches: " + passed);
     }
 
-    private void visit(String where) {
-        page.navigate("about:blank");
-        page.navigate(address + "/" + where);
+    private String focused() {
+        return String.valueOf(page.evaluate("(e => e.labels?.[0]?.textContent ?? e.getAttribute('aria-label') ?? e.textContent.trim())"
+                + "(document.activeElement)"));
     }
 
-    private void openScoreSet() {
-        visit("#/scores");
-        page.locator("main td a").first().click();
-        assertThat(figure("Atoms removed")).isVisible(VISIBLE);
-    }
-
-    private Locator figure(String name) {
-        return page.locator("dl.figure").filter(new Locator.FilterOptions().setHas(page.locator("dt", new Page.LocatorOptions().setHasText(
-                Pattern.compile("^" + name + "$"))))).locator("dd");
-    }
-
-    private Locator button(String name) {
-        return page.getByRole(AriaRole.BUTTON, new Page.GetByRoleOptions().setName(name).setExact(true));
-    }
-
-    private static Page.GetByLabelOptions exactly() {
-        return new Page.GetByLabelOptions().setExact(true);
-    }
-
-    private void picture(String name) {
-        page.screenshot(new Page.ScreenshotOptions().setPath(PICTURES.resolve(name + ".png")).setFullPage(true));
-    }
-
-    /** Nothing that axe calls serious or critical. */
-    private void accessible() {
-        List<Rule> violations = new AxeBuilder(page).analyze().getViolations();
-        assertThat(violations.stream().filter(rule -> List.of("serious", "critical").contains(rule.getImpact()))
-                .map(rule -> rule.getId() + ": " + rule.getNodes())).as(page.url()).isEmpty();
-    }
-
-    private static String get(String path) throws IOException, InterruptedException {
-        return HttpClient.newHttpClient().send(HttpRequest.newBuilder(URI.create(address + path)).build(),
-                HttpResponse.BodyHandlers.ofString()).body();
+    private void openScores() {
+        visit("#/jobs/" + first);
+        page.getByRole(AriaRole.LINK, new Page.GetByRoleOptions().setName("Scores and what-if")).click();
+        seen(figure("Atoms removed"));
+        seen(page.getByText("Layer 0, expert 0: 96 atoms"));
     }
 }
