@@ -33,7 +33,7 @@ import org.junit.jupiter.api.extension.RegisterExtension;
 abstract class Visitor {
 
     /** Milliseconds; a machine that is busy with other tests takes its time. */
-    static final double PATIENCE = 120_000;
+    static final double PATIENCE = 60_000;
 
     @RegisterExtension
     static final Chromium CHROMIUM = new Chromium();
