@@ -1,5 +1,6 @@
 package io.espalier.api;
 
+import jakarta.servlet.DispatcherType;
 import jakarta.servlet.http.HttpServletRequest;
 import jakarta.servlet.http.HttpServletResponse;
 
@@ -27,7 +28,9 @@ class Dashboard implements WebMvcConfigurer {
     @Bean
     FilterRegistrationBean<ShallowEtagHeaderFilter> etags() {
         FilterRegistrationBean<ShallowEtagHeaderFilter> filter = new FilterRegistrationBean<>(new ShallowEtagHeaderFilter());
-        filter.addUrlPatterns("/", "/index.html", "/dashboard/*", "/webjars/*");
+        filter.addUrlPatterns("/index.html", "/dashboard/*", "/webjars/*");
+        // why: / is forwarded to index.html, and after a forward Tomcat takes no more bytes: the filter has to stand behind it
+        filter.setDispatcherTypes(DispatcherType.REQUEST, DispatcherType.FORWARD);
         return filter;
     }
 
