@@ -133,7 +133,7 @@ async function throughput(job, signal) {
   }
   const canvas = h("canvas", { role: "img", "aria-label": "Tokens a second over the job's time" });
   const drawn = chart(canvas, "line", { datasets: [{ label: "tokens a second", data: points, borderColor: series(0), pointRadius: 1 }] },
-    { x: "seconds since the job began", y: "tokens a second", xMore: { type: "linear" }, yMore: { beginAtZero: true } });
+    { x: "seconds since the job began", y: "tokens a second", xMore: { type: "linear", min: 0 }, yMore: { beginAtZero: true } });
   signal.addEventListener("abort", () => drawn.destroy());
   return {
     place: h("div", {}, h("h2", {}, "Throughput"), h("div", { class: "chart" }, canvas)),

@@ -42,7 +42,7 @@ abstract class Visitor {
 
     BrowserContext context;
     Page page;
-    private final List<String> complaints = new CopyOnWriteArrayList<>();
+    final List<String> complaints = new CopyOnWriteArrayList<>();
 
     @BeforeEach
     void open() {
@@ -87,8 +87,8 @@ abstract class Visitor {
     }
 
     Locator figure(String name) {
-        return page.locator("dl.figure").filter(new Locator.FilterOptions().setHas(page.locator("dt",
-                new Page.LocatorOptions().setHasText(Pattern.compile("^" + Pattern.quote(name) + "$"))))).locator("dd");
+        return page.locator("dl.figure")
+                .filter(new Locator.FilterOptions().setHas(page.getByText(name, new Page.GetByTextOptions().setExact(true)))).locator("dd");
     }
 
     static void seen(Locator what) {
