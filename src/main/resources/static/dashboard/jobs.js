@@ -20,7 +20,7 @@ export async function jobs(place, { query, signal }) {
   const older = h("p", {});
   const none = h("div", { class: "empty", hidden: true }, h("p", {}, only ? `No job is ${only}.` : "No job yet."),
     h("p", {}, h("a", { href: "#/order" }, "Order the first one"), ", or post one to /v1/pruning-jobs."));
-  const list = table("Jobs, newest first", ["Pick", "Job", "State", "Model", "Method", "#Done", "Phase", "#Took / left", "Ordered"], []);
+  const list = table("Jobs, newest first", ["Pick", "State", "Job", "Model", "Method", "#Done", "Phase", "#Took / left", "Ordered"], []);
   const body = list.querySelector("tbody");
 
   const address = `v1/pruning-jobs?limit=50${only ? `&state=${only}` : ""}${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ""}`;
@@ -32,7 +32,7 @@ export async function jobs(place, { query, signal }) {
         compare.disabled = picked.size < 1;
       } });
     const took = job.finished_at && job.started_at ? (new Date(job.finished_at) - new Date(job.started_at)) / 1000 : null;
-    return row(pick, h("a", { href: `#/jobs/${job.id}` }, h("code", {}, job.id)), state(job), job.recipe.model, job.recipe.method.name,
+    return row(pick, state(job), h("a", { href: `#/jobs/${job.id}` }, h("code", {}, job.id)), job.recipe.model, job.recipe.method.name,
       n(`${job.percent.toFixed(0)} %`), job.phase ?? "–", n(job.terminal ? duration(took) : duration(job.eta_seconds)), when(job.created_at));
   };
   const lines = new Map();

@@ -47,8 +47,9 @@ export async function scoreSet(place, { id, signal }) {
       }
     }, at);
     legend.hidden = !map.known;
-    low.textContent = number(map.low, 3);
-    high.textContent = number(map.high, 3);
+    const digits = what === "mean" ? 3 : 9;
+    low.textContent = number(map.low, digits);
+    high.textContent = number(map.high, digits);
     note.textContent = what === "mean" ? "logarithmic" : what === "kept_width" && !plan ? "no plan yet: all atoms" : "";
     if (!map.known || !told.textContent) told.textContent = map.known ? HOW : "This method has no such figures.";
   }

@@ -83,7 +83,7 @@ export async function whatIf(place, set, signal, planned) {
   async function order() {
     try {
       const origin = set.job ? await get(set.job.href.slice(1), signal).catch(() => null) : null;
-      const recipe = plain({ ...(plan?.recipe ?? {}), ...body(), evaluation: origin?.recipe.evaluation });
+      const recipe = plain({ ...(plan?.recipe ?? {}), ...body(), ...(origin ? { calibration: origin.recipe.calibration, evaluation: origin.recipe.evaluation } : {}) });
       const job = await post("v1/pruning-jobs", recipe, signal);
       say(`Ordered ${job.id}`);
       ordered.replaceChildren("Ordered ", h("a", { href: `#/jobs/${job.id}` }, job.id));
