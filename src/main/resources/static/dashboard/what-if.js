@@ -83,7 +83,7 @@ export async function whatIf(place, set, signal, planned) {
   async function order() {
     try {
       const origin = set.job ? await get(set.job.href.slice(1), signal).catch(() => null) : null;
-      const recipe = plain({ ...(plan?.recipe ?? {}), ...body(), ...(origin ? { calibration: origin.recipe.calibration, evaluation: origin.recipe.evaluation } : {}) });
+      const recipe = plain({ ...(plan?.recipe ?? {}), ...body(), evaluation: measured(origin?.recipe) });
       const job = await post("v1/pruning-jobs", recipe, signal);
       say(`Ordered ${job.id}`);
       ordered.replaceChildren("Ordered ", h("a", { href: `#/jobs/${job.id}` }, job.id));
@@ -99,4 +99,9 @@ export async function whatIf(place, set, signal, planned) {
 function plain(value) {
   return value === null || typeof value !== "object" || Array.isArray(value) ? value
     : Object.fromEntries(Object.entries(value).filter(([, one]) => one !== null && one !== undefined).map(([key, one]) => [key, plain(one)]));
+}
+
+/** What the first order measured, in windows as long as it took: without a calibration of its own the order has no length to go by. */
+function measured(recipe) {
+  return recipe?.evaluation ? { sequence_length: recipe.calibration?.sequence_length, ...plain(recipe.evaluation) } : null;
 }
