@@ -1,7 +1,7 @@
 package io.espalier.webhook;
 
 /** The keys of secrets cannot be had: nothing is encrypted until an operator has mended their file. The message is for him, and names the file. */
-public final class KeyFileException extends RuntimeException {
+public final class KeyFileException extends IllegalStateException {
 
     private static final long serialVersionUID = 1L;
 
