@@ -129,7 +129,8 @@ class CorporaTest {
         assertThat(Path.of(corpora.reference(corpora.find("fetched", "default").orElseThrow()).path()))
                 .hasBinaryContent(api.get("/openapi.yaml").body());
         assertThat(post("{\"name\": \"fetched\", \"url\": \"" + address + "/openapi.yaml\"}").code()).isEqualTo("corpus_exists");
-        assertThat(post("{\"name\": \"missing\", \"url\": \"" + address + "/nothing\"}").violations().get("url")).contains("it answered 404");
+        assertThat(post("{\"name\": \"missing\", \"url\": \"" + address + "/nothing\"}").violations().get("url"))
+                .contains("it answered 404");
     }
 
     @Test
