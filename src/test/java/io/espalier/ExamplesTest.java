@@ -120,7 +120,7 @@ class ExamplesTest {
     void everyCommandOfTheApiGuideStandsInAnExample() throws Exception {
         StringBuilder scripts = new StringBuilder();
         try (Stream<Path> files = Files.list(Path.of("src/docs/examples"))) {
-            for (Path file : files.toList()) {
+            for (Path file : files.filter(Files::isRegularFile).toList()) {
                 scripts.append(Files.readString(file));
             }
         }
