@@ -11,8 +11,10 @@ import java.util.concurrent.TimeUnit;
 import java.util.regex.MatchResult;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 import io.espalier.checkpoint.SafetensorsFile;
+import io.espalier.webhook.Receiver;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.springframework.boot.test.context.SpringBootTest;
@@ -21,7 +23,8 @@ import org.springframework.test.annotation.DirtiesContext;
 import org.springframework.test.context.ContextConfiguration;
 
 /** What the README tells a stranger to type, typed at a real service with a real worker. */
-@SpringBootTest(webEnvironment = SpringBootTest.WebEnvironment.RANDOM_PORT)
+@SpringBootTest(webEnvironment = SpringBootTest.WebEnvironment.RANDOM_PORT, properties = {"espalier.egress.allow=127.0.0.1",
+        "espalier.egress.http=true"})
 @ContextConfiguration(initializers = TestDatabase.class)
 @DirtiesContext
 class ExamplesTest {
@@ -34,6 +37,8 @@ class ExamplesTest {
 
     @TempDir
     private Path directory;
+
+    private String hook = "";
 
     @Test
     void theReadmesCommandsDoWhatItSaysTheyDo() throws Exception {
@@ -71,6 +76,63 @@ class ExamplesTest {
         assertThat(Files.readString(directory.resolve("said"))).contains("budget.ratio").contains("2.5");
     }
 
+    @Test
+    void anOrderThatIsSentTwiceIsOneJob() throws Exception {
+        assertThat(example("order-once")).containsPattern("sent twice: (job_\\w+) and \\1")
+                .containsIgnoringCase("Idempotency-Replayed: true")
+                .contains("idempotency_key_reused");
+    }
+
+    @Test
+    void aJobIsFollowedAsAStreamAndByRequestsThatWait() throws Exception {
+        assertThat(example("follow")).containsPattern("id: ?1 .*event: ?end").containsPattern("\nid: ?3\n").contains("\nsucceeded\n");
+    }
+
+    @Test
+    void aPlanIsAskedForAndThenOrderedWithoutCalibratingAgain() throws Exception {
+        assertThat(example("what-if")).containsPattern("ratio 0.2: predicted change of the loss [0-9.E-]+\n").contains(
+                "\"state\":\"succeeded\"", "\"reused\":true");
+    }
+
+    @Test
+    void aReceiverIsToldAndComputesTheSignatureThatTheSpecificationGives() throws Exception {
+        try (Receiver receiver = new Receiver((_, _) -> 204)) {
+            hook = receiver.url();
+            String said = example("webhooks");
+            assertThat(said).contains("the test message: delivered", "deleted: 204");
+            if (said.contains("the example of the specification")) { // why: it needs openssl, which a bare machine may not have
+                assertThat(said).contains("v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
+            }
+            assertThat(receiver.received()).hasSize(1);
+        }
+    }
+
+    @Test
+    void refusalsHaveACodeThatStays() throws Exception {
+        assertThat(example("errors").lines()).contains("\"field\":\"budgt\"", "\"status\":400 \"code\":\"malformed_json\"",
+                "\"status\":415 \"code\":\"unsupported_media_type\"", "\"status\":404 \"code\":\"job_not_found\"",
+                "\"status\":400 \"code\":\"invalid_request\"", "\"status\":405 \"code\":\"method_not_allowed\"",
+                "\"status\":409 \"code\":\"job_finished\"", "204", "404");
+    }
+
+    /** A guide whose commands are those of the scripts cannot promise what these do not do. */
+    @Test
+    void everyCommandOfTheApiGuideStandsInAnExample() throws Exception {
+        StringBuilder scripts = new StringBuilder();
+        try (Stream<Path> files = Files.list(Path.of("src/docs/examples"))) {
+            for (Path file : files.toList()) {
+                scripts.append(Files.readString(file));
+            }
+        }
+        List<String> commands = Pattern.compile("(?s)```bash\n(.*?)```").matcher(Files.readString(Path.of("src/docs/api.md"))).results()
+                .flatMap(block -> block.group(1).lines()).map(String::strip).filter(line -> !line.isEmpty()).toList();
+        assertThat(commands).hasSizeGreaterThan(10).allSatisfy(line -> assertThat(scripts).contains(line));
+    }
+
+    private String example(String name) throws IOException, InterruptedException {
+        return bash("bash " + Path.of("src/docs/examples/" + name + ".sh").toAbsolutePath());
+    }
+
     private String bash(String commands) throws IOException, InterruptedException {
         Process process = start(commands);
         boolean ended = process.waitFor(5, TimeUnit.MINUTES);
@@ -84,6 +146,7 @@ class ExamplesTest {
         ProcessBuilder shell = new ProcessBuilder("bash", "-ec", commands).directory(directory.toFile()).redirectErrorStream(true)
                 .redirectOutput(directory.resolve("said").toFile());
         shell.environment().put("ESPALIER_URL", "http://127.0.0.1:" + port);
+        shell.environment().put("HOOK_URL", hook);
         return shell.start();
     }
 }

@@ -229,7 +229,7 @@ public class Artifacts {
     /**
      * Deletes files that no row refers to, and those of deleted artifacts.
      *
-     * @param nobodys whether the artifact id may go: false while an attempt may be between move and record
+     * @param nobodys whether the artifact id may go: false while an attempt may be between move and record, and for another database's
      */
     public void sweep(Predicate<String> nobodys) throws IOException {
         for (String id : files.ids()) {

@@ -3,6 +3,7 @@ package io.espalier.job;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
+import java.time.OffsetDateTime;
 import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.List;
@@ -329,6 +330,20 @@ public class PruningJobs {
     @Transactional(readOnly = true)
     public boolean mayPublish(String artifactId) {
         return Lease.jobOf(artifactId).filter(id -> holds(id, Lease.attemptOf(artifactId))).isPresent();
+    }
+
+    /**
+     * Whether nobody can record an artifact of this id any more: its attempt is over. False for one of a job that is older than this database: that is
+     * another database's, which may have been lost.
+     */
+    @Transactional(readOnly = true)
+    public boolean gaveUp(String artifactId) {
+        return !mayPublish(artifactId) && Lease.jobOf(artifactId).map(id -> Ulids.millis(id.substring(PruningJob.ID_PREFIX.length())))
+                .filter(made -> made >= since().toEpochMilli()).isPresent();
+    }
+
+    private Instant since() {
+        return jdbc.sql("select since from installation").query(OffsetDateTime.class).single().toInstant();
     }
 
     /**

@@ -1,6 +1,7 @@
 package io.espalier.job;
 
 import java.security.SecureRandom;
+import java.util.Arrays;
 import java.util.random.RandomGenerator;
 
 /**
@@ -11,6 +12,8 @@ public final class Ulids {
 
     private static final char[] ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz".toCharArray();
     static final int LENGTH = 26;
+    /** Characters that hold the milliseconds. */
+    private static final int MILLIS = 10;
 
     private final RandomGenerator random = new SecureRandom();
     private long lastMillis = -1;
@@ -36,5 +39,14 @@ public final class Ulids {
             high >>>= 5;
         }
         return new String(text);
+    }
+
+    /** The milliseconds since 1970 in an id of this alphabet. */
+    static long millis(String ulid) {
+        long millis = 0;
+        for (int i = 0; i < MILLIS; i++) {
+            millis = millis << 5 | Arrays.binarySearch(ALPHABET, ulid.charAt(i));
+        }
+        return millis;
     }
 }

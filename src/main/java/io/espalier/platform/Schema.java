@@ -1,11 +1,8 @@
 package io.espalier.platform;
 
 import java.sql.Connection;
-import java.sql.ResultSet;
 import java.sql.SQLException;
-import java.sql.Statement;
 import java.time.Duration;
-import java.util.Arrays;
 import java.util.List;
 
 import io.espalier.platform.DatabaseSettings.Migrate;
@@ -27,6 +24,7 @@ final class Schema implements FlywayMigrationStrategy {
     private final Migrate migrate;
     private final String program;
     private volatile MigrationVersion known;
+    private volatile MigrationVersion served;
 
     /**
      * @param migrate whether to bring the database to the version this program knows, or to wait until somebody else has
@@ -47,7 +45,7 @@ final class Schema implements FlywayMigrationStrategy {
         List<MigrationInfo> all = List.of(flyway.info().all());
         known = all.stream().filter(info -> info.getState().isResolved()).map(MigrationInfo::getVersion).max(MigrationVersion::compareTo)
                 .orElseThrow();
-        all.stream().filter(info -> info.getState().isApplied()).map(MigrationInfo::getVersion).forEach(this::refuseNewer);
+        DatabaseGate.await(address, wait, this::refused, "Start the database, then start again.");
         refuseChanged(all);
         if (migrate != Migrate.FALSE) {
             bring(flyway);
@@ -57,10 +55,20 @@ final class Schema implements FlywayMigrationStrategy {
         }
     }
 
-    private void refuseNewer(MigrationVersion there) {
-        if (there.isNewerThan(known)) {
-            throw new StartRefused("The database " + address.words() + ": " + newer(there),
-                    "Start the newer program. Tables are never taken back to an older version; restore a backup to go back.");
+    private String refused() throws SQLException {
+        applied();
+        return null;
+    }
+
+    /** @throws StartRefused when these tables are not for this program any more */
+    private AppliedSchema applied() throws SQLException {
+        try (Connection connection = address.open("start", address.limits().connectTimeout())) {
+            AppliedSchema there = AppliedSchema.of(connection);
+            if (!there.servesProgramOf(known)) {
+                throw new StartRefused("The database " + address.words() + ": " + newer(there.version()),
+                        "Start the newer program. Tables are never taken back to an older version; restore a backup to go back.");
+            }
+            return there;
         }
     }
 
@@ -97,17 +105,21 @@ final class Schema implements FlywayMigrationStrategy {
 
     /** What keeps this program from working with the database as it is; {@code null}: nothing. */
     private String missing() throws SQLException {
-        try (Connection connection = address.open("start", address.limits().connectTimeout())) {
-            MigrationVersion there = version(connection);
-            refuseNewer(there);
-            return there.equals(known) ? null : "schema version " + words(there) + " (expected: " + known + ")";
-        }
+        MigrationVersion there = applied().version();
+        return there.compareTo(known) >= 0 ? null : "schema version " + words(there) + " (expected: " + known + ")";
     }
 
-    /** Why this program must not touch the database any more; {@code null}: it may. */
+    /** Why this program must not touch the database any more; {@code null}: it may, also where newer tables say that they serve it. */
     String refusal(Connection connection) throws SQLException {
-        MigrationVersion there = version(connection);
-        return there.isNewerThan(known) ? newer(there) : null;
+        AppliedSchema there = AppliedSchema.of(connection);
+        if (!there.servesProgramOf(known)) {
+            return newer(there.version());
+        }
+        if (there.version().isNewerThan(known) && !there.version().equals(served)) {
+            served = there.version();
+            log.info("schema version {} (known here: {}) says that this version {} may go on", served, known, program);
+        }
+        return null;
     }
 
     private String newer(MigrationVersion there) {
@@ -117,24 +129,5 @@ final class Schema implements FlywayMigrationStrategy {
 
     private static String words(MigrationVersion version) {
         return version == MigrationVersion.EMPTY ? "none" : version.toString();
-    }
-
-    private static MigrationVersion version(Connection connection) throws SQLException {
-        try (Statement statement = connection.createStatement();
-                ResultSet there = statement.executeQuery("select to_regclass('flyway_schema_history')")) {
-            there.next();
-            if (there.getString(1) == null) {
-                return MigrationVersion.EMPTY;
-            }
-        }
-        try (Statement statement = connection.createStatement();
-                ResultSet versions = statement.executeQuery("select string_agg(version, ' ') from flyway_schema_history"
-                        + " where success and version is not null")) {
-            versions.next();
-            String all = versions.getString(1);
-            return all == null
-                    ? MigrationVersion.EMPTY
-                    : Arrays.stream(all.split(" ")).map(MigrationVersion::fromVersion).max(MigrationVersion::compareTo).orElseThrow();
-        }
     }
 }

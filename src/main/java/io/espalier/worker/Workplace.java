@@ -66,7 +66,7 @@ final class Workplace {
                         ? !jobs.mayResume(left.group(1), number(left, 2))
                         : !jobs.holds(left.group(1), number(left, 3)));
             }
-            artifacts.sweep(id -> !jobs.mayPublish(id));
+            artifacts.sweep(jobs::gaveUp);
         } catch (IOException e) {
             log.warn("leftovers of earlier attempts were not deleted; the next job tries again: {}", e.toString());
         }

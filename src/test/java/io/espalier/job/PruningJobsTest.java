@@ -241,6 +241,18 @@ class PruningJobsTest {
         assertThat(jobs.mayPublish(second.artifactId())).isFalse();
     }
 
+    @Test
+    void anAttemptThatIsOverHasGivenUpItsArtifactUnlessItsJobIsOlderThanTheDatabase() {
+        Lease first = claimed();
+        assertThat(jobs.gaveUp(first.artifactId())).isFalse();
+        Lease second = jobs.claim(first.jobId() + "/0/1", "w", "cpu").orElseThrow();
+        assertThat(jobs.gaveUp(first.artifactId())).isTrue();
+        assertThat(jobs.gaveUp(second.artifactId())).isFalse();
+        assertThat(jobs.gaveUp("lost+found")).isFalse();
+        assertThat(jobs.gaveUp("art_01m8862e0zad5egzdyvn4fmdcm1")).as("of a job before the database was there").isFalse();
+        assertThat(jobs.gaveUp("art_7z0000000000000000000000001")).as("of one that came later and was deleted").isTrue();
+    }
+
     @ParameterizedTest
     @EnumSource
     void theDatabaseHoldsTheSameTableOfStates(JobState from) {

@@ -23,5 +23,7 @@ class UlidsTest {
     @Test
     void anIdBeginsWithItsTime() {
         assertThat(new Ulids().next(1_469_922_850_259L)).startsWith("01arz3ndek");
+        assertThat(Ulids.millis(new Ulids().next(1_469_922_850_259L))).isEqualTo(1_469_922_850_259L);
+        assertThat(Ulids.millis("lost+found")).as("no id").isNegative();
     }
 }

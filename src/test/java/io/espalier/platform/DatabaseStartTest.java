@@ -12,6 +12,8 @@ import java.net.http.HttpResponse;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.sql.Connection;
+import java.sql.DriverManager;
 import java.time.Duration;
 import java.util.concurrent.CompletableFuture;
 import java.util.stream.Stream;
@@ -140,6 +142,32 @@ class DatabaseStartTest {
                     "use the newer program");
             assertThat(get(base + "/readyz").statusCode()).isEqualTo(503);
             assertThat(get(base + "/livez").statusCode()).isEqualTo(200);
+        }
+    }
+
+    @Test
+    void aProcessGoesOnWithNewerTablesThatSayThatTheyServeItAndClosesAtTheFirstThatDoNot() throws Exception {
+        String url = TestDatabase.fresh();
+        try (ConfigurableApplicationContext context = start(WebApplicationType.SERVLET, url, "--espalier.database.check=500ms");
+                Connection connection = DriverManager.getConnection(url, "postgres", "postgres")) {
+            Schema schema = context.getBean(Schema.class);
+            String known = AppliedSchema.of(connection).version().toString();
+            String base = "http://127.0.0.1:" + context.getEnvironment().getProperty("local.server.port");
+
+            Databases.migrated(url, 90, known);
+            assertThat(schema.refusal(connection)).isNull();
+            start(url).close();
+            start(url, "--espalier.database.migrate=false").close();
+            assertThat(get(base + "/v1/methods").statusCode()).isEqualTo(200);
+            assertThat(get(base + "/readyz").statusCode()).isEqualTo(200);
+
+            Databases.migrated(url, 91, "90");
+            assertThat(schema.refusal(connection)).as("that one serves programs from version 90 on").startsWith("schema version 91 ");
+            assertThatThrownBy(() -> start(url)).rootCause().isInstanceOf(StartRefused.class).hasMessageContaining("schema version 91");
+            await().atMost(Duration.ofSeconds(30)).until(() -> get(base + "/readyz").statusCode() == 503);
+
+            Databases.migrated(url, 92, known);
+            assertThat(schema.refusal(connection)).as("a later one does not take that back").startsWith("schema version 92 ");
         }
     }
 

@@ -31,8 +31,19 @@ final class Databases {
 
     /** What the next version leaves behind when it has migrated. */
     static void newer(String url) throws SQLException {
+        migrated(url, 99);
+    }
+
+    static void migrated(String url, int version) throws SQLException {
         run(url, "insert into flyway_schema_history (installed_rank, version, description, type, script, checksum, installed_by,"
-                + " execution_time, success) values (99, '99', 'next', 'SQL', 'V99__next.sql', 1, 'postgres', 1, true)");
+                + " execution_time, success) values (%1$d, '%1$d', 'next', 'SQL', 'V%1$d__next.sql', 1, 'postgres', 1, true)"
+                        .formatted(version));
+    }
+
+    /** The same where the migration says that programs which know that version of the tables go on. */
+    static void migrated(String url, int version, String worksFrom) throws SQLException {
+        run(url, "insert into schema_compatibility (version, works_from) values ('%d', '%s')".formatted(version, worksFrom));
+        migrated(url, version);
     }
 
     private static String key(String argument) {

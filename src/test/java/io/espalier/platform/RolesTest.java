@@ -50,7 +50,8 @@ class RolesTest {
     @Test
     void aProcessThatCarriesJobsOutHasHealthAndNothingElse() throws Exception {
         try (Service worker = start("--espalier.api.enabled=false", "--espalier.worker.devices=cpu").ready()) {
-            for (String path : new String[]{"/v1/pruning-jobs", "/v1/models", "/v1/methods", "/openapi.yaml"}) {
+            for (String path : new String[]{"/v1/pruning-jobs", "/v1/models", "/v1/methods", "/openapi.yaml", "/", "/index.html",
+                    "/dashboard/main.js", "/webjars/chart.js/4.5.1/dist/chart.umd.min.js"}) {
                 HttpResponse<String> answer = worker.get(path);
                 assertThat(answer.statusCode()).as(path).isEqualTo(404);
                 assertThat(answer.body()).as(path).contains("\"code\":\"not_found\"");
