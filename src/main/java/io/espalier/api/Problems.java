@@ -1,6 +1,7 @@
 package io.espalier.api;
 
 import java.io.IOException;
+import java.nio.file.NoSuchFileException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
@@ -52,7 +53,7 @@ final class Problems {
             log.debug("{} {}: the client went away", request.getMethod(), request.getRequestURI());
             return;
         }
-        if (e instanceof ObjectStoreException) {
+        if (e instanceof ObjectStoreException || e instanceof NoSuchFileException) {
             // why: these were set for the file that cannot be had now
             FILE_HEADERS.forEach(header -> response.setHeader(header, null));
         }
@@ -93,6 +94,7 @@ final class Problems {
             case BadRequestException broken -> new ProblemException(ProblemCode.INVALID_REQUEST,
                     "the body cannot be read: " + Given.printable(String.valueOf(broken.getMessage())));
             case ObjectStoreException away -> unavailable("the storage of artifacts does not answer; try again in a moment", e, request);
+            case NoSuchFileException lost -> unavailable("a file is not where the service left it; its keeper has to bring it back", e, request);
             case InvalidParameterException undecodable -> new ProblemException(ProblemCode.INVALID_REQUEST,
                     "a parameter cannot be decoded (expected: percent-encoded UTF-8)");
             case ErrorResponse other -> byStatus(other.getStatusCode(), e, request);
