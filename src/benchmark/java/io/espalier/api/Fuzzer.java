@@ -203,8 +203,8 @@ final class Fuzzer implements AutoCloseable {
         String collection = draft.operation.path().replaceFirst("/\\{.*", "");
         if (draft.method.equals("DELETE")) {
             deleted.merge(collection, 1, Integer::sum);
-        } else if (!draft.method.equals("GET") && answer.headers().firstValue("Idempotency-Replayed").isEmpty()
-                && (answer.status() == 201 || answer.status() == 202) && draft.operation.path().equals(collection)) {
+        } else if (answer.status() == 201 || !draft.method.equals("GET") && answer.status() == 202
+                && draft.operation.path().equals(collection) && answer.headers().firstValue("Idempotency-Replayed").isEmpty()) {
             accepted.merge(collection, 1, Integer::sum);
         }
         if (answer.type().endsWith("json") && answer.status() != 206 && answer.body().length < 200_000) {
