@@ -81,7 +81,7 @@ final class Fuzzer implements AutoCloseable {
 
     /** Jobs in several states, and then all that the lists tell of. */
     private void lookAround() {
-        for (int i = 0; i < 4; i++) {
+        for (int i = 0; i < 12; i++) {
             Draft order = new Draft(operations.stream().filter(o -> o.name().equals("POST " + JOBS)).findFirst().orElseThrow());
             order.json = JsonMapper.shared().readTree(Posted.SHORTEST);
             order.header("Content-Type", "application/json");
@@ -91,6 +91,8 @@ final class Fuzzer implements AutoCloseable {
                 worker.accept(JsonMapper.shared().readTree(answer.body()).path("id").stringValue(), seeds++);
             }
         }
+        operations.stream().filter(operation -> operation.method().equals("POST") && !operation.path().contains("{")
+                && !operation.path().equals(JOBS)).forEach(this::examples);
         known.forgetAll();
         Random random = new Random(seeds);
         for (int depth = 0; depth < 3; depth++) {
@@ -103,6 +105,17 @@ final class Fuzzer implements AutoCloseable {
                 }
             }
         }
+    }
+
+    /** What the contract shows, as it stands there. */
+    private void examples(Operation operation) {
+        operation.examples(contract, "application/json").forEach(example -> {
+            Draft draft = new Draft(operation);
+            draft.json = example.deepCopy();
+            draft.header("Content-Type", "application/json");
+            draft.changes.add("example");
+            ask(draft);
+        });
     }
 
     private Draft valid(Operation operation, Random random) {

@@ -43,9 +43,14 @@ final class ErrorPages implements ErrorController {
     /** Of TRACE, which it refuses itself, Tomcat says what a servlet can do at all, and knows of no PATCH. */
     private static void allowPatch(HttpServletRequest request, HttpServletResponse response) {
         String allowed = response.getHeader(HttpHeaders.ALLOW);
-        if ("TRACE".equals(request.getMethod()) && allowed != null && !allowed.contains("PATCH")) {
+        if ("TRACE".equals(method(request)) && allowed != null && !allowed.contains("PATCH")) {
             response.setHeader(HttpHeaders.ALLOW, allowed + ", PATCH");
         }
+    }
+
+    /** As the client sent it; what is forwarded is a GET. */
+    static String method(HttpServletRequest request) {
+        return request.getAttribute(RequestDispatcher.ERROR_METHOD) instanceof String sent ? sent : request.getMethod();
     }
 
     /** Tomcat's own last word, for addresses it cannot even decode. */
