@@ -94,7 +94,8 @@ final class Problems {
             case BadRequestException broken -> new ProblemException(ProblemCode.INVALID_REQUEST,
                     "the body cannot be read: " + Given.printable(String.valueOf(broken.getMessage())));
             case ObjectStoreException away -> unavailable("the storage of artifacts does not answer; try again in a moment", e, request);
-            case NoSuchFileException lost -> unavailable("a file is not where the service left it; its keeper has to bring it back", e, request);
+            case NoSuchFileException lost ->
+                unavailable("a file is not where the service left it; its keeper has to bring it back", e, request);
             case InvalidParameterException undecodable -> new ProblemException(ProblemCode.INVALID_REQUEST,
                     "a parameter cannot be decoded (expected: percent-encoded UTF-8)");
             case ErrorResponse other -> byStatus(other.getStatusCode(), e, request);
