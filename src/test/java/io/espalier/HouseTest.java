@@ -41,7 +41,7 @@ class HouseTest {
             Map.entry("corpus", Set.of("checkpoint", "recipe")),
             Map.entry("job", Set.of("recipe", "telemetry")),
             Map.entry("catalog", Set.of("architecture", "checkpoint", "egress", "objectstore", "recipe", "remote")),
-            Map.entry("webhook", Set.of("egress", "job", "recipe")),
+            Map.entry("webhook", Set.of("egress", "job", "recipe", "telemetry")),
             Map.entry("remote", Set.of("egress", "objectstore")),
             Map.entry("architecture", Set.of("checkpoint")),
             Map.entry("egress", Set.of()),

@@ -62,12 +62,12 @@ final class CorpusController {
     Page.Whole<CorpusView> list(Caller caller, @RequestParam(required = false) String project) {
         String whose = project == null ? caller.project() : whose(caller, project);
         boolean hidden = project != null && !caller.sees(project);
-        return new Page.Whole<>(hidden ? List.of() : corpora.list(whose).stream().map(CorpusView::of).toList());
+        return new Page.Whole<>(hidden ? List.of() : corpora.list(whose).stream().map(corpus -> CorpusView.of(corpus, caller)).toList());
     }
 
     @GetMapping("/{name}")
     CorpusView get(Caller caller, @PathVariable String name, @RequestParam(required = false) String project) {
-        return CorpusView.of(known(caller, name, project));
+        return CorpusView.of(known(caller, name, project), caller);
     }
 
     @PostMapping(consumes = MediaType.APPLICATION_JSON_VALUE)
@@ -75,7 +75,7 @@ final class CorpusController {
         CorpusOrder order = orders.read(request, "CorpusOrder", CorpusOrder.class, ProblemCode.INVALID_CORPUS,
                 read -> read.violations(caller));
         Corpora.Label label = order.label(caller);
-        return created(told(() -> {
+        return created(caller, told(() -> {
             if (order.text() != null) {
                 return corpora.take(label, new ByteArrayInputStream(order.text().getBytes(StandardCharsets.UTF_8)), Corpus.Source.TEXT);
             }
@@ -103,7 +103,7 @@ final class CorpusController {
         }
         Corpora.Label label = new Corpora.Label(name, CorpusOrder.projectOf(caller, project), description,
                 lines ? field == null ? "text" : field : null);
-        return created(told(() -> corpora.take(label, request.getInputStream(), Corpus.Source.UPLOAD)));
+        return created(caller, told(() -> corpora.take(label, request.getInputStream(), Corpus.Source.UPLOAD)));
     }
 
     @DeleteMapping("/{name}")
@@ -151,9 +151,9 @@ final class CorpusController {
         return CorpusOrder.projectOf(caller, project);
     }
 
-    private static ResponseEntity<CorpusView> created(Corpora.Registered registered) {
+    private static ResponseEntity<CorpusView> created(Caller caller, Corpora.Registered registered) {
         return ResponseEntity.status(registered.created() ? HttpStatus.CREATED : HttpStatus.OK)
-                .location(URI.create(PATH + "/" + registered.corpus().name())).body(CorpusView.of(registered.corpus()));
+                .location(URI.create(PATH + "/" + registered.corpus().name())).body(CorpusView.of(registered.corpus(), caller));
     }
 
     private static <T> T told(Verb<T> verb) {

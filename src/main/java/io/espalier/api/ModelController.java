@@ -96,7 +96,8 @@ final class ModelController {
 
     @DeleteMapping("/{name}")
     ResponseEntity<Void> forget(Caller caller, @PathVariable String name, @RequestParam(required = false) String project) {
-        registrar.forget(known(caller, name, project), jobs::needs);
+        Model model = known(caller, name, project);
+        registrar.forget(model, path -> jobs.needs(model.project(), path));
         return ResponseEntity.noContent().build();
     }
 

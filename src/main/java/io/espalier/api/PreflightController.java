@@ -50,7 +50,7 @@ final class PreflightController {
         return switch (dryRun) {
             case "true" -> {
                 Orders.Order order = orders.read(request, caller);
-                yield ResponseEntity.ok().cacheControl(CacheControl.noStore()).body(look(order.recipe(), order.inputs()));
+                yield ResponseEntity.ok().cacheControl(CacheControl.noStore()).body(look(caller, order.recipe(), order.inputs()));
             }
             case "false" -> jobs.submit(caller, request);
             default -> throw ProblemException.violated(ProblemCode.INVALID_REQUEST,
@@ -58,12 +58,12 @@ final class PreflightController {
         };
     }
 
-    private PreflightView look(PruningRecipe recipe, ResolvedInputs inputs) {
+    private PreflightView look(Caller caller, PruningRecipe recipe, ResolvedInputs inputs) {
         List<Violation> violations = new ArrayList<>();
         ModelFacts model = catalog.facts(inputs, violations);
         Preflight.Findings found = workshop == null ? none(recipe, violations) : workshop.look(recipe, inputs);
         List<Preflight.Unknown> unknown = new ArrayList<>(found.unknown());
-        Paces.Estimate time = paces.estimate(ahead(recipe, inputs, found));
+        Paces.Estimate time = paces.estimate(caller.project(), ahead(recipe, inputs, found));
         if (time.totalSeconds() == null) {
             unknown.add(new Preflight.Unknown("time.total_seconds", "no job that could tell has succeeded here, of the "
                     + time.jobs() + " newest"));

@@ -5,6 +5,7 @@ import java.net.URI;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.function.Supplier;
 
 import jakarta.servlet.http.HttpServletRequest;
 import jakarta.validation.constraints.Max;
@@ -12,8 +13,11 @@ import jakarta.validation.constraints.Min;
 
 import io.espalier.recipe.Violation;
 import io.espalier.webhook.Delivery;
+import io.espalier.webhook.KeyFileException;
 import io.espalier.webhook.Webhook;
 import io.espalier.webhook.Webhooks;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 import org.springframework.http.CacheControl;
 import org.springframework.http.HttpStatus;
 import org.springframework.http.MediaType;
@@ -33,6 +37,7 @@ final class WebhookController {
 
     static final String PATH = "/v1/webhooks";
 
+    private static final Logger log = LoggerFactory.getLogger(WebhookController.class);
     private static final String LIMIT = "50";
     private static final int MAX_LIMIT = 200;
     private static final String LIMITS = "an integer from 1 to " + MAX_LIMIT;
@@ -61,7 +66,7 @@ final class WebhookController {
         violations.addAll(webhooks.violations(wanted.url()));
         violations.addAll(webhooks.violations(wanted));
         refuse(violations);
-        Webhook.Made made = webhooks.create(wanted);
+        Webhook.Made made = sealed(() -> webhooks.create(wanted));
         return fresh(HttpStatus.CREATED).location(URI.create(WebhookView.href(made.webhook().id()))).body(WebhookView.of(made));
     }
 
@@ -106,7 +111,7 @@ final class WebhookController {
             throw new ProblemException(ProblemCode.WEBHOOK_STATE,
                     "the secret of " + id + " is in a file (expected: one that was made here); change the file");
         }
-        return fresh(HttpStatus.OK).body(WebhookView.of(webhooks.rotate(id).orElseThrow(() -> unknown(id))));
+        return fresh(HttpStatus.OK).body(WebhookView.of(sealed(() -> webhooks.rotate(id)).orElseThrow(() -> unknown(id))));
     }
 
     @PostMapping("/{id}/test")
@@ -139,6 +144,17 @@ final class WebhookController {
         }
         return fresh(HttpStatus.ACCEPTED)
                 .body(WebhookView.Sent.of(id, webhooks.redeliver(id, delivery).orElseThrow(() -> noMessage(delivery))));
+    }
+
+    /** Does what makes a secret. What is wrong with the keys is for the operator alone, so it is in the log. */
+    private static <T> T sealed(Supplier<T> verb) {
+        try {
+            return verb.get();
+        } catch (KeyFileException e) {
+            log.error("no secret of a webhook can be made: {}", e.getMessage());
+            throw new ProblemException(ProblemCode.UNAVAILABLE, "no secret can be encrypted here now, because of the file of keys "
+                    + "(expected: one that can be used; the service's log says what is wrong with it)");
+        }
     }
 
     private Webhook known(String id, Caller caller) {

@@ -47,9 +47,9 @@ class Fetched {
         return new Told(reply, url);
     }
 
-    /** Without what may be a secret in a query. */
+    /** Without what may be a secret: a user and a password, a query. */
     private static CorpusException refused(String url, String expected) {
-        return new CorpusException(List.of(new Violation("url", url.replaceFirst("[?#].*", ""), expected)));
+        return new CorpusException(List.of(new Violation("url", url.replaceFirst("[?#].*", "").replaceFirst("//[^/]*@", "//"), expected)));
     }
 
     /** What goes wrong on the way is a matter of the address. */

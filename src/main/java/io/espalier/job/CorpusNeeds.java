@@ -18,7 +18,8 @@ public class CorpusNeeds {
     }
 
     /**
-     * A job that has not ended and was ordered on this corpus, or reads its file as part of a mixture.
+     * A job of the corpus' project that has not ended and was ordered on it, or reads its file as part of a mixture. Nobody is told of jobs of another project
+     * that happen to read the same file.
      *
      * @param path of its file; {@code null} for a mixture
      */
@@ -26,8 +27,8 @@ public class CorpusNeeds {
     public Optional<String> liveJob(String project, String name, String path) {
         return jdbc
                 .sql("""
-                        select id from pruning_job where state not in ('succeeded', 'failed', 'cancelled') and (
-                          project = :project and :name in (recipe -> 'calibration' -> 'corpus' ->> 'name', recipe -> 'evaluation' -> 'corpus' ->> 'name')
+                        select id from pruning_job where state not in ('succeeded', 'failed', 'cancelled') and project = :project and (
+                          :name in (recipe -> 'calibration' -> 'corpus' ->> 'name', recipe -> 'evaluation' -> 'corpus' ->> 'name')
                           or :path::text is not null and (jsonb_path_exists(inputs -> 'calibration', '$.**.path ? (@ == $path)', jsonb_build_object('path', :path::text))
                             or jsonb_path_exists(inputs -> 'evaluation', '$.**.path ? (@ == $path)', jsonb_build_object('path', :path::text))))
                         order by id limit 1""")

@@ -1,5 +1,6 @@
 package io.espalier.job;
 
+import java.sql.Types;
 import java.util.List;
 import java.util.Locale;
 
@@ -51,13 +52,15 @@ public class Paces {
     public record Ahead(String modelDirectory, MethodName method, Precision precision, Long activeParameters, long calibrated, long checked,
             Long written) {}
 
+    /** @param project only by its jobs; {@code null}: by those of all projects */
     @Transactional(readOnly = true)
-    public Estimate estimate(Ahead ahead) {
+    public Estimate estimate(String project, Ahead ahead) {
         // why column by column: an order may hold a text of megabytes
         List<Pace.Done> done = jdbc.sql("""
                 select inputs ->> 'model_directory' as model, recipe -> 'method' ->> 'name' as method, recipe ->> 'precision' as precision,
                   coalesce((recipe -> 'evaluation' ->> 'random_control')::boolean, false) as control, phases, result
-                from pruning_job where state = 'succeeded' order by id desc limit :limit""").param("limit", LOOKED_AT)
+                from pruning_job where state = 'succeeded' and (:project::text is null or project = :project)
+                order by id desc limit :limit""").param("project", project, Types.VARCHAR).param("limit", LOOKED_AT)
                 .query((row, number) -> new Pace.Done(row.getString("model"),
                         MethodName.valueOf(row.getString("method").toUpperCase(Locale.ROOT)),
                         Precision.valueOf(row.getString("precision").toUpperCase(Locale.ROOT)), row.getBoolean("control"),

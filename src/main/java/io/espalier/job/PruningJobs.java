@@ -154,13 +154,14 @@ public class PruningJobs {
                         .list();
     }
 
-    /** Whether a job that has not ended was ordered on the model in a directory. */
+    /** Whether a job of a project that has not ended was ordered on the model in a directory. */
     @Transactional(readOnly = true)
-    public boolean needs(String modelPath) {
+    public boolean needs(String project, String modelPath) {
         return jdbc.sql("""
                 select exists (select 1 from pruning_job
-                  where state in ('queued', 'running', 'paused', 'cancelling') and inputs ->> 'model_directory' = :path)""")
-                .param("path", modelPath).query(Boolean.class).single();
+                  where project = :project and state in ('queued', 'running', 'paused', 'cancelling')
+                    and inputs ->> 'model_directory' = :path)""")
+                .param("project", project).param("path", modelPath).query(Boolean.class).single();
     }
 
     /** The pieces of a job, in order. */

@@ -28,7 +28,11 @@ public enum Meter {
                                                                                             "How long a piece was in a phase.",
                                                                                             "phase"), LAYER("espalier.layer", Type.TIMER,
                                                                                                     "How long a piece was at one decoder layer, one way.",
-                                                                                                    "phase");
+                                                                                                    "phase"), WEBHOOK_DELIVERIES(
+                                                                                                            "espalier.webhook.deliveries",
+                                                                                                            Type.COUNTER,
+                                                                                                            "Times that this process has sent a message to a webhook, by how the message stands after it: delivered, pending (to be sent again) or failed (given up).",
+                                                                                                            "outcome");
 
     /** What it is. */
     public enum Type {

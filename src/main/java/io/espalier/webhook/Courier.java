@@ -2,11 +2,16 @@ package io.espalier.webhook;
 
 import java.time.Clock;
 import java.time.Duration;
+import java.util.EnumMap;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
 
+import io.espalier.telemetry.Meter;
+import io.micrometer.core.instrument.Counter;
+import io.micrometer.core.instrument.MeterRegistry;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.springframework.boot.availability.ApplicationAvailability;
@@ -36,13 +41,14 @@ final class Courier implements SmartLifecycle {
     private final ApplicationAvailability availability;
     private final Clock clock;
     private final Semaphore free;
+    private final Map<Delivery.State, Counter> sent = new EnumMap<>(Delivery.State.class);
     private final Semaphore writers = new Semaphore(WRITERS);
     private volatile boolean running;
     private Thread looker;
     private long keptAt = System.nanoTime();
 
     Courier(Postbox postbox, Message message, WebhookSecrets secrets, WebhookSettings settings, ApplicationAvailability availability,
-            Clock clock) {
+            Clock clock, MeterRegistry meters) {
         this.postbox = postbox;
         this.message = message;
         this.secrets = secrets;
@@ -50,6 +56,10 @@ final class Courier implements SmartLifecycle {
         this.availability = availability;
         this.clock = clock;
         this.free = new Semaphore(settings.concurrency());
+        for (Delivery.State state : Delivery.State.values()) {
+            sent.put(state, Counter.builder(Meter.WEBHOOK_DELIVERIES.id()).description(Meter.WEBHOOK_DELIVERIES.sentence())
+                    .tag("outcome", state.json()).register(meters));
+        }
     }
 
     private void look() {
@@ -117,7 +127,7 @@ final class Courier implements SmartLifecycle {
             Postbox.Outcome outcome = message.send(taken, clock);
             writers.acquire();
             try {
-                postbox.record(taken, outcome, ThreadLocalRandom.current().nextDouble());
+                postbox.record(taken, outcome, ThreadLocalRandom.current().nextDouble()).ifPresent(state -> sent.get(state).increment());
             } finally {
                 writers.release();
             }
@@ -144,7 +154,11 @@ final class Courier implements SmartLifecycle {
         running = false;
         looker.interrupt();
         try {
-            if (!free.tryAcquire(settings.concurrency(), DRAIN.toMillis(), TimeUnit.MILLISECONDS)) {
+            looker.join(DRAIN);
+            if (free.tryAcquire(settings.concurrency(), DRAIN.toMillis(), TimeUnit.MILLISECONDS)) {
+                // why: it may be started again
+                free.release(settings.concurrency());
+            } else {
                 log.info("stopped with messages to webhooks under way; they will be sent again");
             }
         } catch (InterruptedException e) {

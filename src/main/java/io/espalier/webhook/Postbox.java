@@ -9,6 +9,7 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 
 import org.springframework.jdbc.core.simple.JdbcClient;
 import org.springframework.stereotype.Component;
@@ -118,25 +119,28 @@ class Postbox {
      * Puts down what became of a message, unless it is another's by now.
      *
      * @param chance 0 to 1, for the pause before the next try
+     * @return how it stands now; empty when it is another's, or gone
      */
-    void record(Taken message, Outcome outcome, double chance) {
+    Optional<Delivery.State> record(Taken message, Outcome outcome, double chance) {
         Instant now = clock.instant();
         boolean gone = outcome.status() != null && outcome.status() == 410;
         Duration pause = outcome.arrived() || gone ? null : settings.pause(message.tries() + 1, chance);
-        String state = outcome.arrived() ? "delivered" : pause == null ? "failed" : "pending";
+        Delivery.State state = outcome.arrived()
+                ? Delivery.State.DELIVERED
+                : pause == null ? Delivery.State.FAILED : Delivery.State.PENDING;
         // why locked first: whoever changes or deletes the webhook takes the rows in this order too
         if (jdbc.sql("select 1 from webhook where id = :id for no key update").param("id", message.webhookId()).query(Integer.class).list()
                 .isEmpty()) {
-            return;
+            return Optional.empty();
         }
         Instant due = pause == null ? now : now.plus(pause.compareTo(outcome.notBefore()) < 0 ? outcome.notBefore() : pause);
         int mine = jdbc.sql("""
                 update webhook_delivery set state = :state, tries = tries + 1, due_at = :due, leased_until = null,
                     finished_at = case when :state = 'pending' then null else :now::timestamptz end
-                where id = :id and claims = :claim and state = 'pending'""").param("state", state).param("due", Timestamp.from(due))
+                where id = :id and claims = :claim and state = 'pending'""").param("state", state.json()).param("due", Timestamp.from(due))
                 .param("now", Timestamp.from(now)).param("id", message.id()).param("claim", message.claim()).update();
         if (mine == 0) {
-            return;
+            return Optional.empty();
         }
         jdbc.sql("insert into webhook_attempt (delivery_id, number, at, status, latency_ms, error)"
                 + " values (:id, :number, :at, :status, :latency, :error)").param("id", message.id()).param("number", message.claim())
@@ -148,6 +152,7 @@ class Postbox {
         } else {
             failed(message.webhookId(), gone, now);
         }
+        return Optional.of(state);
     }
 
     private void failed(String webhookId, boolean gone, Instant now) {

@@ -1,7 +1,6 @@
 package io.espalier.webhook;
 
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
@@ -52,7 +51,11 @@ final class WebhookSecrets {
      */
     record Sealed(String key, byte[] bytes) {}
 
-    /** Encrypts with the first key; where there is no key yet, one is made. */
+    /**
+     * Encrypts with the first key; where there is no key yet, one is made.
+     *
+     * @throws KeyFileException when the file of keys is broken, or cannot be read or made
+     */
     Sealed seal(String secret, String webhookId) {
         Map<String, byte[]> keys = keys();
         if (keys.isEmpty()) {
@@ -98,16 +101,24 @@ final class WebhookSecrets {
     private Map<String, byte[]> keys() {
         Map<String, byte[]> keys = new LinkedHashMap<>();
         if (Files.exists(keyFile)) {
-            for (String line : lines(keyFile)) {
+            for (String line : keyLines()) {
                 byte[] key = decoded(line);
                 if (key.length != KEY_BYTES) {
-                    throw new IllegalStateException("espalier.webhooks.key-file, " + keyFile + ": a line that is no key (expected: "
+                    throw new KeyFileException("espalier.webhooks.key-file, " + keyFile + ": a line that is no key (expected: "
                             + KEY_BYTES + " bytes in Base64, as openssl rand -base64 32 makes them)");
                 }
                 keys.put(name(key), key);
             }
         }
         return keys;
+    }
+
+    private List<String> keyLines() {
+        try {
+            return lines(keyFile);
+        } catch (IllegalStateException e) {
+            throw new KeyFileException("espalier.webhooks.key-file, " + keyFile + ": cannot be read (" + e.getCause() + ")", e);
+        }
     }
 
     private static byte[] decoded(String line) {
@@ -146,7 +157,7 @@ final class WebhookSecrets {
                 Files.delete(whole);
             }
         } catch (IOException e) {
-            throw new UncheckedIOException("espalier.webhooks.key-file, " + keyFile + ": cannot be made", e);
+            throw new KeyFileException("espalier.webhooks.key-file, " + keyFile + ": cannot be made (" + e + ")", e);
         }
     }
 

@@ -66,7 +66,11 @@ public class Webhooks {
         return wrong;
     }
 
-    /** Makes one, without violations. */
+    /**
+     * Makes one, without violations.
+     *
+     * @throws KeyFileException when its secret cannot be encrypted
+     */
     public Webhook.Made create(Webhook.Wanted wanted) {
         Instant now = clock.instant();
         String id = PREFIX + ulids.next(now.toEpochMilli());
@@ -132,7 +136,11 @@ public class Webhooks {
         return jdbc.sql("delete from webhook where id = :id").param("id", id).update() > 0;
     }
 
-    /** Gives it a new secret; the one before signs as well for a while. Empty when it is gone, or its secret is in a file. */
+    /**
+     * Gives it a new secret; the one before signs as well for a while. Empty when it is gone, or its secret is in a file.
+     *
+     * @throws KeyFileException when the secret cannot be encrypted
+     */
     public Optional<Webhook.Made> rotate(String id) {
         Instant now = clock.instant();
         String secret = Signature.newSecret();

@@ -115,8 +115,22 @@ class CorporaTest {
 
     @Test
     void anAddressThatIsNotPublicIsNotAsked() {
-        assertThat(post("{\"name\": \"fetched\", \"url\": \"http://127.0.0.1:" + api.port() + "/openapi.yaml?secret=1\"}").violations())
-                .containsOnlyKeys("url").hasEntrySatisfying("url", said -> assertThat(said).doesNotContain("secret"));
+        assertThat(post("{\"name\": \"fetched\", \"url\": \"http://secret:secret@127.0.0.2:" + api.port() + "/openapi.yaml?secret=1\"}")
+                .violations()).containsOnlyKeys("url").hasEntrySatisfying("url", said -> assertThat(said).doesNotContain("secret"));
+        assertThat(api.get("/v1/corpora/fetched").status()).isEqualTo(404);
+    }
+
+    @Test
+    void aTextBehindAnAllowedAddressIsFetchedOnce() {
+        String address = "http://127.0.0.1:" + api.port();
+        Api.Answer made = post("{\"name\": \"fetched\", \"url\": \"" + address + "/openapi.yaml\"}");
+        assertThat(made.status()).as(made.text()).isEqualTo(201);
+        assertThat(made.json().path("source").stringValue()).isEqualTo("url");
+        assertThat(Path.of(corpora.reference(corpora.find("fetched", "default").orElseThrow()).path()))
+                .hasBinaryContent(api.get("/openapi.yaml").body());
+        assertThat(post("{\"name\": \"fetched\", \"url\": \"" + address + "/openapi.yaml\"}").code()).isEqualTo("corpus_exists");
+        assertThat(post("{\"name\": \"missing\", \"url\": \"" + address + "/nothing\"}").violations().get("url"))
+                .contains("it answered 404");
     }
 
     @Test

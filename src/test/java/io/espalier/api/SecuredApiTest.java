@@ -14,7 +14,8 @@ import org.springframework.test.context.TestConstructor;
 @Target(ElementType.TYPE)
 @Retention(RetentionPolicy.RUNTIME)
 @SpringBootTest(webEnvironment = SpringBootTest.WebEnvironment.RANDOM_PORT, properties = {"espalier.worker.enabled=false",
-        "espalier.roots=${user.dir}/target/api-test/root"})
+        "espalier.roots=${user.dir}/target/api-test/root", "espalier.egress.allow=127.0.0.1", "espalier.egress.http=true",
+        "espalier.webhooks.deliver=false"})
 @ContextConfiguration(initializers = {TestDatabase.class, Issuer.class})
 @TestConstructor(autowireMode = TestConstructor.AutowireMode.ALL)
 @interface SecuredApiTest {

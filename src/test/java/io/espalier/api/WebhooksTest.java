@@ -23,12 +23,15 @@ import io.espalier.catalog.ScoreSets;
 import io.espalier.job.PruningJobs;
 import io.espalier.security.Role;
 import io.espalier.webhook.Receiver;
+import io.micrometer.core.instrument.MeterRegistry;
 import org.awaitility.core.ConditionFactory;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.springframework.beans.factory.annotation.Qualifier;
 import org.springframework.boot.test.web.server.LocalServerPort;
+import org.springframework.context.SmartLifecycle;
 import org.springframework.jdbc.core.JdbcTemplate;
 import org.springframework.transaction.support.TransactionTemplate;
 import tools.jackson.databind.JsonNode;
@@ -46,15 +49,19 @@ class WebhooksTest {
     private final PruningJobs jobs;
     private final JdbcTemplate jdbc;
     private final WebhookController controller;
+    private final MeterRegistry meters;
+    private final SmartLifecycle courier;
     private final String project = "p-" + UUID.randomUUID();
 
     WebhooksTest(@LocalServerPort int port, PruningJobs jobs, Artifacts artifacts, ScoreSets scores, TransactionTemplate transaction,
-            JdbcTemplate jdbc, WebhookController controller) {
+            JdbcTemplate jdbc, WebhookController controller, MeterRegistry meters, @Qualifier("courier") SmartLifecycle courier) {
         this.api = new Api(port);
         this.runs = new Runs(jobs, artifacts, scores, transaction);
         this.jobs = jobs;
         this.jdbc = jdbc;
         this.controller = controller;
+        this.meters = meters;
+        this.courier = courier;
     }
 
     private Api.Answer send(String method, String path, String json) {
@@ -337,6 +344,43 @@ class WebhooksTest {
             Api.Answer rotated = api.send("POST", HOOKS + "/" + id(hook) + "/rotate-secret", null);
             assertThat(rotated.status()).isEqualTo(409);
             assertThat(rotated.code()).isEqualTo("webhook_state");
+        }
+    }
+
+    /** As a test context is put to rest and woken. */
+    @Test
+    void who_was_stopped_and_started_again_sends_as_before() throws Exception {
+        courier.stop();
+        courier.start();
+        courier.stop();
+        courier.start();
+        try (Receiver receiver = new Receiver((_, _) -> 200)) {
+            JsonNode hook = hook(receiver.url(), "");
+            double delivered = counted("delivered");
+            assertThat(api.send("POST", HOOKS + "/" + id(hook) + "/test", null).status()).isEqualTo(202);
+            told(receiver, 1);
+            awaitState(hook, "delivered");
+            soon().until(() -> counted("delivered") > delivered);
+        }
+    }
+
+    private double counted(String outcome) {
+        return meters.get("espalier.webhook.deliveries").tag("outcome", outcome).counter().count();
+    }
+
+    @Test
+    void what_does_not_arrive_is_counted_as_pending_and_then_as_failed() throws Exception {
+        double pending = counted("pending");
+        double failed = counted("failed");
+        try (Receiver receiver = new Receiver((_, _) -> 410)) {
+            JsonNode hook = hook(receiver.url(), "");
+            api.send("POST", HOOKS + "/" + id(hook) + "/test", null);
+            soon().until(() -> counted("failed") > failed);
+        }
+        try (Receiver receiver = new Receiver((_, _) -> 500)) {
+            JsonNode hook = hook(receiver.url(), "");
+            api.send("POST", HOOKS + "/" + id(hook) + "/test", null);
+            soon().until(() -> counted("pending") > pending);
         }
     }
 
