@@ -39,7 +39,8 @@ public final class ContractFuzz {
         List<String> findings;
         try (ConfigurableApplicationContext service = new SpringApplicationBuilder(EspalierApplication.class)
                 .initializers(new TestDatabase())
-                .run("--espalier.worker.enabled=false", "--server.port=0", "--logging.level.root=warn", "--espalier.roots=" + root);
+                .run("--espalier.worker.enabled=false", "--server.port=0", "--logging.level.root=warn", "--espalier.roots=" + root,
+                        "--espalier.egress.allow=10.20.30.40", "--espalier.webhooks.deliver=false");
                 Fuzzer fuzzer = new Fuzzer(service.getEnvironment().getRequiredProperty("local.server.port", Integer.class),
                         options.number("seed", 1), worker(service))) {
             long start = System.nanoTime();

@@ -34,14 +34,24 @@ final class Known {
 
     /** Takes down what an answer of the operation tells. */
     void learn(String path, JsonNode answer) {
-        answer.path("items").forEach(item -> {
-            for (String name : List.of("id", "name")) {
-                if (item.path(name).isString()) {
-                    address(path + "/" + item.path(name).stringValue());
-                }
-            }
-        });
+        answer.path("items").forEach(item -> item(path, item));
+        item(path, answer);
         addresses(answer);
+    }
+
+    /** What has an id or a name, and what it has of such itself. */
+    private void item(String path, JsonNode item) {
+        for (String name : List.of("id", "name")) {
+            if (item.path(name).isString()) {
+                String own = path + "/" + item.path(name).stringValue();
+                address(own);
+                item.properties().forEach(field -> field.getValue().forEach(part -> {
+                    if (part.path("name").isString()) {
+                        address(own + "/" + field.getKey() + "/" + part.path("name").stringValue());
+                    }
+                }));
+            }
+        }
     }
 
     private void addresses(JsonNode node) {

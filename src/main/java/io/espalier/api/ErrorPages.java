@@ -15,6 +15,7 @@ import org.springframework.boot.web.server.WebServerFactoryCustomizer;
 import org.springframework.boot.webmvc.error.ErrorController;
 import org.springframework.context.annotation.Bean;
 import org.springframework.context.annotation.Configuration;
+import org.springframework.http.HttpHeaders;
 import org.springframework.http.HttpStatusCode;
 import org.springframework.stereotype.Controller;
 import org.springframework.web.bind.annotation.RequestMapping;
@@ -35,7 +36,21 @@ final class ErrorPages implements ErrorController {
         Exception cause = request.getAttribute(RequestDispatcher.ERROR_EXCEPTION) instanceof Exception e ? e : null;
         // why: without a status nobody forwarded; somebody typed the address.
         HttpStatusCode known = HttpStatusCode.valueOf(status instanceof Integer code ? code : 404);
+        allowPatch(request, response);
         Problem.of(Problems.byStatus(known, cause, request), request).send(request, response);
+    }
+
+    /** Of TRACE, which it refuses itself, Tomcat says what a servlet can do at all, and knows of no PATCH. */
+    private static void allowPatch(HttpServletRequest request, HttpServletResponse response) {
+        String allowed = response.getHeader(HttpHeaders.ALLOW);
+        if ("TRACE".equals(method(request)) && allowed != null && !allowed.contains("PATCH")) {
+            response.setHeader(HttpHeaders.ALLOW, allowed + ", PATCH");
+        }
+    }
+
+    /** As the client sent it; what is forwarded is a GET. */
+    static String method(HttpServletRequest request) {
+        return request.getAttribute(RequestDispatcher.ERROR_METHOD) instanceof String sent ? sent : request.getMethod();
     }
 
     /** Tomcat's own last word, for addresses it cannot even decode. */
@@ -47,6 +62,7 @@ final class ErrorPages implements ErrorController {
             }
             try {
                 HttpStatusCode status = HttpStatusCode.valueOf(response.getStatus());
+                allowPatch(request, response);
                 Problem.of(Problems.byStatus(status, thrown instanceof Exception e ? e : null, request), request).send(request, response);
                 response.finishResponse();
             } catch (IOException e) {

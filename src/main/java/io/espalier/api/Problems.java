@@ -94,7 +94,8 @@ final class Problems {
             case BadRequestException broken -> new ProblemException(ProblemCode.INVALID_REQUEST,
                     "the body cannot be read: " + Given.printable(String.valueOf(broken.getMessage())));
             case ObjectStoreException away -> unavailable("the storage of artifacts does not answer; try again in a moment", e, request);
-            case NoSuchFileException lost -> unavailable("a file is not where the service left it; its keeper has to bring it back", e, request);
+            case NoSuchFileException lost ->
+                unavailable("a file is not where the service left it; its keeper has to bring it back", e, request);
             case InvalidParameterException undecodable -> new ProblemException(ProblemCode.INVALID_REQUEST,
                     "a parameter cannot be decoded (expected: percent-encoded UTF-8)");
             case ErrorResponse other -> byStatus(other.getStatusCode(), e, request);
@@ -116,7 +117,7 @@ final class Problems {
     static ProblemException byStatus(HttpStatusCode status, Exception e, HttpServletRequest request) {
         return switch (status.value()) {
             case 404 -> unknown(request);
-            case 405 -> new ProblemException(ProblemCode.METHOD_NOT_ALLOWED, request.getMethod() + " is not known here");
+            case 405 -> new ProblemException(ProblemCode.METHOD_NOT_ALLOWED, ErrorPages.method(request) + " is not known here");
             case 413 -> new ProblemException(ProblemCode.BODY_TOO_LARGE, "the request is larger than is read");
             case 503 -> unavailable("the service cannot answer; try again in a moment", e, request);
             // why: 501 and 505 are Tomcat's words for a Transfer-Encoding or an HTTP version that nobody speaks

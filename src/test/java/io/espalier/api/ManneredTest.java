@@ -26,9 +26,9 @@ class ManneredTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"/", "/v1", "/v1/", "/v2/pruning-jobs", "/v1/pruning-job", "/v1/pruning-jobs/", "/error", "/favicon.ico",
-            "/v1/models/a/b",
-            "/index.html", "/v1/artifact"})
+    @ValueSource(strings = {"/v1", "/v1/", "/v2/pruning-jobs", "/v1/pruning-job", "/v1/pruning-jobs/", "/error", "/favicon.ico",
+            "/v1/models/a/b", "/index.htm",
+            "/v1/artifact"})
     void an_unknown_address_is_not_found(String path) {
         Api.Answer answer = api.get(path);
 
