@@ -236,18 +236,19 @@ class Intake implements SmartLifecycle {
         }
         directories.prepare(model.id());
         Journal journal = new Journal(directories.journal(model.id()));
-        RemoteFiles remote = remote(model.source(), journal);
+        RemoteFiles remote = remote(model, journal);
         List<ModelFile> files = new Fetch(remote, directories, journal, held, settings, directories.room()).run();
         publish(model, held, files, journal.revision());
     }
 
-    private RemoteFiles remote(ModelSource source, Journal journal) throws RemoteException {
+    private RemoteFiles remote(Model model, Journal journal) throws RemoteException {
+        ModelSource source = model.source();
         if (source.s3() != null) {
             return elsewhere.bucket(source.bucket(), source.prefix());
         }
         // why the commit: what is here already is of that one
         String revision = journal.revision() == null ? source.revision() : journal.revision();
-        return elsewhere.hub(URI.create(source.https()), revision, source.tokenRef(), settings.fileTimeout());
+        return elsewhere.hub(URI.create(source.https()), revision, model.project(), source.tokenRef(), settings.fileTimeout());
     }
 
     private void verify(Model model, Held held) throws IOException {

@@ -75,7 +75,7 @@ public class Registrar {
             return atPath(order, project, id, found);
         }
         if (order.source() != null) {
-            return draft(order, project, id, ModelState.FETCHING, checkedSource(order.source(), found), List.of(), null, null);
+            return draft(order, project, id, ModelState.FETCHING, checkedSource(order.source(), project, found), List.of(), null, null);
         }
         if (order.upload() == null || !found.isEmpty()) {
             return null;
@@ -126,7 +126,7 @@ public class Registrar {
         }
     }
 
-    private ModelSource checkedSource(ModelSource source, List<Violation> found) {
+    private ModelSource checkedSource(ModelSource source, String project, List<Violation> found) {
         if (source.s3() != null && found.isEmpty() && !settings.buckets().contains(source.bucket())) {
             found.add(new Violation("source.s3", source.s3(), settings.buckets().isEmpty()
                     ? "another source: no bucket may be named here (espalier.models.buckets)"
@@ -136,11 +136,11 @@ public class Registrar {
             return source;
         }
         String base = source.https().replaceAll("/+$", "");
-        checkAddress(base, source.tokenRef(), found);
+        checkAddress(base, project, source.tokenRef(), found);
         return new ModelSource(null, null, base, null, source.revision() == null ? MAIN : source.revision(), source.tokenRef());
     }
 
-    private void checkAddress(String base, String tokenRef, List<Violation> found) {
+    private void checkAddress(String base, String project, String tokenRef, List<Violation> found) {
         URI uri = null;
         try {
             uri = URI.create(base);
@@ -155,8 +155,9 @@ public class Registrar {
             found.add(new Violation("source.https", given, "https://host/organisation/repository, without a query"));
         }
         wrong.forEach(expected -> found.add(new Violation("source.https", given, expected)));
-        if (tokenRef != null && !elsewhere.hasSecret(tokenRef)) {
-            found.add(new Violation("source.token_ref", tokenRef, "the name of a file in espalier.secrets.directory"));
+        if (tokenRef != null && !elsewhere.hasSecret(project, tokenRef)) {
+            found.add(new Violation("source.token_ref", tokenRef,
+                    "the name of a file in espalier.secrets.directory, in it in the directory of the project unless that is default"));
         } else if (tokenRef != null && uri != null && uri.getHost() != null && !settings.tokenHosts().contains(uri.getHost())) {
             found.add(new Violation("source.token_ref", tokenRef, "absent, because tokens are sent only to "
                     + String.join(", ", settings.tokenHosts()) + " (espalier.models.token-hosts)"));

@@ -27,9 +27,9 @@ public class Elsewhere {
         return egress.check(url).expected();
     }
 
-    /** Whether there is a secret of this name. */
-    public boolean hasSecret(String name) {
-        return secrets.find(name).isPresent();
+    /** Whether a project has a secret of this name. */
+    public boolean hasSecret(String project, String name) {
+        return secrets.find(project, name).isPresent();
     }
 
     public RemoteFiles bucket(String bucket, String prefix) {
@@ -37,14 +37,15 @@ public class Elsewhere {
     }
 
     /**
+     * @param project whose secret it is
      * @param tokenRef name of the secret that may read it; {@code null} for none
      * @param patience how long one file may take
      * @throws RemoteException when there is no such secret
      */
-    public RemoteFiles hub(URI base, String revision, String tokenRef, Duration patience) throws RemoteException {
+    public RemoteFiles hub(URI base, String revision, String project, String tokenRef, Duration patience) throws RemoteException {
         String token = tokenRef == null
                 ? null
-                : secrets.find(tokenRef).orElseThrow(() -> RemoteException.lasting("token_ref: there is no secret " + tokenRef
+                : secrets.find(project, tokenRef).orElseThrow(() -> RemoteException.lasting("token_ref: there is no secret " + tokenRef
                         + " any more (expected: a file of this name in espalier.secrets.directory)"));
         return new Hub(egress, base, revision, token, patience);
     }

@@ -20,6 +20,7 @@ public final class Secrets {
     /** What a secret may be called. */
     public static final Pattern NAME = Pattern.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,63}");
 
+    private static final String DEFAULT_PROJECT = "default";
     private static final int MAX_BYTES = 64 << 10;
 
     private final Path directory;
@@ -30,17 +31,22 @@ public final class Secrets {
         this.environment = environment;
     }
 
-    /** The secret, without white space around it; empty when there is none of this name, or nothing in it. */
-    public Optional<String> find(String name) {
-        if (!NAME.matcher(name).matches()) {
+    /**
+     * The secret, without white space around it; empty when there is none of this name, or nothing in it. A project's secrets lie in a directory of its
+     * name; those that lie beside these directories, or are settings, are of the project {@code default}.
+     */
+    public Optional<String> find(String project, String name) {
+        if (!NAME.matcher(name).matches() || !NAME.matcher(project).matches()) {
             return Optional.empty();
         }
-        return inFile(name).or(() -> Optional.ofNullable(environment.getProperty("espalier.secrets.values." + name)))
-                .map(String::strip).filter(text -> !text.isEmpty());
+        Optional<String> own = inFile(directory.resolve(project).resolve(name));
+        return (DEFAULT_PROJECT.equals(project)
+                ? own.or(() -> inFile(directory.resolve(name)))
+                        .or(() -> Optional.ofNullable(environment.getProperty("espalier.secrets.values." + name)))
+                : own).map(String::strip).filter(text -> !text.isEmpty());
     }
 
-    private Optional<String> inFile(String name) {
-        Path file = directory.resolve(name);
+    private static Optional<String> inFile(Path file) {
         try {
             // why links are followed: orchestrators lay mounted secrets out as links; the name itself cannot lead anywhere
             return Files.isRegularFile(file) && Files.size(file) <= MAX_BYTES

@@ -29,13 +29,25 @@ class SecretsTest {
     @Test
     void aSecretIsAFileOrASettingOfItsNameAndIsReadWhenItIsUsed() throws IOException {
         Secrets secrets = secrets();
-        assertThat(secrets.find("by-setting")).hasValue("of a setting");
-        assertThat(secrets.find("by-file")).isEmpty();
+        assertThat(secrets.find("default", "by-setting")).hasValue("of a setting");
+        assertThat(secrets.find("default", "by-file")).isEmpty();
         Files.createDirectories(directory.resolve("secrets"));
         Files.writeString(directory.resolve("secrets/by-file"), "of a file\n");
         Files.writeString(directory.resolve("secrets/blank"), " \n");
-        assertThat(secrets.find("by-file")).hasValue("of a file");
-        assertThat(secrets.find("blank")).isEmpty();
+        assertThat(secrets.find("default", "by-file")).hasValue("of a file");
+        assertThat(secrets.find("default", "blank")).isEmpty();
+    }
+
+    @Test
+    void aProjectHasItsOwnSecretsAndNobodyElses() throws IOException {
+        Files.createDirectories(directory.resolve("secrets/red"));
+        Files.writeString(directory.resolve("secrets/red/hub"), "red's");
+        Files.writeString(directory.resolve("secrets/hub"), "the default project's");
+        assertThat(secrets().find("red", "hub")).hasValue("red's");
+        assertThat(secrets().find("default", "hub")).hasValue("the default project's");
+        assertThat(secrets().find("blue", "hub")).isEmpty();
+        assertThat(secrets().find("blue", "by-setting")).isEmpty();
+        assertThat(secrets().find("../secrets/red", "hub")).isEmpty();
     }
 
     @Test
@@ -44,7 +56,7 @@ class SecretsTest {
         Files.writeString(directory.resolve("beside"), "not for clients");
         for (String name : new String[]{"../beside", "..", ".", "", "spring.datasource.password", "PATH", "a/b", "a\0b",
                 directory + "/beside"}) {
-            assertThat(secrets().find(name)).as(name).isEmpty();
+            assertThat(secrets().find("default", name)).as(name).isEmpty();
         }
     }
 }
