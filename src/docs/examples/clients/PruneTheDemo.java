@@ -33,7 +33,7 @@ public final class PruneTheDemo {
         PruningRecipe order = new PruningRecipe().model("tiny-qwen2moe")
                 .calibration(new Calibration().corpus("kjv-train").sequences(8).sequenceLength(64))
                 .budget(new Budget().ratio(new BigDecimal("0.25")));
-        PruningJob job = jobs.submitPruningJob(order, UUID.randomUUID().toString());
+        PruningJob job = jobs.submitPruningJob(order, null, UUID.randomUUID().toString());
         while (!job.getTerminal()) {
             job = jobs.getPruningJob(job.getId(), "30s", job.getState());
         }
@@ -52,7 +52,7 @@ public final class PruneTheDemo {
         }
 
         try {
-            jobs.submitPruningJob(new PruningRecipe().model("none").budget(new Budget().ratio(new BigDecimal("1.5"))), null);
+            jobs.submitPruningJob(new PruningRecipe().model("none").budget(new Budget().ratio(new BigDecimal("1.5"))), null, null);
         } catch (ApiException refused) {
             System.out.println("refused with " + refused.getCode() + ": " + refused.getResponseBody());
         }
