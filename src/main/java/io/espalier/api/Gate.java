@@ -108,6 +108,7 @@ class Gate {
                 .sessionManagement(session -> session.sessionCreationPolicy(SessionCreationPolicy.STATELESS))
                 .oauth2ResourceServer(server -> server.bearerTokenResolver(this::token).authenticationManagerResolver(request -> manager)
                         .authenticationEntryPoint(this::refuse))
+                .addFilterBefore(new Told(), BearerTokenAuthenticationFilter.class)
                 .addFilterAfter(new Introduction(), BearerTokenAuthenticationFilter.class);
         http.cors(AbstractHttpConfigurer::disable);
         if (!settings.allowedOrigins().isEmpty()) {
@@ -204,6 +205,23 @@ class Gate {
     static String challenge(String error, String why) {
         String challenge = "Bearer realm=\"espalier\"" + (error == null ? "" : ", error=\"" + error + '"');
         return why == null ? challenge : challenge + ", error_description=\"" + why.replaceAll("[^ !#-\\[\\]-~]", "'") + '"';
+    }
+
+    /** Says why somebody was turned away from {@code /actuator}: on a port of its own nobody else would, and it would be an error of ours. */
+    private static final class Told extends OncePerRequestFilter {
+
+        @Override
+        protected void doFilterInternal(HttpServletRequest request, HttpServletResponse response, FilterChain chain)
+                throws ServletException, IOException {
+            try {
+                chain.doFilter(request, response);
+            } catch (ProblemException e) {
+                if (response.isCommitted() || !path(request).startsWith("/actuator")) {
+                    throw e;
+                }
+                Problem.of(e, request).send(request, response);
+            }
+        }
     }
 
     /** Presents the caller to everybody behind, or turns him away. */
