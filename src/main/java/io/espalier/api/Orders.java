@@ -131,7 +131,7 @@ final class Orders {
         if (!violations.isEmpty()) {
             throw ProblemException.violated(code, violations);
         }
-        return bind(document, type);
+        return bind(document, type, code);
     }
 
     /**
@@ -144,7 +144,7 @@ final class Orders {
     <T> T read(HttpServletRequest request, String component, Class<T> type, List<Violation> violations) throws IOException {
         JsonNode document = parse(bytes(request));
         violations.addAll(Shape.trim(document, contract, component));
-        return document instanceof ObjectNode ? strict.treeToValue(document, type) : null;
+        return document instanceof ObjectNode ? bind(document, type, ProblemCode.INVALID_MODEL) : null;
     }
 
     /**
@@ -160,7 +160,7 @@ final class Orders {
         List<Violation> violations = new ArrayList<>(Shape.trim(document, contract, schema));
         T read = null;
         if (document.isObject()) {
-            read = bind(document, type);
+            read = bind(document, type, code);
             add(judge.apply(read), violations);
         }
         if (!violations.isEmpty()) {
@@ -188,12 +188,7 @@ final class Orders {
      * @throws ProblemException with everything in which it departs from the schema
      */
     <T> T read(HttpServletRequest request, String component, Class<T> type) throws IOException {
-        JsonNode document = parse(bytes(request));
-        List<Violation> violations = Shape.trim(document, contract, component);
-        if (!violations.isEmpty()) {
-            throw ProblemException.violated(ProblemCode.INVALID_REQUEST, violations);
-        }
-        return bind(document, type, ProblemCode.INVALID_REQUEST);
+        return read(request, component, type, ProblemCode.INVALID_REQUEST);
     }
 
     /** Says for an order on stored scores what the scores say already; answers the method that they were measured by, if there are any. */
