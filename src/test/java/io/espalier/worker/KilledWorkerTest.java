@@ -20,6 +20,8 @@ import io.espalier.job.JobEvent;
 import io.espalier.job.JobMetric;
 import io.espalier.job.JobRecords;
 import io.espalier.job.JobState;
+import io.espalier.job.Leases;
+import io.espalier.job.PieceReports;
 import io.espalier.job.PruningJob;
 import io.espalier.job.PruningJobs;
 import io.espalier.pruning.ComputeDevice;
@@ -109,7 +111,8 @@ class KilledWorkerTest {
         Worker worker = new Worker(name, settings.directory(), new Worker.Products(context.getBean(Artifacts.class),
                 context.getBean(ScoreShelf.class), context.getBean(io.espalier.job.SliceShelf.class),
                 new TransactionTemplate(context.getBean(PlatformTransactionManager.class))),
-                context.getBean(PruningJobs.class), FakeRun.workshop(workshop), settings.manner(), recording(context));
+                context.getBean(Leases.class), context.getBean(PieceReports.class), FakeRun.workshop(workshop), settings.manner(),
+                recording(context));
         return new Dispatcher(name, context.getBean(DataSource.class), context.getBean(Clock.class),
                 () -> List.of(new ComputeDevice("cpu", 0)), worker,
                 settings.worker());
