@@ -17,6 +17,7 @@ import org.junit.jupiter.api.Test;
 import org.slf4j.LoggerFactory;
 import org.springframework.boot.test.context.SpringBootTest;
 import org.springframework.boot.test.web.server.LocalServerPort;
+import org.springframework.context.annotation.Import;
 import org.springframework.test.context.ContextConfiguration;
 import org.springframework.test.context.TestConstructor;
 import tools.jackson.databind.JsonNode;
@@ -27,6 +28,7 @@ import tools.jackson.databind.json.JsonMapper;
         "espalier.someday.api-token=S3CR3T-one", "espalier.someday.unheard-of=S3CR3T-two", "spring.mail.password=S3CR3T-three",
         "spring.data.redis.password=S3CR3T-four", "management.opentelemetry.tracing.export.otlp.headers.Authorization=Bearer S3CR3T-five"})
 @ContextConfiguration(initializers = TestDatabase.class)
+@Import(Runs.class)
 @TestConstructor(autowireMode = TestConstructor.AutowireMode.ALL)
 class SupportBundleTest {
 
