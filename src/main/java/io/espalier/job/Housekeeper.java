@@ -27,9 +27,13 @@ class Housekeeper {
         if (availability.getReadinessState() == ReadinessState.REFUSING_TRAFFIC) {
             return;
         }
+        round(house::keepHouse);
+        round(() -> house.contradictory().forEach(this::mend));
+    }
+
+    private static void round(Runnable work) {
         try {
-            house.keepHouse();
-            house.contradictory().forEach(this::mend);
+            work.run();
         } catch (RuntimeException e) {
             log.warn("housekeeping was not done, the next round tries again: {}", e.toString());
         }

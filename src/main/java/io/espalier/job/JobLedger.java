@@ -78,7 +78,7 @@ class JobLedger {
     PruningJob changed(PruningJob job, List<JobEvent> events) {
         events.forEach(entities::persist);
         entities.flush();
-        admission.admit(job.recipe().project(), now());
+        admission.admit(job, now());
         events.stream().filter(event -> event.type().equals(job.state().json())).reduce((_, last) -> last)
                 .ifPresent(event -> listeners.publishEvent(new JobChanged(job, event)));
         return job;

@@ -7,7 +7,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Clock;
 import java.time.Duration;
-import java.time.Instant;
 import java.util.List;
 
 import javax.sql.DataSource;
@@ -75,7 +74,6 @@ class KilledWorkerTest {
             process.destroyForcibly();
         }
         assertThat(process.waitFor()).as("killed").isEqualTo(137);
-        Instant killed = Instant.now();
         assertThat(jobs.find(id).orElseThrow().state()).isEqualTo(JobState.RUNNING);
         assertThat(data.resolve("work/" + id + "-2")).exists();
 
@@ -93,7 +91,6 @@ class KilledWorkerTest {
         }
         PruningJob job = jobs.find(id).orElseThrow();
         assertThat(job.attempt()).isEqualTo(3);
-        assertThat(Duration.between(killed, jobs.pieces(id).getLast().startedAt())).isLessThan(Duration.ofSeconds(12));
         assertThat(records.lines(id, said.getLast().seq(), List.of("info"), 100)).anySatisfy(line -> {
             assertThat(line.attempt()).isEqualTo(3);
             assertThat(line.line().worker()).isEqualTo("survivor");
