@@ -127,6 +127,12 @@ class HouseTest {
     }
 
     @Test
+    void noSourceFileIsLongerThanFourHundredLines() {
+        assertThat(walk(Path.of("src")).filter(file -> file.toString().endsWith(".java")).filter(file -> read(file).lines().count() > 400))
+                .isEmpty();
+    }
+
+    @Test
     void noSourceFileNamesARegistrysHostOrADevelopersMachine() throws IOException {
         String machine = "/" + "work/|/" + "tmp/|/" + "root/|/" + "home/[a-z]";
         String registry = "repo\\d?\\." + "maven|registry\\." + "npmjs|deb\\." + "debian|files\\." + "pythonhosted";

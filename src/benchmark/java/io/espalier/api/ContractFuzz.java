@@ -16,6 +16,8 @@ import io.espalier.benchmark.Options;
 import io.espalier.benchmark.Report;
 import io.espalier.catalog.ScoreSets;
 import io.espalier.job.JobError;
+import io.espalier.job.Leases;
+import io.espalier.job.PieceReports;
 import io.espalier.job.PruningJobs;
 import io.espalier.recipe.ErrorCode;
 import org.springframework.boot.builder.SpringApplicationBuilder;
@@ -61,7 +63,8 @@ public final class ContractFuzz {
 
     /** Who takes a posted job: every fourth is carried out, another is begun, another fails, the last is left in the queue. */
     static BiConsumer<String, Integer> worker(ApplicationContext service) {
-        Runs runs = new Runs(service.getBean(PruningJobs.class), service.getBean(Artifacts.class), service.getBean(ScoreSets.class),
+        Runs runs = new Runs(service.getBean(PruningJobs.class), service.getBean(Leases.class), service.getBean(PieceReports.class),
+                service.getBean(Artifacts.class), service.getBean(ScoreSets.class),
                 new TransactionTemplate(service.getBean(PlatformTransactionManager.class)));
         byte[] scores = ScoreBytes.file();
         Random addresses = new Random();

@@ -20,6 +20,9 @@ final class Killer {
      */
     record Kill(String who, Instant at, List<Fleet.Piece> lost, boolean worker) {}
 
+    /** About as long as a slice takes of the model that is pruned here, so that some are cut off before they are saved and some after. */
+    private static final int EVICTION_MILLIS = 600;
+
     private final Fleet fleet;
     private final Random random;
     private final Audit.Reference usual;
@@ -48,11 +51,14 @@ final class Killer {
             case ANY_BOTH -> any(2);
             case CLAIMED -> killHolder(watch.claimed(random.nextInt(1, usual.slices() + 1)));
             case SLICE_STORED -> stored();
+            case CHECK -> killHolder(watch.inPhase("check"));
+            case CHECKED_ONCE -> killHolder(watch.checkedOnce());
             case PUBLISH -> killHolder(watch.inPhase("publish"));
             case MOVED -> moved();
             case AMID_COMMIT -> amidCommit();
             case STARTING -> starting();
             case DRAINING -> draining();
+            case EVICTED -> evicted();
             case API -> api();
             case API_ORDERING -> apiOrdering(order);
         }
@@ -113,6 +119,17 @@ final class Killer {
         worker.awaitEnd(Duration.ofMillis(random.nextInt(5_000)));
         kill(worker);
         fleet.startWorker(fleet.indexOf(worker));
+    }
+
+    private void evicted() throws Exception {
+        Fleet.Piece piece = watch.slicesDone(random.nextInt(usual.slices()));
+        ServiceProcess worker = piece == null ? null : fleet.worker(piece.worker());
+        if (worker != null) {
+            worker.terminate();
+            worker.awaitEnd(Duration.ofMillis(random.nextInt(EVICTION_MILLIS)));
+            kill(worker);
+            fleet.startWorker(fleet.indexOf(worker));
+        }
     }
 
     private void api() throws Exception {

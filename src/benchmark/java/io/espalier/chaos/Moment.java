@@ -10,6 +10,10 @@ enum Moment {
     CLAIMED,
     /** A worker that has stored a slice's statistics and is about to say so. */
     SLICE_STORED,
+    /** A worker that measures what pruning cost. */
+    CHECK,
+    /** A worker that has measured the model it was given, and not yet told what pruning made of it. */
+    CHECKED_ONCE,
     /** A worker in the phase publish. */
     PUBLISH,
     /** A worker that has moved the artifact and not yet recorded it. */
@@ -20,6 +24,8 @@ enum Moment {
     STARTING,
     /** A worker that was told to stop and is doing so. */
     DRAINING,
+    /** A worker in the middle of a slice, told to stop with less time than the slice takes, as a pod that is evicted. */
+    EVICTED,
     /** The API process, whenever it happens to be. */
     API,
     /** The API process, with an order on its way. */

@@ -71,6 +71,12 @@ final class Watch {
                 "select phase from pruning_job where id = ?", String.class, job)));
     }
 
+    /** The perplexity of the given model is told; that of the written one is what comes next. */
+    Fleet.Piece checkedOnce() throws InterruptedException {
+        return running(piece -> piece.kind().equals("finish") && fleet.sql().queryForObject(
+                "select exists (select 1 from job_point where job_id = ? and name = 'perplexity')", Boolean.class, job));
+    }
+
     /**
      * A slice whose statistics are stored, and whose worker stands before the table of events, which somebody else holds: since after the first slice's
      * end, because the phase's beginning is an event, too.

@@ -17,6 +17,8 @@ import io.espalier.TestDatabase;
 import io.espalier.artifact.Artifacts;
 import io.espalier.benchmark.Options;
 import io.espalier.benchmark.Report;
+import io.espalier.job.Leases;
+import io.espalier.job.PieceReports;
 import io.espalier.job.PruningJobs;
 import io.espalier.job.SliceShelf;
 import io.espalier.pruning.ComputeDevice;
@@ -108,7 +110,8 @@ public final class Throughput {
         WorkerSettings settings = context.getBean(WorkerSettings.class);
         Worker worker = new Worker(name, settings.directory(), new Worker.Products(context.getBean(Artifacts.class),
                 context.getBean(ScoreShelf.class), context.getBean(SliceShelf.class),
-                new TransactionTemplate(context.getBean(PlatformTransactionManager.class))), context.getBean(PruningJobs.class),
+                new TransactionTemplate(context.getBean(PlatformTransactionManager.class))), context.getBean(Leases.class),
+                context.getBean(PieceReports.class),
                 FakeRun.workshop((inputs, device, progress) -> FakeRun.outcome(inputs.workDirectory())), settings.manner());
         return new Dispatcher(name, context.getBean("queueConnections", DataSource.class), context.getBean(Clock.class),
                 () -> List.of(new ComputeDevice(name, 0)), worker,

@@ -15,6 +15,8 @@ import io.espalier.benchmark.Options;
 import io.espalier.benchmark.Report;
 import io.espalier.job.JobRecords;
 import io.espalier.job.Lease;
+import io.espalier.job.Leases;
+import io.espalier.job.PieceReports;
 import io.espalier.job.PruningJobs;
 import io.espalier.pruning.ComputeDevice;
 import io.espalier.pruning.PruningRun;
@@ -98,12 +100,13 @@ public final class Watched {
     private static void watched(ConfigurableApplicationContext context, PruningRecipe recipe, ResolvedInputs inputs, Measured measured) {
         PruningJobs jobs = context.getBean(PruningJobs.class);
         String id = jobs.submit(recipe, inputs).id();
-        Lease lease = jobs.claim(id + "/0/1", "benchmark", "cpu").orElseThrow();
+        Lease lease = context.getBean(Leases.class).claim(id + "/0/1", "benchmark", "cpu").orElseThrow();
         Recording recording = new Recording(context.getBean(JobRecords.class), context.getBean(LogLines.class),
                 context.getBean(Traces.class),
                 new WorkerMeters(context.getBean(MeterRegistry.class)));
         try (PieceRecord record = recording.begin(lease, "benchmark", "cpu");
-                WatchedProgress progress = new WatchedProgress(jobs, lease, record, () -> Progress.Answer.GO_ON)) {
+                WatchedProgress progress = new WatchedProgress(context.getBean(PieceReports.class), lease, record,
+                        () -> Progress.Answer.GO_ON)) {
             measured.measure(progress);
         }
         jobs.cancel(id);

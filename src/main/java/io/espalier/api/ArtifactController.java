@@ -14,6 +14,7 @@ import io.espalier.artifact.Archive;
 import io.espalier.artifact.Artifact;
 import io.espalier.artifact.ArtifactFile;
 import io.espalier.artifact.Artifacts;
+import io.espalier.job.Leases;
 import io.espalier.job.NoSuchJobException;
 import io.espalier.job.PruningJob;
 import io.espalier.job.PruningJobs;
@@ -45,11 +46,13 @@ final class ArtifactController {
 
     private final Artifacts artifacts;
     private final PruningJobs jobs;
+    private final Leases leases;
     private final TransactionTemplate transaction;
 
-    ArtifactController(Artifacts artifacts, PruningJobs jobs, PlatformTransactionManager transactions) {
+    ArtifactController(Artifacts artifacts, PruningJobs jobs, Leases leases, PlatformTransactionManager transactions) {
         this.artifacts = artifacts;
         this.jobs = jobs;
+        this.leases = leases;
         this.transaction = new TransactionTemplate(transactions);
     }
 
@@ -76,7 +79,7 @@ final class ArtifactController {
 
     @DeleteMapping(path = "/{id}", produces = MediaType.APPLICATION_JSON_VALUE)
     ResponseEntity<Void> delete(Caller caller, @PathVariable String id) {
-        jobs.publishing(id).filter(job -> caller.sees(job.recipe().project()) && artifacts.find(id).isEmpty()).ifPresent(job -> {
+        leases.publishing(id).filter(job -> caller.sees(job.recipe().project()) && artifacts.find(id).isEmpty()).ifPresent(job -> {
             throw ProblemException.conflict(ProblemCode.JOB_STATE, job.id() + " is " + job.state().json() + " and still writes " + id
                     + " (expected: an artifact that is published); cancel the job", job.state().json());
         });

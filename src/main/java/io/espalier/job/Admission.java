@@ -1,6 +1,7 @@
 package io.espalier.job;
 
 import java.sql.Timestamp;
+import java.sql.Types;
 import java.time.Instant;
 import java.time.OffsetDateTime;
 import java.util.List;
@@ -35,11 +36,21 @@ class Admission {
     /** Every project that has something ready. */
     void admitAll(Instant now) {
         jdbc.sql("select distinct j.project from job_piece p join pruning_job j on j.id = p.job_id where p.state = 'ready'"
-                + " and j.state in ('queued', 'running')").query(String.class).list().forEach(project -> admit(project, now));
+                + " and j.state in ('queued', 'running')").query(String.class).list().forEach(project -> admit(project, null, now));
     }
 
-    /** As many pieces of a project as its cap leaves room for. */
-    void admit(String project, Instant now) {
+    /** What a change of a job lets in: its own pieces, and, where its project has a cap, whatever there is room for now. */
+    void admit(PruningJob job, Instant now) {
+        // why not the project's in any case: who has no cap never waits for another job's change, and may have 100,000 pieces to look through
+        admit(job.recipe().project(), settings.projectCap() > 0 ? null : job.id(), now);
+    }
+
+    /**
+     * As many pieces of a project as its cap leaves room for.
+     *
+     * @param jobId only those of this job; {@code null}: of all
+     */
+    private void admit(String project, String jobId, Instant now) {
         int free = Integer.MAX_VALUE;
         if (settings.projectCap() > 0) {
             jdbc.sql("select pg_advisory_xact_lock(hashtextextended(:project, 11))").param("project", project).query((row, n) -> 1).list();
@@ -52,16 +63,19 @@ class Admission {
         }
         record Admitted(String jobId, int number, int entry, int priority, OffsetDateTime createdAt) {}
         // why skip locked: whoever holds a piece admits it or needs it; waiting for him while holding a job would be a deadlock
-        List<Admitted> admitted = jdbc.sql("""
-                with next as (
-                    select p.job_id, p.number, j.priority, j.created_at from job_piece p join pruning_job j on j.id = p.job_id
-                    where j.project = :project and p.state = 'ready' and j.state in ('queued', 'running')
-                    order by %s desc, j.id, p.number
-                    limit :free for update of p skip locked)
-                update job_piece p set state = 'queued', entry = p.entry + 1 from next
-                where p.job_id = next.job_id and p.number = next.number
-                returning p.job_id, p.number, p.entry, next.priority, next.created_at""".formatted(AGED))
-                .param("project", project).param("now", Timestamp.from(now)).param("ageing", settings.ageing().toSeconds())
+        List<Admitted> admitted = jdbc
+                .sql("""
+                        with next as (
+                            select p.job_id, p.number, j.priority, j.created_at from job_piece p join pruning_job j on j.id = p.job_id
+                            where j.project = :project and %s p.state = 'ready' and j.state in ('queued', 'running')
+                            order by %s desc, j.id, p.number
+                            limit :free for update of p skip locked)
+                        update job_piece p set state = 'queued', entry = p.entry + 1 from next
+                        where p.job_id = next.job_id and p.number = next.number
+                        returning p.job_id, p.number, p.entry, next.priority, next.created_at"""
+                        .formatted(jobId == null ? "" : "p.job_id = :job and", AGED))
+                .param("project", project).param("job", jobId, Types.VARCHAR).param("now", Timestamp.from(now))
+                .param("ageing", settings.ageing().toSeconds())
                 .param("free", free).query(Admitted.class).list();
         for (Admitted piece : admitted) {
             // why due since the order: the pieces of an older job come before those of a younger one

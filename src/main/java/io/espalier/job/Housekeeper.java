@@ -13,11 +13,11 @@ class Housekeeper {
 
     private static final Logger log = LoggerFactory.getLogger(Housekeeper.class);
 
-    private final PruningJobs jobs;
+    private final Housekeeping house;
     private final ApplicationAvailability availability;
 
-    Housekeeper(PruningJobs jobs, ApplicationAvailability availability) {
-        this.jobs = jobs;
+    Housekeeper(Housekeeping house, ApplicationAvailability availability) {
+        this.house = house;
         this.availability = availability;
     }
 
@@ -27,9 +27,13 @@ class Housekeeper {
         if (availability.getReadinessState() == ReadinessState.REFUSING_TRAFFIC) {
             return;
         }
+        round(house::keepHouse);
+        round(() -> house.contradictory().forEach(this::mend));
+    }
+
+    private static void round(Runnable work) {
         try {
-            jobs.keepHouse();
-            jobs.contradictory().forEach(this::mend);
+            work.run();
         } catch (RuntimeException e) {
             log.warn("housekeeping was not done, the next round tries again: {}", e.toString());
         }
@@ -37,7 +41,7 @@ class Housekeeper {
 
     private void mend(String id) {
         try {
-            jobs.mend(id);
+            house.mend(id);
         } catch (RuntimeException e) {
             log.warn("{} contradicts itself and was not put right, the next round tries again: {}", id, e.toString());
         }

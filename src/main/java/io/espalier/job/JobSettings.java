@@ -28,6 +28,7 @@ import org.springframework.validation.annotation.Validated;
 @ConfigurationProperties("espalier.jobs")
 record JobSettings(@Min(0) int projectCap, @NotNull @DurationMin(seconds = 1) Duration ageing, @Min(1) int poisonAfter,
         @Min(0) @Max(20) int retries, @NotNull @DurationMin(millis = 0) Duration retryBackoff,
+        @NotNull @DurationMin(millis = 100) Duration housekeeping,
         @NotNull @DurationMin(millis = 0) Duration keepEvents, @NotNull @DurationMin(millis = 0) Duration keepSlices,
         @NotNull @DurationMin(seconds = 1) Duration keepIdempotencyKeys, @NotNull @DurationMin(millis = 0) Duration keepJobs) {
 

@@ -18,6 +18,16 @@ final class Pieces {
         return number >= 0 && number < all.size() ? all.get(number) : null;
     }
 
+    /** Whether there is not even the one that opens. */
+    boolean none() {
+        return all.isEmpty();
+    }
+
+    /** Whether an attempt is at one of them. */
+    boolean heldBy(int attempt) {
+        return all.stream().anyMatch(piece -> piece.is(Piece.State.RUNNING) && piece.attempt() == attempt);
+    }
+
     /** Those after the one that opens. */
     List<Piece> afterOpening() {
         return all.subList(1, all.size());
@@ -42,9 +52,13 @@ final class Pieces {
         return new Pieces(anew);
     }
 
+    List<Piece> slices() {
+        return all.stream().filter(piece -> piece.kind() == Piece.Kind.SLICE).toList();
+    }
+
     /** Slices that are not measured can be. */
     void readyToMeasure() {
-        all.stream().filter(piece -> piece.kind() == Piece.Kind.SLICE && !piece.is(Piece.State.DONE)).forEach(Piece::ready);
+        slices().stream().filter(piece -> !piece.is(Piece.State.DONE)).forEach(Piece::ready);
     }
 
     /** Whether nothing will happen by itself. */
@@ -58,7 +72,7 @@ final class Pieces {
 
     /** Slices that are measured. */
     int measured() {
-        return (int) all.stream().filter(piece -> piece.kind() == Piece.Kind.SLICE && piece.is(Piece.State.DONE)).count();
+        return (int) slices().stream().filter(piece -> piece.is(Piece.State.DONE)).count();
     }
 
     /** What waits does not begin any more; what is at work goes on until its worker hears of it. */

@@ -6,76 +6,29 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 
-import jakarta.persistence.Column;
-import jakarta.persistence.Embedded;
 import jakarta.persistence.Entity;
-import jakarta.persistence.Id;
 import jakarta.persistence.Table;
-import jakarta.persistence.Version;
 
 import io.espalier.recipe.Phase;
 import io.espalier.recipe.PruningRecipe;
 import io.espalier.recipe.PruningResult;
 import io.espalier.recipe.ResolvedInputs;
 import io.espalier.recipe.Slicing;
-import org.hibernate.annotations.JdbcTypeCode;
-import org.hibernate.type.SqlTypes;
 
 /**
  * An order being carried out. Its verbs check, change, and answer the events that record the change; they refuse by naming the current state. They
- * are called by {@link PruningJobs} only, on a row that it has locked.
+ * are called on a row that {@link JobLedger} has locked, and it records what they answer.
  */
 @Entity
 @Table(name = "pruning_job")
-public class PruningJob {
+public class PruningJob extends JobRow {
 
     static final String ID_PREFIX = "job_";
-
-    @Id
-    private String id;
-    @Column(updatable = false)
-    private Instant createdAt;
-    private Instant startedAt;
-    private Instant finishedAt;
-    private JobState state;
-    @Column(updatable = false)
-    @JdbcTypeCode(SqlTypes.JSON)
-    private PruningRecipe recipe;
-    @Column(insertable = false, updatable = false)
-    private String project;
-    @Column(updatable = false)
-    @JdbcTypeCode(SqlTypes.JSON)
-    private ResolvedInputs inputs;
-    private int attempt;
-    @JdbcTypeCode(SqlTypes.JSON)
-    private Slicing slicing;
-    private Integer slices;
-    private int slicesDone;
-    @Embedded
-    private JobProgress progress = JobProgress.NONE;
-    @JdbcTypeCode(SqlTypes.JSON)
-    private List<PhaseTimes> phases = List.of();
-    @JdbcTypeCode(SqlTypes.JSON)
-    private PruningResult result;
-    @JdbcTypeCode(SqlTypes.JSON)
-    private JobError error;
-    private String artifactId;
-    @JdbcTypeCode(SqlTypes.JSON)
-    private List<String> deletedArtifacts = List.of();
-    private String scoreSetId;
-    private long lastEvent;
-    @Version
-    private long version;
 
     protected PruningJob() {}
 
     PruningJob(String id, PruningRecipe recipe, ResolvedInputs inputs, Instant now) {
-        this.id = id;
-        this.recipe = recipe;
-        this.inputs = inputs;
-        this.createdAt = now;
-        this.state = JobState.QUEUED;
-        this.scoreSetId = recipe.scoreSet();
+        super(id, recipe, inputs, now);
     }
 
     List<JobEvent> submitted() {
@@ -394,107 +347,5 @@ public class PruningJob {
 
     private JobEvent event(Instant at, String type, String message, Map<String, Object> data) {
         return new JobEvent(id, ++lastEvent, at, type, message, data);
-    }
-
-    /** {@code job_} and 26 characters that sort by the time of the order. */
-    public String id() {
-        return id;
-    }
-
-    /** To the microsecond, like every time here. */
-    public Instant createdAt() {
-        return createdAt;
-    }
-
-    /** When a worker first took it; {@code null} before. */
-    public Instant startedAt() {
-        return startedAt;
-    }
-
-    /** {@code null} until the state is terminal. */
-    public Instant finishedAt() {
-        return finishedAt;
-    }
-
-    public JobState state() {
-        return state;
-    }
-
-    /** The order as posted. */
-    public PruningRecipe recipe() {
-        return recipe;
-    }
-
-    public ResolvedInputs inputs() {
-        return inputs;
-    }
-
-    /** How often a piece of it was claimed; 0 before the first time. */
-    public int attempt() {
-        return attempt;
-    }
-
-    /** How the calibration set is cut; {@code null} until the job was opened. */
-    public Slicing slicing() {
-        return slicing;
-    }
-
-    /** Slices of the calibration set; {@code null} until the job was opened, 0 when its method sees no tokens. */
-    public Integer slices() {
-        return slices;
-    }
-
-    /** Slices that are measured. */
-    public int slicesDone() {
-        return slicesDone;
-    }
-
-    public JobProgress progress() {
-        return progress;
-    }
-
-    /** Those that were entered, in order; one that was begun anew has its last times. */
-    public List<PhaseTimes> phases() {
-        return phases;
-    }
-
-    /** {@code null} unless the job succeeded. */
-    public PruningResult result() {
-        return result;
-    }
-
-    /** {@code null} unless the job failed. */
-    public JobError error() {
-        return error;
-    }
-
-    /** {@code null} unless the job succeeded. */
-    public String artifactId() {
-        return artifactId;
-    }
-
-    /** Ids of those of its artifacts that were deleted. */
-    public List<String> deletedArtifacts() {
-        return deletedArtifacts;
-    }
-
-    /** What it measured, once it has succeeded; what it found and uses, from then on; {@code null} before. */
-    public String scoreSetId() {
-        return scoreSetId;
-    }
-
-    /** Number of the last event of its history. */
-    public long lastEvent() {
-        return lastEvent;
-    }
-
-    /** Whether it uses scores that were measured before. */
-    public boolean scoresReused() {
-        return recipe.scoreSet() != null || slicing != null && slicing.scoreSet() != null;
-    }
-
-    /** Grows with every change of the row. */
-    public long version() {
-        return version;
     }
 }

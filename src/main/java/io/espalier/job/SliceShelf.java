@@ -14,7 +14,7 @@ import org.springframework.stereotype.Component;
 
 /**
  * Where the statistics of finished slices lie until their job is finished: in the database, because the next worker may be on another machine. Each
- * chunk is a short write of its own under the writer's fencing token; nothing refers to them until {@link PruningJobs#measured} does.
+ * chunk is a short write of its own under the writer's fencing token; nothing refers to them until {@link PieceReports#measured} does.
  */
 @Component
 public class SliceShelf {

@@ -1,11 +1,13 @@
 package io.espalier.platform;
 
 import java.lang.reflect.RecordComponent;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.TreeSet;
+import java.util.function.Predicate;
 import java.util.regex.Pattern;
 
 import jakarta.validation.Validation;
@@ -23,6 +25,7 @@ import org.springframework.boot.context.properties.source.ConfigurationPropertyN
 import org.springframework.core.ResolvableType;
 import org.springframework.core.env.Environment;
 import org.springframework.stereotype.Component;
+import org.springframework.util.unit.DataSize;
 
 /**
  * Reads every setting of every room before anything else starts, one by one, so that everything that is wrong is said at once. Spring would stop at the
@@ -31,7 +34,8 @@ import org.springframework.stereotype.Component;
 @Component
 class SettingsCheck implements BeanFactoryPostProcessor {
 
-    private static final Pattern SECRET = Pattern.compile(".*(secret|password|token|access-key)[a-z-]*");
+    /** Settings that are one, not those that say where some are or how many. */
+    private static final Pattern SECRET = Pattern.compile(".*(secret|password|token|access-key|secret-key)");
 
     @Override
     public void postProcessBeanFactory(ConfigurableListableBeanFactory beans) {
@@ -42,7 +46,7 @@ class SettingsCheck implements BeanFactoryPostProcessor {
                 Class<?> type = beans.getType(name, false);
                 if (type != null && type.getName().startsWith("io.espalier.")) {
                     String prefix = type.getAnnotation(ConfigurationProperties.class).value();
-                    problems.addAll(problems(prefix, type, Binder.get(environment), factory.getValidator()));
+                    problems.addAll(problems(prefix, type, environment, factory.getValidator()));
                 }
             }
         }
@@ -57,6 +61,7 @@ class SettingsCheck implements BeanFactoryPostProcessor {
                     + "neither has nothing to do)");
         }
         problems.addAll(storage(environment));
+        problems.addAll(springs(environment));
         String collector = environment.getProperty("management.opentelemetry.tracing.export.otlp.endpoint", "");
         if ("true".equalsIgnoreCase(environment.getProperty("management.tracing.export.enabled")) && !collector.matches("https?://.+")) {
             problems.add("management.opentelemetry.tracing.export.otlp.endpoint: " + (collector.isBlank() ? "missing" : collector)
@@ -86,18 +91,49 @@ class SettingsCheck implements BeanFactoryPostProcessor {
         return problems;
     }
 
-    /** A value as it may be printed. */
-    private static Object shown(String name, Object value) {
-        return SECRET.matcher(name).matches() && value != null && !value.toString().isEmpty() ? "not shown" : value;
+    /** Settings of Spring's own that the README lists; where they are read it is late, and the words are not for operators. */
+    private static List<String> springs(Environment environment) {
+        List<String> problems = new ArrayList<>();
+        for (String port : List.of("server.port", "management.server.port")) {
+            problems.addAll(foreign(environment, port, Integer.class, number -> number >= -1 && number <= 65535, "a port, 0 to 65535"));
+        }
+        problems.addAll(foreign(environment, "server.max-http-request-header-size", DataSize.class, size -> size.toBytes() > 0,
+                "a size such as 16KB"));
+        problems.addAll(foreign(environment, "spring.lifecycle.timeout-per-shutdown-phase", Duration.class,
+                duration -> !duration.isNegative(), "a duration such as 30s"));
+        problems.addAll(foreign(environment, "management.tracing.sampling.probability", Double.class, share -> share >= 0 && share <= 1,
+                "a share, 0 to 1"));
+        return problems;
     }
 
-    private static List<String> problems(String prefix, Class<?> settings, Binder binder, Validator validator) {
+    private static <T> List<String> foreign(Environment environment, String name, Class<T> type, Predicate<T> fits, String expected) {
+        boolean good;
+        try {
+            good = Binder.get(environment).bind(name, type).map(fits::test).orElse(true);
+        } catch (BindException e) {
+            good = false;
+        }
+        return good ? List.of() : List.of(name + ": " + shown(environment, name, null) + " (expected: " + expected + ")");
+    }
+
+    /** A value as it was given, where it may be printed. */
+    private static Object shown(Environment environment, String name, Object value) {
+        String given = environment.getProperty(name);
+        if (given == null || given.isEmpty()) {
+            return value;
+        }
+        // why: an address may have a password in it, and what is said here goes into a log
+        return SECRET.matcher(name).matches() ? "not shown" : given.replaceAll("(://[^/\\s:@]*:)[^@\\s/]+(?=@)", "$1***");
+    }
+
+    private static List<String> problems(String prefix, Class<?> settings, Environment environment, Validator validator) {
+        Binder binder = Binder.get(environment);
         List<String> problems = new ArrayList<>();
         for (RecordComponent component : settings.getRecordComponents()) {
             String name = prefix + "." + kebab(component.getName());
             Class<?> type = component.getType();
             if (type.isRecord()) {
-                problems.addAll(problems(name, type, binder, validator));
+                problems.addAll(problems(name, type, environment, validator));
                 continue;
             }
             try {
@@ -106,9 +142,13 @@ class SettingsCheck implements BeanFactoryPostProcessor {
                         .orElse(null);
                 validator.validateValue(settings, component.getName(), value)
                         .forEach(violation -> problems
-                                .add(name + ": " + shown(name, value) + " (expected: " + violation.getMessage() + ")"));
+                                .add(name + ": " + shown(environment, name, value) + " (expected: " + violation.getMessage() + ")"));
+                if (value instanceof DataSize size && size.isNegative()) {
+                    problems.add(name + ": " + shown(environment, name, value) + " (expected: 0B or more)");
+                }
             } catch (BindException e) {
-                problems.add(name + ": " + (e.getProperty() == null ? "missing" : shown(name, e.getProperty().getValue())) + " (expected: "
+                problems.add(name + ": " + (e.getProperty() == null ? "missing" : shown(environment, name, e.getProperty().getValue()))
+                        + " (expected: "
                         + expected(type) + ")");
             }
         }

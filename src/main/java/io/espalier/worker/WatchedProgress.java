@@ -11,7 +11,7 @@ import java.util.function.Supplier;
 import io.espalier.job.JobMetric;
 import io.espalier.job.Lease;
 import io.espalier.job.LeaseLostException;
-import io.espalier.job.PruningJobs;
+import io.espalier.job.PieceReports;
 import io.espalier.recipe.Phase;
 import io.espalier.recipe.Progress;
 import io.espalier.telemetry.LogLine;
@@ -29,7 +29,7 @@ final class WatchedProgress implements Progress, AutoCloseable {
     private static final Logger log = LoggerFactory.getLogger(WatchedProgress.class);
     private static final Duration TELL_EVERY = Duration.ofMillis(500);
 
-    private final PruningJobs jobs;
+    private final PieceReports reports;
     private final Lease lease;
     private final Supplier<Answer> process;
     private final PieceRecord record;
@@ -44,8 +44,8 @@ final class WatchedProgress implements Progress, AutoCloseable {
      * @param record where what is told beside the progress is collected
      * @param process what the process wants of its pieces: to go on, to save when it drains, to stop when it cannot wait any longer
      */
-    WatchedProgress(PruningJobs jobs, Lease lease, PieceRecord record, Supplier<Answer> process) {
-        this.jobs = jobs;
+    WatchedProgress(PieceReports reports, Lease lease, PieceRecord record, Supplier<Answer> process) {
+        this.reports = reports;
         this.record = record;
         this.lease = lease;
         this.process = process;
@@ -65,7 +65,7 @@ final class WatchedProgress implements Progress, AutoCloseable {
         if (latest == null || latest.phase() != tick.phase()) {
             Phase phase = tick.phase();
             log.info("phase {} begins", phase.name().toLowerCase(Locale.ROOT));
-            untold.add(() -> jobs.enter(lease, phase));
+            untold.add(() -> reports.enter(lease, phase));
             notifyAll();
         }
         latest = tick;
@@ -85,7 +85,7 @@ final class WatchedProgress implements Progress, AutoCloseable {
     @Override
     public synchronized void note(String type, String message, Map<String, Object> data) {
         log.info("{}: {}", type, message);
-        untold.add(() -> jobs.note(lease, type, message, data));
+        untold.add(() -> reports.note(lease, type, message, data));
         notifyAll();
     }
 
@@ -151,7 +151,7 @@ final class WatchedProgress implements Progress, AutoCloseable {
         Map<JobMetric, Double> figures = record.takeFigures(false);
         List<LogLine> lines = record.takeLines();
         try {
-            return jobs.progress(lease, tick, figures, lines);
+            return reports.progress(lease, tick, figures, lines);
         } catch (LeaseLostException e) {
             throw e;
         } catch (RuntimeException e) {

@@ -10,7 +10,8 @@ import javax.sql.DataSource;
 
 import io.espalier.artifact.Artifacts;
 import io.espalier.job.JobRecords;
-import io.espalier.job.PruningJobs;
+import io.espalier.job.Leases;
+import io.espalier.job.PieceReports;
 import io.espalier.job.SliceShelf;
 import io.espalier.pruning.ComputeDevice;
 import io.espalier.pruning.PruningRun;
@@ -52,8 +53,9 @@ class WorkerConfiguration {
     }
 
     @Bean
-    Worker worker(WorkerSettings settings, PruningJobs jobs, Worker.Products products, Workshop workshop, Recording recording) {
-        return new Worker(name, settings.directory(), products, jobs, workshop, settings.manner(), recording);
+    Worker worker(WorkerSettings settings, Leases leases, PieceReports reports, Worker.Products products, Workshop workshop,
+            Recording recording) {
+        return new Worker(name, settings.directory(), products, leases, reports, workshop, settings.manner(), recording);
     }
 
     @Bean

@@ -12,7 +12,7 @@ import java.util.stream.Stream;
 
 import io.espalier.artifact.Artifacts;
 import io.espalier.job.Lease;
-import io.espalier.job.PruningJobs;
+import io.espalier.job.Leases;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.springframework.util.FileSystemUtils;
@@ -31,14 +31,14 @@ final class Workplace {
 
     private final Path root;
     private final Path saved;
-    private final PruningJobs jobs;
+    private final Leases leases;
     private final Artifacts artifacts;
 
     /** @param root on the artifacts' file system */
-    Workplace(Path root, PruningJobs jobs, Artifacts artifacts) {
+    Workplace(Path root, Leases leases, Artifacts artifacts) {
         this.root = root;
         this.saved = root.resolve("savepoints");
-        this.jobs = jobs;
+        this.leases = leases;
         this.artifacts = artifacts;
     }
 
@@ -60,13 +60,13 @@ final class Workplace {
     void sweep() {
         try {
             Files.createDirectories(root);
-            sweep(root, ATTEMPT, left -> !jobs.holds(left.group(1), number(left, 2)));
+            sweep(root, ATTEMPT, left -> !leases.holds(left.group(1), number(left, 2)));
             if (Files.isDirectory(saved)) {
                 sweep(saved, SAVED, left -> left.group(3) == null
-                        ? !jobs.mayResume(left.group(1), number(left, 2))
-                        : !jobs.holds(left.group(1), number(left, 3)));
+                        ? !leases.mayResume(left.group(1), number(left, 2))
+                        : !leases.holds(left.group(1), number(left, 3)));
             }
-            artifacts.sweep(jobs::gaveUp);
+            artifacts.sweep(leases::gaveUp);
         } catch (IOException e) {
             log.warn("leftovers of earlier attempts were not deleted; the next job tries again: {}", e.toString());
         }

@@ -7,6 +7,7 @@ import java.lang.annotation.Target;
 
 import io.espalier.TestDatabase;
 import org.springframework.boot.test.context.SpringBootTest;
+import org.springframework.context.annotation.Import;
 import org.springframework.test.context.ContextConfiguration;
 import org.springframework.test.context.TestConstructor;
 
@@ -19,6 +20,7 @@ import org.springframework.test.context.TestConstructor;
         "espalier.webhooks.secrets=${user.dir}/target/api-test/secrets", "espalier.models.max-bytes=8000TB",
         "espalier.models.max-part=1MB"})
 @ContextConfiguration(initializers = TestDatabase.class)
+@Import(Runs.class)
 @TestConstructor(autowireMode = TestConstructor.AutowireMode.ALL)
 @interface ApiTest {
 }

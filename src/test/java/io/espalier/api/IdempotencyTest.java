@@ -17,6 +17,7 @@ import java.util.stream.IntStream;
 
 import javax.sql.DataSource;
 
+import io.espalier.job.Housekeeping;
 import io.espalier.job.PruningJobs;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -31,13 +32,15 @@ class IdempotencyTest {
 
     private final Api api;
     private final PruningJobs jobs;
+    private final Housekeeping house;
     private final JdbcTemplate jdbc;
     private final DataSource database;
     private final String key = UUID.randomUUID().toString();
 
-    IdempotencyTest(@LocalServerPort int port, PruningJobs jobs, JdbcTemplate jdbc, DataSource database) {
+    IdempotencyTest(@LocalServerPort int port, PruningJobs jobs, Housekeeping house, JdbcTemplate jdbc, DataSource database) {
         this.api = new Api(port);
         this.jobs = jobs;
+        this.house = house;
         this.jdbc = jdbc;
         this.database = database;
     }
@@ -137,7 +140,7 @@ class IdempotencyTest {
         assertThat(id(order(key, Posted.SHORTEST))).isNotEqualTo(second);
 
         jdbc.update("update idempotency_key set created_at = created_at - interval '25 hours' where key = ?", key);
-        jobs.keepHouse();
+        house.keepHouse();
         assertThat(jdbc.queryForObject("select count(*) from idempotency_key where key = ?", Long.class, key)).isZero();
     }
 

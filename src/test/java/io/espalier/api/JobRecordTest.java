@@ -6,19 +6,14 @@ import java.time.Instant;
 import java.util.List;
 import java.util.Map;
 
-import io.espalier.artifact.Artifacts;
-import io.espalier.catalog.ScoreSets;
 import io.espalier.job.JobMetric;
 import io.espalier.job.Lease;
-import io.espalier.job.PruningJobs;
 import io.espalier.recipe.Phase;
 import io.espalier.recipe.Progress;
 import io.espalier.telemetry.LogLine;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.springframework.boot.test.web.server.LocalServerPort;
-import org.springframework.transaction.PlatformTransactionManager;
-import org.springframework.transaction.support.TransactionTemplate;
 import tools.jackson.databind.JsonNode;
 
 /** Series and log lines of a job over HTTP. */
@@ -26,22 +21,19 @@ import tools.jackson.databind.JsonNode;
 class JobRecordTest {
 
     private final Api api;
-    private final PruningJobs jobs;
     private final Runs runs;
     private String job;
 
-    JobRecordTest(@LocalServerPort int port, PruningJobs jobs, Artifacts artifacts, ScoreSets scores,
-            PlatformTransactionManager transactions) {
+    JobRecordTest(@LocalServerPort int port, Runs runs) {
         this.api = new Api(port);
-        this.jobs = jobs;
-        this.runs = new Runs(jobs, artifacts, scores, new TransactionTemplate(transactions));
+        this.runs = runs;
     }
 
     @BeforeEach
     void tell() {
         job = api.ordered(Posted.SHORTEST);
         Lease lease = runs.start(job);
-        jobs.progress(lease, new Progress.Tick(Phase.CALIBRATE, 42.5, 3, 12, 1234.5),
+        runs.reports().progress(lease, new Progress.Tick(Phase.CALIBRATE, 42.5, 3, 12, 1234.5),
                 Map.of(JobMetric.LAYER, 3.0, JobMetric.TOKENS_PER_SECOND, 1234.5, JobMetric.READ_BYTES, 1e12),
                 List.of(new LogLine(Instant.parse("2026-11-25T01:02:03.000004Z"), "info", "Worker", "slice 1 starts", "host/1", null),
                         new LogLine(Instant.parse("2026-11-25T01:02:04Z"), "warn", "Worker", "slice 1 is slow", "host/1",

@@ -20,15 +20,11 @@ import java.util.concurrent.TimeUnit;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 
-import io.espalier.artifact.Artifacts;
-import io.espalier.catalog.ScoreSets;
 import io.espalier.job.Lease;
 import io.espalier.job.PruningJobs;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.springframework.boot.test.web.server.LocalServerPort;
-import org.springframework.transaction.PlatformTransactionManager;
-import org.springframework.transaction.support.TransactionTemplate;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
@@ -45,10 +41,9 @@ class JobStreamTest {
     private final PruningJobs jobs;
     private final List<AutoCloseable> open = new ArrayList<>();
 
-    JobStreamTest(@LocalServerPort int port, PruningJobs jobs, Artifacts artifacts, ScoreSets scores,
-            PlatformTransactionManager transactions) {
+    JobStreamTest(@LocalServerPort int port, PruningJobs jobs, Runs runs) {
         api = new Api(port);
-        runs = new Runs(jobs, artifacts, scores, new TransactionTemplate(transactions));
+        this.runs = runs;
         this.jobs = jobs;
     }
 
@@ -107,11 +102,11 @@ class JobStreamTest {
         Lease lease = runs.start(id);
         BlockingQueue<Event> events = follow(id);
         for (int i = 0; i < 450; i++) {
-            jobs.note(lease, "noted", "note " + i, Map.of());
+            runs.reports().note(lease, "noted", "note " + i, Map.of());
         }
         BlockingQueue<Event> late = follow(id);
         jobs.cancel(id);
-        jobs.stopped(lease);
+        runs.reports().stopped(lease);
         List<String> all = IntStream.rangeClosed(1, (int) jobs.find(id).orElseThrow().lastEvent()).mapToObj(String::valueOf).toList();
         assertThat(ids(events)).containsExactlyElementsOf(all);
         assertThat(ids(late)).containsExactlyElementsOf(all);

@@ -13,9 +13,6 @@ import java.util.List;
 
 import javax.sql.DataSource;
 
-import io.espalier.artifact.Artifacts;
-import io.espalier.catalog.ScoreSets;
-import io.espalier.job.PruningJobs;
 import org.junit.jupiter.api.Test;
 import org.springframework.beans.factory.config.BeanPostProcessor;
 import org.springframework.boot.test.context.TestConfiguration;
@@ -23,8 +20,6 @@ import org.springframework.boot.test.web.server.LocalServerPort;
 import org.springframework.context.annotation.Bean;
 import org.springframework.context.annotation.Import;
 import org.springframework.jdbc.datasource.DelegatingDataSource;
-import org.springframework.transaction.PlatformTransactionManager;
-import org.springframework.transaction.support.TransactionTemplate;
 
 /** What security costs where it is off: no statement more than the request itself needs. */
 @ApiTest
@@ -77,10 +72,9 @@ class OpenCostTest {
     private final Api api;
     private final Runs runs;
 
-    OpenCostTest(@LocalServerPort int port, PruningJobs jobs, Artifacts artifacts, ScoreSets scores,
-            PlatformTransactionManager transactions) {
+    OpenCostTest(@LocalServerPort int port, Runs runs) {
         api = new Api(port);
-        runs = new Runs(jobs, artifacts, scores, new TransactionTemplate(transactions));
+        this.runs = runs;
     }
 
     private int cost(String method, String path) {

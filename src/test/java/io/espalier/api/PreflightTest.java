@@ -6,8 +6,6 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
 
-import io.espalier.artifact.Artifacts;
-import io.espalier.catalog.ScoreSets;
 import io.espalier.job.PruningJobs;
 import io.espalier.pruning.ComputeDevice;
 import io.espalier.pruning.PruningRun;
@@ -18,7 +16,6 @@ import io.espalier.recipe.PruningRecipe;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.springframework.boot.test.web.server.LocalServerPort;
-import org.springframework.transaction.support.TransactionTemplate;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
@@ -34,10 +31,10 @@ class PreflightTest {
     private final PruningJobs jobs;
     private final Runs runs;
 
-    PreflightTest(@LocalServerPort int port, PruningJobs jobs, Artifacts artifacts, ScoreSets scores, TransactionTemplate transaction) {
+    PreflightTest(@LocalServerPort int port, PruningJobs jobs, Runs runs) {
         api = new Api(port);
         this.jobs = jobs;
-        this.runs = new Runs(jobs, artifacts, scores, transaction);
+        this.runs = runs;
     }
 
     @Test

@@ -6,16 +6,11 @@ import java.util.ArrayList;
 import java.util.List;
 
 import io.espalier.Orders;
-import io.espalier.artifact.Artifacts;
-import io.espalier.catalog.ScoreSets;
 import io.espalier.job.JobError;
-import io.espalier.job.PruningJobs;
 import io.espalier.recipe.ErrorCode;
 import io.espalier.recipe.Violation;
 import org.junit.jupiter.api.Test;
 import org.springframework.boot.test.web.server.LocalServerPort;
-import org.springframework.transaction.PlatformTransactionManager;
-import org.springframework.transaction.support.TransactionTemplate;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ObjectNode;
 
@@ -27,10 +22,9 @@ class PruningJobsTest {
     private final Api api;
     private final Runs runs;
 
-    PruningJobsTest(@LocalServerPort int port, PruningJobs jobs, Artifacts artifacts, ScoreSets scores,
-            PlatformTransactionManager transactions) {
+    PruningJobsTest(@LocalServerPort int port, Runs runs) {
         api = new Api(port);
-        runs = new Runs(jobs, artifacts, scores, new TransactionTemplate(transactions));
+        this.runs = runs;
     }
 
     @Test
@@ -290,7 +284,7 @@ class PruningJobsTest {
         String id = api.ordered(Posted.SHORTEST);
         assertThat(api.get(JOBS + "/" + id + "/pieces").json().path("items")).extracting(piece -> piece.path("state").stringValue())
                 .containsExactly("queued");
-        runs.jobs().opened(runs.start(id), Orders.slicing(3));
+        runs.reports().opened(runs.start(id), Orders.slicing(3));
 
         JsonNode page = api.get(JOBS + "/" + id + "/pieces?limit=2").json();
         JsonNode rest = api.get(JOBS + "/" + id + "/pieces?after=" + page.path("next_after").intValue()).json();

@@ -15,6 +15,8 @@ import io.espalier.artifact.Artifacts;
 import io.espalier.catalog.ScoreSets;
 import io.espalier.job.JobError;
 import io.espalier.job.Lease;
+import io.espalier.job.Leases;
+import io.espalier.job.PieceReports;
 import io.espalier.job.PruningJobs;
 import io.espalier.recipe.Budget;
 import io.espalier.recipe.Loadability;
@@ -28,8 +30,8 @@ import io.espalier.recipe.ScoreOrigin;
 import io.espalier.recipe.ScoreSummary;
 import org.springframework.transaction.support.TransactionTemplate;
 
-/** Carries jobs out as a worker does, through the job room's own verbs, with made-up figures. */
-record Runs(PruningJobs jobs, Artifacts artifacts, ScoreSets scores, TransactionTemplate transaction) {
+/** Carries jobs out as a worker does, through the job room's own verbs, with made-up figures. A bean of every {@link ApiTest}. */
+record Runs(PruningJobs jobs, Leases leases, PieceReports reports, Artifacts artifacts, ScoreSets scores, TransactionTemplate transaction) {
 
     static final byte[] SCORES = scoreBytes();
     static final String CONFIG = "{\"model_type\": \"qwen2_moe\"}\n";
@@ -44,10 +46,10 @@ record Runs(PruningJobs jobs, Artifacts artifacts, ScoreSets scores, Transaction
 
     /** The same, of a job that came into the queue for the so manieth time. */
     Lease start(String id, int entry) {
-        Lease lease = jobs.claim(id + "/0/" + entry, "test", "cpu").orElseThrow();
-        jobs.enter(lease, Phase.OPEN);
-        jobs.enter(lease, Phase.CALIBRATE);
-        jobs.progress(lease, new Progress.Tick(Phase.CALIBRATE, 42.5, 3, 12, 1234.5));
+        Lease lease = leases.claim(id + "/0/" + entry, "test", "cpu").orElseThrow();
+        reports.enter(lease, Phase.OPEN);
+        reports.enter(lease, Phase.CALIBRATE);
+        reports.progress(lease, new Progress.Tick(Phase.CALIBRATE, 42.5, 3, 12, 1234.5));
         return lease;
     }
 
@@ -59,7 +61,7 @@ record Runs(PruningJobs jobs, Artifacts artifacts, ScoreSets scores, Transaction
     /** A succeeded job with these scores. */
     String succeed(String id, byte[] scoreBytes, ScoreSummary summary, ScoreOrigin origin) {
         Lease lease = start(id);
-        jobs.note(lease, "experts_unrouted", "1 expert saw no token", Map.of("experts", List.of("3:17")));
+        reports.note(lease, "experts_unrouted", "1 expert saw no token", Map.of("experts", List.of("3:17")));
         try {
             Path directory = Files.createDirectories(WORK.resolve(lease.artifactId()));
             Files.writeString(directory.resolve("config.json"), CONFIG);
@@ -73,7 +75,7 @@ record Runs(PruningJobs jobs, Artifacts artifacts, ScoreSets scores, Transaction
             Artifact artifact = artifacts.move(directory, lease.artifactId(), id, "a".repeat(64));
             transaction.executeWithoutResult(status -> {
                 artifacts.record(artifact);
-                jobs.succeed(lease, result(), artifact.id(), scores.keep(lease.scoreSetId(), id, scoreFile, summary, origin));
+                reports.succeed(lease, result(), artifact.id(), scores.keep(lease.scoreSetId(), id, scoreFile, summary, origin));
             });
             return artifact.id();
         } catch (IOException e) {
@@ -82,7 +84,7 @@ record Runs(PruningJobs jobs, Artifacts artifacts, ScoreSets scores, Transaction
     }
 
     void fail(String id, JobError error) {
-        jobs.fail(start(id), error);
+        reports.fail(start(id), error);
     }
 
     /** @param calibration digest, or {@code null} */

@@ -10,9 +10,6 @@ import java.util.Base64;
 import java.util.HexFormat;
 import java.util.Map;
 
-import io.espalier.artifact.Artifacts;
-import io.espalier.catalog.ScoreSets;
-import io.espalier.job.PruningJobs;
 import io.espalier.objectstore.CuttingProxy;
 import io.espalier.objectstore.S3Server;
 import org.junit.jupiter.api.AfterAll;
@@ -23,8 +20,6 @@ import org.springframework.boot.test.web.server.LocalServerPort;
 import org.springframework.test.annotation.DirtiesContext;
 import org.springframework.test.context.DynamicPropertyRegistry;
 import org.springframework.test.context.DynamicPropertySource;
-import org.springframework.transaction.PlatformTransactionManager;
-import org.springframework.transaction.support.TransactionTemplate;
 import tools.jackson.databind.JsonNode;
 
 /** Downloads of artifacts that lie in S3-compatible storage. */
@@ -40,10 +35,9 @@ class S3DownloadsTest {
     private final Runs runs;
     private String artifact;
 
-    S3DownloadsTest(@LocalServerPort int port, PruningJobs jobs, Artifacts artifacts, ScoreSets scores,
-            PlatformTransactionManager transactions) {
+    S3DownloadsTest(@LocalServerPort int port, Runs runs) {
         api = new Api(port);
-        runs = new Runs(jobs, artifacts, scores, new TransactionTemplate(transactions));
+        this.runs = runs;
     }
 
     @DynamicPropertySource

@@ -7,6 +7,7 @@ import java.lang.annotation.Target;
 
 import io.espalier.TestDatabase;
 import org.springframework.boot.test.context.SpringBootTest;
+import org.springframework.context.annotation.Import;
 import org.springframework.test.context.ContextConfiguration;
 import org.springframework.test.context.TestConstructor;
 
@@ -17,6 +18,7 @@ import org.springframework.test.context.TestConstructor;
         "espalier.roots=${user.dir}/target/api-test/root", "espalier.egress.allow=127.0.0.1", "espalier.egress.http=true",
         "espalier.webhooks.deliver=false"})
 @ContextConfiguration(initializers = {TestDatabase.class, Issuer.class})
+@Import(Runs.class)
 @TestConstructor(autowireMode = TestConstructor.AutowireMode.ALL)
 @interface SecuredApiTest {
 }

@@ -10,16 +10,11 @@ import java.util.List;
 import java.util.UUID;
 import java.util.stream.Stream;
 
-import io.espalier.artifact.Artifacts;
 import io.espalier.catalog.Corpora;
 import io.espalier.catalog.Corpus;
-import io.espalier.catalog.ScoreSets;
-import io.espalier.job.PruningJobs;
 import org.junit.jupiter.api.Test;
 import org.springframework.boot.test.web.server.LocalServerPort;
 import org.springframework.jdbc.core.JdbcTemplate;
-import org.springframework.transaction.PlatformTransactionManager;
-import org.springframework.transaction.support.TransactionTemplate;
 import tools.jackson.databind.JsonNode;
 
 /** Two projects that use the same names, the same files under a root and the same bundled things do not notice each other by it. */
@@ -36,9 +31,8 @@ class SideBySideTest {
     private final Api gold;
     private final Api all;
 
-    SideBySideTest(@LocalServerPort int port, PruningJobs jobs, Artifacts artifacts, ScoreSets scores, Corpora corpora, JdbcTemplate jdbc,
-            PlatformTransactionManager transactions) {
-        this.runs = new Runs(jobs, artifacts, scores, new TransactionTemplate(transactions));
+    SideBySideTest(@LocalServerPort int port, Runs runs, Corpora corpora, JdbcTemplate jdbc) {
+        this.runs = runs;
         this.corpora = corpora;
         this.jdbc = jdbc;
         this.green = new Api(port).as(Issuer.token("g", "green-" + number, "admin"));

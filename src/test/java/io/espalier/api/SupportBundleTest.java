@@ -11,19 +11,15 @@ import java.util.zip.ZipEntry;
 import java.util.zip.ZipInputStream;
 
 import io.espalier.TestDatabase;
-import io.espalier.artifact.Artifacts;
-import io.espalier.catalog.ScoreSets;
 import io.espalier.job.JobError;
-import io.espalier.job.PruningJobs;
 import io.espalier.recipe.ErrorCode;
 import org.junit.jupiter.api.Test;
 import org.slf4j.LoggerFactory;
 import org.springframework.boot.test.context.SpringBootTest;
 import org.springframework.boot.test.web.server.LocalServerPort;
+import org.springframework.context.annotation.Import;
 import org.springframework.test.context.ContextConfiguration;
 import org.springframework.test.context.TestConstructor;
-import org.springframework.transaction.PlatformTransactionManager;
-import org.springframework.transaction.support.TransactionTemplate;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
@@ -32,24 +28,22 @@ import tools.jackson.databind.json.JsonMapper;
         "espalier.someday.api-token=S3CR3T-one", "espalier.someday.unheard-of=S3CR3T-two", "spring.mail.password=S3CR3T-three",
         "spring.data.redis.password=S3CR3T-four", "management.opentelemetry.tracing.export.otlp.headers.Authorization=Bearer S3CR3T-five"})
 @ContextConfiguration(initializers = TestDatabase.class)
+@Import(Runs.class)
 @TestConstructor(autowireMode = TestConstructor.AutowireMode.ALL)
 class SupportBundleTest {
 
     private final Api api;
-    private final PruningJobs jobs;
     private final Runs runs;
 
-    SupportBundleTest(@LocalServerPort int port, PruningJobs jobs, Artifacts artifacts, ScoreSets scores,
-            PlatformTransactionManager transactions) {
+    SupportBundleTest(@LocalServerPort int port, Runs runs) {
         this.api = new Api(port);
-        this.jobs = jobs;
-        this.runs = new Runs(jobs, artifacts, scores, new TransactionTemplate(transactions));
+        this.runs = runs;
     }
 
     @Test
     void it_says_what_is_wrong_and_nothing_secret() throws IOException {
         String failed = api.ordered(Posted.SHORTEST);
-        jobs.fail(runs.start(failed), new JobError(ErrorCode.IO_ERROR, "GET https://user:S3CR3T-six@host/ failed", null));
+        runs.reports().fail(runs.start(failed), new JobError(ErrorCode.IO_ERROR, "GET https://user:S3CR3T-six@host/ failed", null));
         String running = api.ordered(Posted.SHORTEST);
         runs.start(running);
         LoggerFactory.getLogger("test").warn("a token=S3CR3T-seven was refused, so was S3CR3T-one");

@@ -14,17 +14,12 @@ import java.util.TreeMap;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.Stream;
 
-import io.espalier.artifact.Artifacts;
-import io.espalier.catalog.ScoreSets;
-import io.espalier.job.PruningJobs;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.springframework.boot.test.web.server.LocalServerPort;
-import org.springframework.transaction.PlatformTransactionManager;
-import org.springframework.transaction.support.TransactionTemplate;
 import tools.jackson.databind.JsonNode;
 
 /**
@@ -186,9 +181,8 @@ class TwoProjectsTest {
     /** As long as blue's, so that even the lengths of the answers have to agree. */
     private final Map<String, String> unknown = new HashMap<>(Map.of("$project", "zzzz"));
 
-    TwoProjectsTest(@LocalServerPort int port, PruningJobs jobs, Artifacts artifacts, ScoreSets scores,
-            PlatformTransactionManager transactions) {
-        runs = new Runs(jobs, artifacts, scores, new TransactionTemplate(transactions));
+    TwoProjectsTest(@LocalServerPort int port, Runs runs) {
+        this.runs = runs;
         blue = new Api(port).as(Issuer.token("b", "blue", "admin"));
         red = new Api(port).as(Issuer.token("r", "red", "admin"));
     }

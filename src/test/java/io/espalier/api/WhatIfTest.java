@@ -10,9 +10,6 @@ import java.util.Arrays;
 import java.util.Base64;
 import java.util.List;
 
-import io.espalier.artifact.Artifacts;
-import io.espalier.catalog.ScoreSets;
-import io.espalier.job.PruningJobs;
 import io.espalier.recipe.Budget;
 import io.espalier.recipe.Layout;
 import io.espalier.recipe.PruningRecipe;
@@ -25,8 +22,6 @@ import org.junit.jupiter.params.provider.ValueSource;
 import org.springframework.boot.test.web.server.LocalServerPort;
 import org.springframework.dao.DataIntegrityViolationException;
 import org.springframework.jdbc.core.JdbcTemplate;
-import org.springframework.transaction.PlatformTransactionManager;
-import org.springframework.transaction.support.TransactionTemplate;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.ObjectNode;
@@ -47,10 +42,9 @@ class WhatIfTest {
     private String id;
     private String set;
 
-    WhatIfTest(@LocalServerPort int port, PruningJobs jobs, Artifacts artifacts, ScoreSets scores, PlatformTransactionManager transactions,
-            JdbcTemplate jdbc) {
+    WhatIfTest(@LocalServerPort int port, Runs runs, JdbcTemplate jdbc) {
         api = new Api(port);
-        runs = new Runs(jobs, artifacts, scores, new TransactionTemplate(transactions));
+        this.runs = runs;
         this.jdbc = jdbc;
     }
 

@@ -48,6 +48,19 @@ class KilledProcessesTest {
         assertThat(round.kills().getFirst().lost()).as("what the worker was at").hasSize(moment == Moment.API ? 0 : 1);
     }
 
+    /** A pod has a while to end in, and then is killed: whether the slice at work was saved and handed back by then is a matter of luck. */
+    @Test
+    void aJobWhoseWorkerIsEvictedInTheMiddleOfASliceEndsInTheSameBytesAndSaysWhatHappened() throws Exception {
+        Kills.Round round = Kills.round(fleet, new Killer(fleet, new Random(7), reference), Moment.EVICTED, Kills.order(SLICES), reference);
+        assertThat(round.problems()).isEmpty();
+        assertThat(round.kills()).hasSize(1);
+        assertThat(round.redone(SLICES)).as("slices begun again").isLessThanOrEqualTo(1);
+        if (!round.kills().getFirst().lost().isEmpty()) {
+            assertThat(round.events()).extracting(Fleet.Event::message)
+                    .anySatisfy(message -> assertThat(message).endsWith("because the worker of the try before was lost"));
+        }
+    }
+
     @Test
     void aWorkerThatStoodStillPastItsLeaseChangesNothingAndIsCounted() throws Exception {
         Freezes.Round round = new Freezes(fleet, reference, Kills.order(SLICES)).round(Freezes.Where.SLICE);

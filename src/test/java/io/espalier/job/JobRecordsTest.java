@@ -31,6 +31,10 @@ class JobRecordsTest {
     @Autowired
     private PruningJobs jobs;
     @Autowired
+    private Leases leases;
+    @Autowired
+    private PieceReports reports;
+    @Autowired
     private JobRecords records;
     @Autowired
     private JdbcTemplate jdbc;
@@ -41,7 +45,7 @@ class JobRecordsTest {
     void start() {
         jdbc.execute("truncate pruning_job, artifact, score_set, scheduled_tasks cascade");
         id = jobs.submit(Orders.recipe(), Orders.inputs()).id();
-        lease = jobs.claim(id + "/0/1", "w", "cpu").orElseThrow();
+        lease = leases.claim(id + "/0/1", "w", "cpu").orElseThrow();
     }
 
     private List<JobRecords.Point> points(JobMetric metric, int seconds) {
@@ -84,7 +88,8 @@ class JobRecordsTest {
     @Test
     void figuresAndLinesGoWithTheProgress() {
         assertThat(
-                jobs.progress(lease, TICK, Map.of(JobMetric.TOKENS_PER_SECOND, 100.0), List.of(line("info", "one"), line("warn", "two"))))
+                reports.progress(lease, TICK, Map.of(JobMetric.TOKENS_PER_SECOND, 100.0),
+                        List.of(line("info", "one"), line("warn", "two"))))
                 .isTrue();
         assertThat(points(JobMetric.PERCENT, 0)).extracting(JobRecords.Point::value).containsExactly(10.0);
         assertThat(points(JobMetric.TOKENS_PER_SECOND, 0)).extracting(JobRecords.Point::value).containsExactly(100.0);
@@ -97,8 +102,8 @@ class JobRecordsTest {
 
     @Test
     void aWorkerWhosePieceSomebodyElseHasCanTellNothing() {
-        Lease later = jobs.claim(id + "/0/1", "other", "cpu").orElseThrow();
-        assertThatThrownBy(() -> jobs.progress(lease, TICK, Map.of(JobMetric.LAYER, 1.0), List.of(line("info", "late"))))
+        Lease later = leases.claim(id + "/0/1", "other", "cpu").orElseThrow();
+        assertThatThrownBy(() -> reports.progress(lease, TICK, Map.of(JobMetric.LAYER, 1.0), List.of(line("info", "late"))))
                 .isInstanceOf(LeaseLostException.class);
         assertThat(records.lastWords(lease, Map.of(), List.of(line("info", "late")))).isFalse();
         assertThat(records.lines(id, 0, ALL, 10)).isEmpty();
@@ -110,7 +115,7 @@ class JobRecordsTest {
 
     @Test
     void theLastWordsOfAPieceAreWrittenAfterItsEnd() {
-        jobs.fail(lease, new JobError(io.espalier.recipe.ErrorCode.INTERNAL_ERROR, "why", null));
+        reports.fail(lease, new JobError(io.espalier.recipe.ErrorCode.INTERNAL_ERROR, "why", null));
         assertThat(records.lastWords(lease, Map.of(), List.of(line("warn", "failed")))).isTrue();
         assertThat(records.lines(id, 0, ALL, 10)).hasSize(1);
     }
@@ -132,8 +137,8 @@ class JobRecordsTest {
 
     @Test
     void aDeletedJobTakesItAllAlong() {
-        jobs.progress(lease, TICK, Map.of(JobMetric.LAYER, 1.0), List.of(line("info", "one")));
-        jobs.fail(lease, new JobError(io.espalier.recipe.ErrorCode.INTERNAL_ERROR, "why", null));
+        reports.progress(lease, TICK, Map.of(JobMetric.LAYER, 1.0), List.of(line("info", "one")));
+        reports.fail(lease, new JobError(io.espalier.recipe.ErrorCode.INTERNAL_ERROR, "why", null));
         jobs.delete(id);
         for (String table : List.of("job_record", "job_point", "job_line")) {
             assertThat(jdbc.queryForObject("select count(*) from " + table, Long.class)).as(table).isZero();

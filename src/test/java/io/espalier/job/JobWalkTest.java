@@ -43,12 +43,18 @@ class JobWalkTest {
     @Autowired
     private PruningJobs jobs;
     @Autowired
+    private Leases leases;
+    @Autowired
+    private PieceReports reports;
+    @Autowired
+    private Housekeeping house;
+    @Autowired
     private JdbcTemplate jdbc;
     @Autowired
     private PlatformTransactionManager transactions;
 
     /** Leases that their workers believe in; some are lost. */
-    private final List<Lease> leases = new ArrayList<>();
+    private final List<Lease> held = new ArrayList<>();
     private final Map<String, JobState> states = new HashMap<>();
     private final Map<String, Integer> successes = new HashMap<>();
     private final List<String> story = new ArrayList<>();
@@ -86,14 +92,14 @@ class JobWalkTest {
             tell("submit", () -> jobs.submit(Orders.recipe("p" + random.nextInt(2), random.nextInt(3)), Orders.inputs()));
         } else if (what < 40) {
             claim();
-        } else if (what < 75 && !leases.isEmpty()) {
-            work(leases.get(random.nextInt(leases.size())));
-        } else if (what < 80 && !leases.isEmpty()) {
-            story.add("crash of " + words(leases.remove(random.nextInt(leases.size()))));
+        } else if (what < 75 && !held.isEmpty()) {
+            work(held.get(random.nextInt(held.size())));
+        } else if (what < 80 && !held.isEmpty()) {
+            story.add("crash of " + words(held.remove(random.nextInt(held.size()))));
         } else if (what < 84) {
             tell("housekeeping", () -> {
-                jobs.keepHouse();
-                assertThat(jobs.contradictory()).as("nothing needs mending that only verbs have touched").isEmpty();
+                house.keepHouse();
+                assertThat(house.contradictory()).as("nothing needs mending that only verbs have touched").isEmpty();
             });
         } else {
             verb(ids.get(random.nextInt(ids.size())));
@@ -117,7 +123,8 @@ class JobWalkTest {
         List<String> entries = jdbc.queryForList("select task_instance from scheduled_tasks order by 1", String.class);
         if (!entries.isEmpty()) {
             String entry = entries.get(random.nextInt(entries.size()));
-            tell("claim " + entry, () -> jobs.claim(entry, "w" + random.nextInt(3), "cpu").ifPresentOrElse(leases::add, () -> gone(entry)));
+            tell("claim " + entry,
+                    () -> leases.claim(entry, "w" + random.nextInt(3), "cpu").ifPresentOrElse(held::add, () -> gone(entry)));
         }
     }
 
@@ -130,18 +137,18 @@ class JobWalkTest {
             boolean ended = act(lease);
             assertThat(holds).as("%s was lost", words(lease)).isTrue();
             if (ended) {
-                leases.remove(lease);
+                held.remove(lease);
             }
         } catch (LeaseLostException e) {
             assertThat(holds).as("%s is held: %s", words(lease), e.getMessage()).isFalse();
             assertThat(rows(lease.jobId())).as("after a late write").isEqualTo(before);
-            leases.remove(lease);
+            held.remove(lease);
             story.add("fenced out " + words(lease));
         } catch (JobStateException e) {
             assertThat(e.state()).isEqualTo(JobState.CANCELLING);
-            boolean over = jobs.stopped(lease);
+            boolean over = reports.stopped(lease);
             assertThat(over).isTrue();
-            leases.remove(lease);
+            held.remove(lease);
             gone(entry(lease));
         }
     }
@@ -150,33 +157,33 @@ class JobWalkTest {
         story.add("work on " + words(lease));
         switch (random.nextInt(10)) {
             case 0, 1 -> {
-                if (!jobs.progress(lease, new Progress.Tick(Phase.CALIBRATE, random.nextInt(100), 1, 4, 10.0))) {
-                    assertThat(jobs.stopped(lease)).isTrue();
+                if (!reports.progress(lease, new Progress.Tick(Phase.CALIBRATE, random.nextInt(100), 1, 4, 10.0))) {
+                    assertThat(reports.stopped(lease)).isTrue();
                     gone(entry(lease));
                     return true;
                 }
                 return false;
             }
             case 2 -> {
-                jobs.enter(lease, Phase.values()[random.nextInt(Phase.values().length)]);
+                reports.enter(lease, Phase.values()[random.nextInt(Phase.values().length)]);
                 return false;
             }
             case 3 -> {
-                jobs.release(lease);
+                reports.release(lease);
                 return true;
             }
             case 4 -> {
-                if (jobs.tryAgain(lease, new JobError(ErrorCode.IO_ERROR, "hiccup", null)).isEmpty()) {
+                if (reports.tryAgain(lease, new JobError(ErrorCode.IO_ERROR, "hiccup", null)).isEmpty()) {
                     gone(entry(lease));
                 }
                 return true;
             }
             case 5 -> {
                 if (random.nextInt(4) > 0) {
-                    jobs.note(lease, "noted", "a note", Map.of());
+                    reports.note(lease, "noted", "a note", Map.of());
                     return false;
                 }
-                jobs.fail(lease, new JobError(ErrorCode.NOT_FINITE, "NaN", null));
+                reports.fail(lease, new JobError(ErrorCode.NOT_FINITE, "NaN", null));
             }
             default -> finish(lease);
         }
@@ -186,11 +193,11 @@ class JobWalkTest {
 
     private void finish(Lease lease) {
         switch (lease.kind()) {
-            case OPEN -> jobs.opened(lease, Orders.slicing(SLICES));
-            case SLICE -> jobs.measured(lease, "a".repeat(64), 7);
+            case OPEN -> reports.opened(lease, Orders.slicing(SLICES));
+            case SLICE -> reports.measured(lease, "a".repeat(64), 7);
             case FINISH -> {
                 if (random.nextInt(5) == 0) {
-                    jobs.damaged(lease, 1 + random.nextInt(SLICES), "a bit flipped");
+                    reports.damaged(lease, 1 + random.nextInt(SLICES), "a bit flipped");
                 } else {
                     succeed(lease);
                 }
@@ -201,7 +208,7 @@ class JobWalkTest {
     private void succeed(Lease lease) {
         new TransactionTemplate(transactions).executeWithoutResult(_ -> {
             // why first: whoever has lost the lease is refused before he writes anything else
-            jobs.succeed(lease, RESULT, lease.artifactId(), lease.scoreSetId());
+            reports.succeed(lease, RESULT, lease.artifactId(), lease.scoreSetId());
             jdbc.update("insert into artifact (id, job_id, created_at, digest, bytes) values (?, ?, now(), repeat('0', 64), 0)",
                     lease.artifactId(), lease.jobId());
             jdbc.update(
@@ -246,18 +253,18 @@ class JobWalkTest {
 
     /** Everybody is dead; honest workers take over, and nothing that nobody stopped is left over. */
     private void carryOutWhatIsLeft() {
-        leases.clear();
+        held.clear();
         for (int round = 0; round < 1000; round++) {
-            jobs.keepHouse();
+            house.keepHouse();
             List<String> entries = jdbc.queryForList("select task_instance from scheduled_tasks", String.class);
             if (entries.isEmpty()) {
                 break;
             }
             for (String entry : entries) {
-                jobs.claim(entry, "honest", "cpu").ifPresent(lease -> {
+                leases.claim(entry, "honest", "cpu").ifPresent(lease -> {
                     switch (lease.kind()) {
-                        case OPEN -> jobs.opened(lease, Orders.slicing(SLICES));
-                        case SLICE -> jobs.measured(lease, "a".repeat(64), 7);
+                        case OPEN -> reports.opened(lease, Orders.slicing(SLICES));
+                        case SLICE -> reports.measured(lease, "a".repeat(64), 7);
                         case FINISH -> succeed(lease);
                     }
                 });

@@ -23,6 +23,12 @@ class MendingTest {
     @Autowired
     private PruningJobs jobs;
     @Autowired
+    private Leases leases;
+    @Autowired
+    private PieceReports reports;
+    @Autowired
+    private Housekeeping house;
+    @Autowired
     private Housekeeper housekeeper;
     @Autowired
     private JdbcTemplate jdbc;
@@ -66,29 +72,29 @@ class MendingTest {
         jdbc.update("delete from scheduled_tasks");
         housekeeper.keepHouse();
         assertThat(jdbc.queryForList("select task_instance from scheduled_tasks", String.class)).containsExactly(id + "/0/2");
-        assertThat(jobs.claim(id + "/0/2", "w", "cpu")).isPresent();
+        assertThat(leases.claim(id + "/0/2", "w", "cpu")).isPresent();
         assertThat(jobs.events(id, 0, 10)).filteredOn(event -> event.type().equals("mended")).extracting(JobEvent::message)
                 .containsExactly("Put right: the queue had lost opening");
     }
 
     @Test
     void aJobWhosePiecesWereDeletedIsOpenedAnew() {
-        jobs.opened(jobs.claim(id + "/0/1", "w", "cpu").orElseThrow(), Orders.slicing(2));
+        reports.opened(leases.claim(id + "/0/1", "w", "cpu").orElseThrow(), Orders.slicing(2));
         jdbc.update("delete from job_piece");
         housekeeper.keepHouse();
-        Lease lease = jobs.claim(id + "/0/1", "w", "cpu").orElseThrow();
-        jobs.opened(lease, Orders.slicing(2));
+        Lease lease = leases.claim(id + "/0/1", "w", "cpu").orElseThrow();
+        reports.opened(lease, Orders.slicing(2));
         assertThat(jobs.pieces(id)).hasSize(4);
     }
 
     @Test
     void aWorkerWhosePieceWasPutBackIntoTheQueueIsFencedOut() {
-        Lease lease = jobs.claim(id + "/0/1", "w", "cpu").orElseThrow();
+        Lease lease = leases.claim(id + "/0/1", "w", "cpu").orElseThrow();
         jdbc.update("delete from scheduled_tasks");
         housekeeper.keepHouse();
-        assertThatThrownBy(() -> jobs.opened(lease, Orders.slicing(1))).isInstanceOf(LeaseLostException.class);
-        Lease next = jobs.claim(id + "/0/2", "w2", "cpu").orElseThrow();
-        jobs.opened(next, Orders.slicing(1));
+        assertThatThrownBy(() -> reports.opened(lease, Orders.slicing(1))).isInstanceOf(LeaseLostException.class);
+        Lease next = leases.claim(id + "/0/2", "w2", "cpu").orElseThrow();
+        reports.opened(next, Orders.slicing(1));
         assertThat(jobs.find(id).orElseThrow().state()).isEqualTo(JobState.RUNNING);
     }
 
@@ -97,47 +103,47 @@ class MendingTest {
         jobs.cancel(id);
         jdbc.update("update pruning_job set state = 'queued', finished_at = null where id = ?", id);
         housekeeper.keepHouse();
-        assertThat(jobs.claim(id + "/0/2", "w", "cpu")).isPresent();
+        assertThat(leases.claim(id + "/0/2", "w", "cpu")).isPresent();
     }
 
     @Test
     void aRunningJobThatIsCalledQueuedByHandGoesOnRunning() {
-        Lease lease = jobs.claim(id + "/0/1", "w", "cpu").orElseThrow();
+        Lease lease = leases.claim(id + "/0/1", "w", "cpu").orElseThrow();
         jdbc.update("update pruning_job set state = 'queued' where id = ?", id);
-        assertThat(jobs.progress(lease, new Progress.Tick(Phase.OPEN, 1, null, null, null))).isTrue();
-        jobs.enter(lease, Phase.OPEN);
+        assertThat(reports.progress(lease, new Progress.Tick(Phase.OPEN, 1, null, null, null))).isTrue();
+        reports.enter(lease, Phase.OPEN);
         assertThat(jobs.find(id).orElseThrow().state()).isEqualTo(JobState.RUNNING);
     }
 
     @Test
     void aRunningJobThatIsCalledPausedOrFailedByHandLetsItsWorkerGo() {
-        Lease lease = jobs.claim(id + "/0/1", "w", "cpu").orElseThrow();
+        Lease lease = leases.claim(id + "/0/1", "w", "cpu").orElseThrow();
         jdbc.update("update pruning_job set state = 'paused' where id = ?", id);
-        assertThat(jobs.progress(lease, new Progress.Tick(Phase.OPEN, 1, null, null, null))).isFalse();
-        assertThat(jobs.stopped(lease)).isTrue();
+        assertThat(reports.progress(lease, new Progress.Tick(Phase.OPEN, 1, null, null, null))).isFalse();
+        assertThat(reports.stopped(lease)).isTrue();
         housekeeper.keepHouse();
         jobs.resume(id);
-        assertThat(jobs.claim(id + "/0/2", "w", "cpu")).isPresent();
+        assertThat(leases.claim(id + "/0/2", "w", "cpu")).isPresent();
     }
 
     @Test
     void aWorkerThatWasToldToStopByMistakePutsItsPieceBack() {
-        Lease lease = jobs.claim(id + "/0/1", "w", "cpu").orElseThrow();
-        assertThat(jobs.stopped(lease)).as("nobody wanted an end").isFalse();
-        assertThat(jobs.claim(id + "/0/1", "w", "cpu")).isPresent();
+        Lease lease = leases.claim(id + "/0/1", "w", "cpu").orElseThrow();
+        assertThat(reports.stopped(lease)).as("nobody wanted an end").isFalse();
+        assertThat(leases.claim(id + "/0/1", "w", "cpu")).isPresent();
     }
 
     @Test
     void nothingIsMendedWhereNothingIsWrong() {
-        Lease lease = jobs.claim(id + "/0/1", "w", "cpu").orElseThrow();
-        jobs.opened(lease, Orders.slicing(2));
+        Lease lease = leases.claim(id + "/0/1", "w", "cpu").orElseThrow();
+        reports.opened(lease, Orders.slicing(2));
         String paused = jobs.submit(Orders.recipe(), Orders.inputs()).id();
         jobs.pause(paused);
-        jobs.claim(id + "/1/1", "w", "cpu").orElseThrow();
+        leases.claim(id + "/1/1", "w", "cpu").orElseThrow();
         jobs.cancel(id);
-        assertThat(jobs.contradictory()).isEmpty();
-        jobs.mend(id);
-        jobs.mend(paused);
+        assertThat(house.contradictory()).isEmpty();
+        house.mend(id);
+        house.mend(paused);
         assertThat(jobs.events(id, 0, 100)).extracting(JobEvent::type).doesNotContain("mended");
         assertThat(jobs.events(paused, 0, 100)).extracting(JobEvent::type).doesNotContain("mended");
     }

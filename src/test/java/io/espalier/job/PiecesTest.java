@@ -31,6 +31,12 @@ class PiecesTest {
     @Autowired
     private PruningJobs jobs;
     @Autowired
+    private Leases leases;
+    @Autowired
+    private PieceReports reports;
+    @Autowired
+    private Housekeeping house;
+    @Autowired
     private SliceShelf shelf;
     @Autowired
     private JdbcTemplate jdbc;
@@ -46,7 +52,7 @@ class PiecesTest {
 
     @Test
     void theLastSliceLetsTheJobFinishInWhateverOrderTheyCome() throws Exception {
-        jobs.opened(claim(0), Orders.slicing(3));
+        reports.opened(claim(0), Orders.slicing(3));
         measure(3);
         measure(1);
         assertThat(state(4)).isEqualTo(Piece.State.BLOCKED);
@@ -59,12 +65,12 @@ class PiecesTest {
 
     @Test
     void aPieceThatEndsOneWorkerAfterTheOtherFailsTheJobAndARetryForgivesIt() throws Exception {
-        jobs.opened(claim(0), Orders.slicing(2));
+        reports.opened(claim(0), Orders.slicing(2));
         measure(1);
         for (int lost = 0; lost < 3; lost++) {
-            assertThat(jobs.claim(entry(2), "w" + lost, "cpu")).as("worker %d", lost).isPresent();
+            assertThat(leases.claim(entry(2), "w" + lost, "cpu")).as("worker %d", lost).isPresent();
         }
-        assertThat(jobs.claim(entry(2), "w3", "cpu")).isEmpty();
+        assertThat(leases.claim(entry(2), "w3", "cpu")).isEmpty();
         PruningJob failed = jobs.find(id).orElseThrow();
         assertThat(failed.state()).isEqualTo(JobState.FAILED);
         assertThat(failed.error().code()).isEqualTo(ErrorCode.POISON_SLICE);
@@ -72,7 +78,7 @@ class PiecesTest {
         assertThat(failed.slicesDone()).isEqualTo(1);
 
         jobs.retry(id);
-        jobs.opened(claim(0), Orders.slicing(2));
+        reports.opened(claim(0), Orders.slicing(2));
         assertThat(state(1)).as("measured before").isEqualTo(Piece.State.DONE);
         assertThat(jobs.pieces(id).get(2).lostWorkers()).isZero();
         measure(2);
@@ -82,7 +88,7 @@ class PiecesTest {
     @Test
     void workersThatHandAPieceBackAreNotLostOnes() {
         for (int time = 0; time < 5; time++) {
-            jobs.release(claim(0));
+            reports.release(claim(0));
         }
         assertThat(jobs.find(id).orElseThrow().state()).isEqualTo(JobState.QUEUED);
         assertThat(jobs.pieces(id).getFirst().lostWorkers()).isZero();
@@ -91,38 +97,38 @@ class PiecesTest {
     @Test
     void aFailureThatMayPassIsTriedAgainLaterAndLaterAndThenEndsTheJob() {
         JobError full = new JobError(ErrorCode.DISK_FULL, "the disk is full", null);
-        Instant first = jobs.tryAgain(claim(0), full).orElseThrow();
-        Instant second = jobs.tryAgain(claim(0), full).orElseThrow();
+        Instant first = reports.tryAgain(claim(0), full).orElseThrow();
+        Instant second = reports.tryAgain(claim(0), full).orElseThrow();
         assertThat(Duration.between(first, second)).isGreaterThanOrEqualTo(Duration.ofSeconds(10));
-        assertThat(jobs.tryAgain(claim(0), full)).isEmpty();
+        assertThat(reports.tryAgain(claim(0), full)).isEmpty();
         assertThat(jobs.find(id).orElseThrow().error().code()).isEqualTo(ErrorCode.DISK_FULL);
     }
 
     @Test
     void aPauseKeepsFinishedSlicesAndTheWorkerAtWorkHasLostItsPiece() throws Exception {
-        jobs.opened(claim(0), Orders.slicing(3));
+        reports.opened(claim(0), Orders.slicing(3));
         measure(1);
         Lease atWork = claim(2);
         assertThat(jobs.pause(id).state()).isEqualTo(JobState.PAUSED);
-        assertThatThrownBy(() -> jobs.progress(atWork, new Progress.Tick(Phase.CALIBRATE, 30, 1, 2, null)))
+        assertThatThrownBy(() -> reports.progress(atWork, new Progress.Tick(Phase.CALIBRATE, 30, 1, 2, null)))
                 .isInstanceOf(LeaseLostException.class);
-        jobs.rejected(atWork);
+        leases.rejected(atWork);
         assertThat(jobs.pieces(id).get(2).rejectedWrites()).as("told to stop is not fenced out").isZero();
         assertThat(busy()).isZero();
 
         jobs.resume(id);
-        jobs.opened(claim(0), Orders.slicing(3));
+        reports.opened(claim(0), Orders.slicing(3));
         assertThat(List.of(state(1), state(2), state(3))).containsExactly(Piece.State.DONE, Piece.State.QUEUED, Piece.State.QUEUED);
     }
 
     @Test
     void slicesOfAnotherCutDoNotCount() throws Exception {
-        jobs.opened(claim(0), Orders.slicing(3));
+        reports.opened(claim(0), Orders.slicing(3));
         measure(1);
         jobs.pause(id);
         jobs.resume(id);
         Slicing changed = new Slicing("e".repeat(64), 1, 64, Orders.slicing(3).slices());
-        jobs.opened(claim(0), changed);
+        reports.opened(claim(0), changed);
         assertThat(state(1)).isEqualTo(Piece.State.QUEUED);
         assertThat(jobs.find(id).orElseThrow().slicesDone()).isZero();
         assertThat(jdbc.queryForObject("select count(*) from slice_chunk", Long.class)).isZero();
@@ -131,7 +137,7 @@ class PiecesTest {
 
     @Test
     void aSliceWhoseBytesAreDamagedIsMeasuredAgainBeforeTheJobFinishes() throws Exception {
-        jobs.opened(claim(0), Orders.slicing(2));
+        reports.opened(claim(0), Orders.slicing(2));
         measure(1);
         measure(2);
         jdbc.update("update slice_chunk set content = set_byte(content, 0, 1) where piece = 2");
@@ -141,7 +147,7 @@ class PiecesTest {
         assertThat(file).hasContent("slice 1");
         String wrong = shelf.fetch(jobs.pieces(id).get(2), file);
         assertThat(wrong).startsWith("SHA-256 ");
-        jobs.damaged(finishing, 2, wrong);
+        reports.damaged(finishing, 2, wrong);
         assertThat(List.of(state(1), state(2), state(3))).containsExactly(Piece.State.DONE, Piece.State.QUEUED, Piece.State.BLOCKED);
         measure(2);
         assertThat(state(3)).isEqualTo(Piece.State.QUEUED);
@@ -149,14 +155,14 @@ class PiecesTest {
 
     @Test
     void whatAWorkerStoredThatLostItsSliceIsNobodys() throws Exception {
-        jobs.opened(claim(0), Orders.slicing(1));
+        reports.opened(claim(0), Orders.slicing(1));
         Lease lost = claim(1);
         Lease holds = claim(1);
         SliceShelf.Sum sum = shelf.keep(holds, Files.writeString(directory.resolve("good"), "good"));
         shelf.keep(lost, Files.writeString(directory.resolve("late"), "late"));
-        jobs.measured(holds, sum.sha256(), sum.bytes());
-        assertThatThrownBy(() -> jobs.measured(lost, "0".repeat(64), 4)).isInstanceOf(LeaseLostException.class);
-        jobs.rejected(lost);
+        reports.measured(holds, sum.sha256(), sum.bytes());
+        assertThatThrownBy(() -> reports.measured(lost, "0".repeat(64), 4)).isInstanceOf(LeaseLostException.class);
+        leases.rejected(lost);
         assertThat(jobs.pieces(id).get(1).rejectedWrites()).isEqualTo(1);
         assertThat(jobs.events(id, 0, 100)).extracting(JobEvent::type).contains("write_rejected");
         assertThat(shelf.fetch(jobs.pieces(id).get(1), directory.resolve("fetched"))).isNull();
@@ -165,16 +171,16 @@ class PiecesTest {
 
     @Test
     void aMeasuredSliceSaidTwiceCountsOnce() throws Exception {
-        jobs.opened(claim(0), Orders.slicing(2));
+        reports.opened(claim(0), Orders.slicing(2));
         Lease lease = measure(1);
-        jobs.measured(lease, "0".repeat(64), 1);
+        reports.measured(lease, "0".repeat(64), 1);
         assertThat(jobs.find(id).orElseThrow().slicesDone()).isEqualTo(1);
         assertThat(jobs.pieces(id).get(1).sha256()).isNotEqualTo("0".repeat(64));
     }
 
     @Test
     void aJobThatHasEndedIsDeletedWithAllThatIsItsOwn() throws Exception {
-        jobs.opened(claim(0), Orders.slicing(2));
+        reports.opened(claim(0), Orders.slicing(2));
         measure(1);
         assertThatThrownBy(() -> jobs.delete(id)).isInstanceOf(JobStateException.class).hasMessageContaining("running");
         jobs.cancel(id);
@@ -184,12 +190,12 @@ class PiecesTest {
         }
         assertThatThrownBy(() -> jobs.delete(id)).isInstanceOf(NoSuchJobException.class);
         jdbc.queryForList("select task_instance from scheduled_tasks", String.class)
-                .forEach(entry -> assertThat(jobs.claim(entry, "w", "cpu")).isEmpty());
+                .forEach(entry -> assertThat(leases.claim(entry, "w", "cpu")).isEmpty());
     }
 
     @Test
     void whatWasKeptLongEnoughIsForgottenOneAfterTheOther() throws Exception {
-        jobs.opened(claim(0), Orders.slicing(2));
+        reports.opened(claim(0), Orders.slicing(2));
         measure(1);
         jobs.cancel(id);
         String going = jobs.submit(Orders.recipe(), Orders.inputs()).id();
@@ -207,7 +213,7 @@ class PiecesTest {
 
     private void ended(String ago) {
         jdbc.update("update pruning_job set finished_at = now() - ?::interval where id = ?", ago, id);
-        jobs.keepHouse();
+        house.keepHouse();
     }
 
     private List<Object> kept() {
@@ -217,13 +223,13 @@ class PiecesTest {
     }
 
     private Lease claim(int number) {
-        return jobs.claim(entry(number), "w", "cpu").orElseThrow();
+        return leases.claim(entry(number), "w", "cpu").orElseThrow();
     }
 
     private Lease measure(int number) throws Exception {
         Lease lease = claim(number);
         SliceShelf.Sum sum = shelf.keep(lease, Files.writeString(directory.resolve("slice-" + number), "slice " + number));
-        jobs.measured(lease, sum.sha256(), sum.bytes());
+        reports.measured(lease, sum.sha256(), sum.bytes());
         return lease;
     }
 

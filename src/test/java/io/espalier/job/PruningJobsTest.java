@@ -37,6 +37,10 @@ class PruningJobsTest {
     @Autowired
     private PruningJobs jobs;
     @Autowired
+    private Leases leases;
+    @Autowired
+    private PieceReports reports;
+    @Autowired
     private JdbcTemplate jdbc;
     @Autowired
     private PlatformTransactionManager transactions;
@@ -88,10 +92,10 @@ class PruningJobsTest {
     @Test
     void aJobsHistoryTellsItsWholeLifeInOrder() {
         Lease lease = claimed();
-        jobs.enter(lease, Phase.OPEN);
-        jobs.enter(lease, Phase.CALIBRATE);
-        jobs.note(lease, "experts_unrouted", "2 experts got no token", Map.of("experts", List.of("0:1", "2:3"), "share", 0.125));
-        jobs.fail(lease,
+        reports.enter(lease, Phase.OPEN);
+        reports.enter(lease, Phase.CALIBRATE);
+        reports.note(lease, "experts_unrouted", "2 experts got no token", Map.of("experts", List.of("0:1", "2:3"), "share", 0.125));
+        reports.fail(lease,
                 new JobError(ErrorCode.TOO_FEW_TOKENS, "too few", List.of(new Violation("calibration.sequences", "8", "at most 4"))));
         List<JobEvent> events = jobs.events(lease.jobId(), 0, 100);
         assertThat(events).extracting(JobEvent::type).containsExactly("queued", "running", "piece_started", "phase_started",
@@ -116,7 +120,7 @@ class PruningJobsTest {
         Lease lease = claimed();
         try (ExecutorService pool = Executors.newFixedThreadPool(4)) {
             List<Future<?>> all = IntStream.range(0, 40)
-                    .<Future<?>>mapToObj(i -> pool.submit(() -> jobs.note(lease, "noted", "note " + i, Map.of("i", i)))).toList();
+                    .<Future<?>>mapToObj(i -> pool.submit(() -> reports.note(lease, "noted", "note " + i, Map.of("i", i)))).toList();
             for (Future<?> one : all) {
                 one.get();
             }
@@ -129,8 +133,8 @@ class PruningJobsTest {
     void progressIsStoredAndNeverFalls() {
         Lease lease = claimed();
         long version = jobs.find(lease.jobId()).orElseThrow().version();
-        assertThat(jobs.progress(lease, new Progress.Tick(Phase.CALIBRATE, 40, 3, 28, 1234.5))).isTrue();
-        assertThat(jobs.progress(lease, new Progress.Tick(Phase.CALIBRATE, 39, 4, null, null))).isTrue();
+        assertThat(reports.progress(lease, new Progress.Tick(Phase.CALIBRATE, 40, 3, 28, 1234.5))).isTrue();
+        assertThat(reports.progress(lease, new Progress.Tick(Phase.CALIBRATE, 39, 4, null, null))).isTrue();
         PruningJob job = jobs.find(lease.jobId()).orElseThrow();
         assertThat(job.progress().percent()).isEqualTo(40);
         assertThat(job.progress().layer()).isEqualTo(4);
@@ -145,7 +149,7 @@ class PruningJobsTest {
         String id = jobs.submit(Orders.recipe(), Orders.inputs()).id();
         assertThat(jobs.cancel(id).state()).isEqualTo(JobState.CANCELLED);
         assertThat(jobs.find(id).orElseThrow().finishedAt()).isNotNull();
-        assertThat(jobs.claim(id + "/0/1", "w", "cpu")).isEmpty();
+        assertThat(leases.claim(id + "/0/1", "w", "cpu")).isEmpty();
         assertThat(jobs.cancel(id).state()).isEqualTo(JobState.CANCELLED);
         assertThatThrownBy(() -> jobs.cancel("job_none")).isInstanceOf(NoSuchJobException.class).hasMessageContaining("job_none");
     }
@@ -155,10 +159,11 @@ class PruningJobsTest {
         Lease lease = claimed();
         assertThat(jobs.cancel(lease.jobId()).state()).isEqualTo(JobState.CANCELLING);
         assertThat(jobs.cancel(lease.jobId()).state()).isEqualTo(JobState.CANCELLING);
-        assertThat(jobs.progress(lease, new Progress.Tick(Phase.SCORE, 50, null, null, null))).isFalse();
-        assertThatThrownBy(() -> jobs.fail(lease, new JobError(ErrorCode.NOT_FINITE, "NaN", null))).isInstanceOf(JobStateException.class);
-        assertThatThrownBy(() -> jobs.release(lease)).isInstanceOf(JobStateException.class);
-        jobs.stopped(lease);
+        assertThat(reports.progress(lease, new Progress.Tick(Phase.SCORE, 50, null, null, null))).isFalse();
+        assertThatThrownBy(() -> reports.fail(lease, new JobError(ErrorCode.NOT_FINITE, "NaN", null)))
+                .isInstanceOf(JobStateException.class);
+        assertThatThrownBy(() -> reports.release(lease)).isInstanceOf(JobStateException.class);
+        reports.stopped(lease);
         assertThat(jobs.find(lease.jobId()).orElseThrow().state()).isEqualTo(JobState.CANCELLED);
         assertThat(jobs.events(lease.jobId(), 3, 10)).extracting(JobEvent::type).containsExactly("cancelling", "cancelled");
     }
@@ -167,40 +172,40 @@ class PruningJobsTest {
     void aCancelOutlivesTheWorkerThatWasToHearIt() {
         Lease lease = claimed();
         jobs.cancel(lease.jobId());
-        assertThat(jobs.claim(lease.jobId() + "/0/1", "another", "cpu")).isEmpty();
+        assertThat(leases.claim(lease.jobId() + "/0/1", "another", "cpu")).isEmpty();
         assertThat(jobs.find(lease.jobId()).orElseThrow().state()).isEqualTo(JobState.CANCELLED);
     }
 
     @Test
     void aJobHandedBackStartsAgainFromNothing() {
         Lease first = claimed();
-        jobs.enter(first, Phase.OPEN);
-        jobs.progress(first, new Progress.Tick(Phase.OPEN, 10, 1, 2, 3.0));
-        jobs.release(first);
+        reports.enter(first, Phase.OPEN);
+        reports.progress(first, new Progress.Tick(Phase.OPEN, 10, 1, 2, 3.0));
+        reports.release(first);
         PruningJob waiting = jobs.find(first.jobId()).orElseThrow();
         assertThat(waiting.state()).isEqualTo(JobState.QUEUED);
-        assertThat(jobs.claim(first.jobId() + "/0/1", "w2", "gpu:0").orElseThrow().attempt()).isEqualTo(2);
+        assertThat(leases.claim(first.jobId() + "/0/1", "w2", "gpu:0").orElseThrow().attempt()).isEqualTo(2);
     }
 
     @Test
     void aWorkerThatLostItsJobChangesNothing() {
         Lease lost = claimed();
-        Lease holds = jobs.claim(lost.jobId() + "/0/1", "rescuer", "cpu").orElseThrow();
+        Lease holds = leases.claim(lost.jobId() + "/0/1", "rescuer", "cpu").orElseThrow();
         String before = row(lost.jobId());
         List<Consumer<Lease>> writes = List.of(
-                lease -> jobs.progress(lease, new Progress.Tick(Phase.CHECK, 99, 1, 1, 1.0)),
-                lease -> jobs.enter(lease, Phase.CHECK),
-                lease -> jobs.note(lease, "late", "too late", Map.of()),
-                lease -> jobs.succeed(lease, null, "art_late", "scr_late"),
-                lease -> jobs.fail(lease, new JobError(ErrorCode.INTERNAL_ERROR, "late", null)),
-                jobs::stopped,
-                jobs::release);
+                lease -> reports.progress(lease, new Progress.Tick(Phase.CHECK, 99, 1, 1, 1.0)),
+                lease -> reports.enter(lease, Phase.CHECK),
+                lease -> reports.note(lease, "late", "too late", Map.of()),
+                lease -> reports.succeed(lease, null, "art_late", "scr_late"),
+                lease -> reports.fail(lease, new JobError(ErrorCode.INTERNAL_ERROR, "late", null)),
+                reports::stopped,
+                reports::release);
         for (Consumer<Lease> write : writes) {
             assertThatThrownBy(() -> write.accept(lost)).isInstanceOf(LeaseLostException.class)
                     .hasMessageContaining("attempt 1 of " + lost.jobId()).hasMessageContaining("running");
         }
         assertThat(row(lost.jobId())).isEqualTo(before);
-        jobs.fail(holds, new JobError(ErrorCode.NOT_FINITE, "NaN", null));
+        reports.fail(holds, new JobError(ErrorCode.NOT_FINITE, "NaN", null));
         for (Consumer<Lease> write : writes) {
             assertThatThrownBy(() -> write.accept(holds)).isInstanceOf(LeaseLostException.class).hasMessageContaining("failed");
         }
@@ -213,7 +218,7 @@ class PruningJobsTest {
         try (ExecutorService pool = Executors.newFixedThreadPool(4)) {
             List<Future<Optional<Lease>>> claims = IntStream.range(0, 4).mapToObj(i -> pool.submit(() -> {
                 go.await();
-                return jobs.claim(id + "/0/1", "w" + i, "cpu");
+                return leases.claim(id + "/0/1", "w" + i, "cpu");
             })).toList();
             go.countDown();
             List<Integer> attempts = claims.stream().map(claim -> {
@@ -230,27 +235,27 @@ class PruningJobsTest {
     @Test
     void onlyTheAttemptThatHoldsTheJobMayPublish() {
         Lease first = claimed();
-        assertThat(jobs.mayPublish(first.artifactId())).isTrue();
-        Lease second = jobs.claim(first.jobId() + "/0/1", "w", "cpu").orElseThrow();
-        assertThat(jobs.mayPublish(first.artifactId())).isFalse();
-        assertThat(jobs.mayPublish(second.artifactId())).isTrue();
-        assertThat(jobs.mayPublish(Lease.furtherArtifactId(second.artifactId(), 8))).isTrue();
-        assertThat(jobs.mayPublish(Lease.furtherArtifactId(first.artifactId(), 1))).isFalse();
-        assertThat(jobs.mayPublish("lost+found")).isFalse();
-        jobs.fail(second, new JobError(ErrorCode.NOT_FINITE, "NaN", null));
-        assertThat(jobs.mayPublish(second.artifactId())).isFalse();
+        assertThat(leases.mayPublish(first.artifactId())).isTrue();
+        Lease second = leases.claim(first.jobId() + "/0/1", "w", "cpu").orElseThrow();
+        assertThat(leases.mayPublish(first.artifactId())).isFalse();
+        assertThat(leases.mayPublish(second.artifactId())).isTrue();
+        assertThat(leases.mayPublish(Lease.furtherArtifactId(second.artifactId(), 8))).isTrue();
+        assertThat(leases.mayPublish(Lease.furtherArtifactId(first.artifactId(), 1))).isFalse();
+        assertThat(leases.mayPublish("lost+found")).isFalse();
+        reports.fail(second, new JobError(ErrorCode.NOT_FINITE, "NaN", null));
+        assertThat(leases.mayPublish(second.artifactId())).isFalse();
     }
 
     @Test
     void anAttemptThatIsOverHasGivenUpItsArtifactUnlessItsJobIsOlderThanTheDatabase() {
         Lease first = claimed();
-        assertThat(jobs.gaveUp(first.artifactId())).isFalse();
-        Lease second = jobs.claim(first.jobId() + "/0/1", "w", "cpu").orElseThrow();
-        assertThat(jobs.gaveUp(first.artifactId())).isTrue();
-        assertThat(jobs.gaveUp(second.artifactId())).isFalse();
-        assertThat(jobs.gaveUp("lost+found")).isFalse();
-        assertThat(jobs.gaveUp("art_01m8862e0zad5egzdyvn4fmdcm1")).as("of a job before the database was there").isFalse();
-        assertThat(jobs.gaveUp("art_7z0000000000000000000000001")).as("of one that came later and was deleted").isTrue();
+        assertThat(leases.gaveUp(first.artifactId())).isFalse();
+        Lease second = leases.claim(first.jobId() + "/0/1", "w", "cpu").orElseThrow();
+        assertThat(leases.gaveUp(first.artifactId())).isTrue();
+        assertThat(leases.gaveUp(second.artifactId())).isFalse();
+        assertThat(leases.gaveUp("lost+found")).isFalse();
+        assertThat(leases.gaveUp("art_01m8862e0zad5egzdyvn4fmdcm1")).as("of a job before the database was there").isFalse();
+        assertThat(leases.gaveUp("art_7z0000000000000000000000001")).as("of one that came later and was deleted").isTrue();
     }
 
     @ParameterizedTest
@@ -276,7 +281,7 @@ class PruningJobsTest {
                     then '{"code": "io_error", "message": "", "violations": []}'::jsonb end where id = ?""";
 
     private Lease claimed() {
-        Lease lease = jobs.claim(jobs.submit(Orders.recipe(), Orders.inputs()).id() + "/0/1", "w1", "cpu").orElseThrow();
+        Lease lease = leases.claim(jobs.submit(Orders.recipe(), Orders.inputs()).id() + "/0/1", "w1", "cpu").orElseThrow();
         assertThat(lease.startedAt()).isBeforeOrEqualTo(Instant.now());
         return lease;
     }

@@ -21,6 +21,10 @@ class QueueFiguresTest {
     @Autowired
     private PruningJobs jobs;
     @Autowired
+    private Leases leases;
+    @Autowired
+    private PieceReports reports;
+    @Autowired
     private JdbcTemplate jdbc;
     @Autowired
     private JdbcClient client;
@@ -74,8 +78,8 @@ class QueueFiguresTest {
     @Test
     void aJobThatIsAtWorkDoesNotCountAsWaitingHoweverManyOfItsPiecesDo() {
         String id = jobs.submit(Orders.recipe(), Orders.inputs()).id();
-        Lease lease = jobs.claim(id + "/0/1", "w", "cpu").orElseThrow();
-        jobs.opened(lease, Orders.slicing(3));
+        Lease lease = leases.claim(id + "/0/1", "w", "cpu").orElseThrow();
+        reports.opened(lease, Orders.slicing(3));
         QueueFigures figures = figures(20, Duration.ofHours(1));
         figures.read();
         assertThat(waiting("espalier.queue.pieces", "normal", "default")).isEqualTo(3);

@@ -21,6 +21,12 @@ class WaitingTest {
     @Autowired
     private PruningJobs jobs;
     @Autowired
+    private Leases leases;
+    @Autowired
+    private PieceReports reports;
+    @Autowired
+    private Housekeeping house;
+    @Autowired
     private JdbcTemplate jdbc;
 
     @BeforeEach
@@ -34,12 +40,12 @@ class WaitingTest {
         String theirs = submit("theirs", 0);
         assertThat(queued()).containsExactlyInAnyOrder(mine.get(0) + "/0/1", mine.get(1) + "/0/1", mine.get(2) + "/0/1", theirs + "/0/1");
 
-        Lease lease = jobs.claim(mine.get(0) + "/0/1", "w", "cpu").orElseThrow();
-        jobs.keepHouse();
+        Lease lease = leases.claim(mine.get(0) + "/0/1", "w", "cpu").orElseThrow();
+        house.keepHouse();
         assertThat(queued()).as("one at work counts too").hasSize(4);
         jobs.cancel(mine.get(1));
         assertThat(queued()).contains(mine.get(3) + "/0/1").doesNotContain(mine.get(4) + "/0/1");
-        jobs.opened(lease, Orders.slicing(8));
+        reports.opened(lease, Orders.slicing(8));
         assertThat(queued()).as("the place that the opening piece left goes to the older job's first slice").contains(mine.get(0) + "/1/1")
                 .doesNotContain(mine.get(0) + "/2/1");
     }
@@ -49,7 +55,7 @@ class WaitingTest {
         String low = submit("a", -5);
         String high = submit("b", 5);
         String middle = submit("c", 0);
-        jobs.keepHouse();
+        house.keepHouse();
         assertThat(inOrder()).containsExactly(high, middle, low);
     }
 
@@ -58,10 +64,10 @@ class WaitingTest {
         String patient = submit("a", -2);
         aged(patient, 10);
         String hasty = submit("b", 5);
-        jobs.keepHouse();
+        house.keepHouse();
         assertThat(inOrder()).as("8 against 5").containsExactly(patient, hasty);
         String urgent = submit("c", 9);
-        jobs.keepHouse();
+        house.keepHouse();
         assertThat(inOrder()).containsExactly(urgent, patient, hasty);
     }
 

@@ -57,13 +57,36 @@ class StartTest {
                                 These settings are wrong:
                                   espalier.database.mode: cloud (expected: embedded or external)
                                   espalier.database.port: 70000 (expected: must be less than or equal to 65535)
-                                  espalier.egress.allow: [10.0.0.0/8, 10.0.0.0/99] (expected: networks, addresses and hosts, such as 10.0.0.0/8, [fd00::7]:9000 or minio.internal:9000)
+                                  espalier.egress.allow: 10.0.0.0/8,10.0.0.0/99 (expected: networks, addresses and hosts, such as 10.0.0.0/8, [fd00::7]:9000 or minio.internal:9000)
                                   espalier.egress.proxy: socks://x (expected: http://host:port, or nothing)
                                   espalier.worker.devices: tpu (expected: auto, cpu or a list such as gpu:0,gpu:1)
                                   espalier.worker.enabled: perhaps (expected: true or false)
-                                  espalier.worker.heartbeat: PT0.001S (expected: must be longer than or equal to 100 millis)
+                                  espalier.worker.heartbeat: 1ms (expected: must be longer than or equal to 100 millis)
                                   espalier.worker.missed-heartbeats: 1 (expected: must be greater than or equal to 4)
                                   espalier.worker.poll: often (expected: a duration such as 500ms, 2s or 5m)""");
+        assertThat(temp.resolve("postgres")).as("before anything was touched").doesNotExist();
+    }
+
+    @Test
+    void nothingIsLessThanNothingWhoeverReadsIt() {
+        assertThatThrownBy(() -> start("--espalier.worker.memory-budget=-8GB", "--espalier.worker.slice-tokens=-4",
+                "--espalier.jobs.housekeeping=-3s", "--espalier.jobs.record.log-bytes=-1B", "--espalier.models.max-bytes=-1B",
+                "--server.port=99999", "--management.server.port=-2", "--server.max-http-request-header-size=0B",
+                "--spring.lifecycle.timeout-per-shutdown-phase=-1s", "--management.tracing.sampling.probability=7",
+                "--espalier.egress.proxy=http://user:a-secret@proxy.internal:3128"))
+                .isInstanceOf(StartRefused.class).hasMessage("""
+                        These settings are wrong:
+                          espalier.egress.proxy: http://user:***@proxy.internal:3128 (expected: http://host:port, or nothing)
+                          espalier.jobs.housekeeping: -3s (expected: must be longer than or equal to 100 millis)
+                          espalier.jobs.record.log-bytes: -1B (expected: 0B or more)
+                          espalier.models.max-bytes: -1B (expected: 0B or more)
+                          espalier.worker.memory-budget: -8GB (expected: 0B or more)
+                          espalier.worker.slice-tokens: -4 (expected: must be greater than or equal to 0)
+                          management.server.port: -2 (expected: a port, 0 to 65535)
+                          management.tracing.sampling.probability: 7 (expected: a share, 0 to 1)
+                          server.max-http-request-header-size: 0B (expected: a size such as 16KB)
+                          server.port: 99999 (expected: a port, 0 to 65535)
+                          spring.lifecycle.timeout-per-shutdown-phase: -1s (expected: a duration such as 30s)""");
         assertThat(temp.resolve("postgres")).as("before anything was touched").doesNotExist();
     }
 
@@ -85,9 +108,9 @@ class StartTest {
                           espalier.s3.access-key: missing (expected: both keys of the account, or neither)
                           espalier.s3.bucket: missing (expected: the name of a bucket, because espalier.artifacts.store is s3)
                           espalier.s3.endpoint: ftp://storage (expected: an address without a path, such as https://s3.example.org)
-                          espalier.s3.part-size: 1048576B (expected: from 5MB to 5GB)
+                          espalier.s3.part-size: 1MB (expected: from 5MB to 5GB)
                           espalier.s3.prefix: /a/ (expected: parts of letters, digits and _.- with slashes between them)
-                          espalier.s3.presign-for: PT192H (expected: from 1s to 7d)""".formatted(temp.resolve("none.pem")));
+                          espalier.s3.presign-for: 8d (expected: from 1s to 7d)""".formatted(temp.resolve("none.pem")));
         assertThat(temp.resolve("postgres")).as("before anything was touched").doesNotExist();
     }
 

@@ -31,6 +31,8 @@ import io.espalier.EspalierApplication;
 import io.espalier.Orders;
 import io.espalier.artifact.Artifacts;
 import io.espalier.job.JobState;
+import io.espalier.job.Leases;
+import io.espalier.job.PieceReports;
 import io.espalier.job.PruningJobs;
 import io.espalier.job.SliceShelf;
 import io.espalier.pruning.ComputeDevice;
@@ -59,6 +61,8 @@ class DatabaseTroubleTest {
     private EmbeddedPostgres server;
     private ConfigurableApplicationContext service;
     private PruningJobs jobs;
+    private PieceReports reports;
+    private Leases leases;
     private final List<Dispatcher> workers = new ArrayList<>();
 
     @BeforeEach
@@ -74,6 +78,8 @@ class DatabaseTroubleTest {
                 "--espalier.database.connections.api=3", "--espalier.database.connections.worker=5",
                 "--espalier.database.connections.lock-timeout=700ms", "--espalier.database.connections.acquire-timeout=700ms");
         jobs = service.getBean(PruningJobs.class);
+        reports = service.getBean(PieceReports.class);
+        leases = service.getBean(Leases.class);
     }
 
     @AfterEach
@@ -266,7 +272,7 @@ class DatabaseTroubleTest {
     private Dispatcher worker(String name, FakeRun.Whole workshop, String... devices) {
         Worker worker = new Worker(name, service.getBean(WorkerSettings.class).directory(), new Worker.Products(
                 service.getBean(Artifacts.class), service.getBean(ScoreShelf.class), service.getBean(SliceShelf.class),
-                service.getBean(TransactionTemplate.class)), jobs, FakeRun.workshop(workshop),
+                service.getBean(TransactionTemplate.class)), leases, reports, FakeRun.workshop(workshop),
                 new Worker.Manner(0, Duration.ZERO, Duration.ZERO));
         Dispatcher dispatcher = new Dispatcher(name, service.getBean("queueConnections", DataSource.class), service.getBean(Clock.class),
                 () -> Stream.of(devices).map(device -> new ComputeDevice(device, 0)).toList(), worker,

@@ -22,6 +22,8 @@ import io.espalier.OfficeTest;
 import io.espalier.Orders;
 import io.espalier.artifact.Artifacts;
 import io.espalier.job.JobState;
+import io.espalier.job.Leases;
+import io.espalier.job.PieceReports;
 import io.espalier.job.PruningJob;
 import io.espalier.job.PruningJobs;
 import io.espalier.pruning.ComputeDevice;
@@ -41,6 +43,10 @@ class DispatcherTest {
 
     @Autowired
     private PruningJobs jobs;
+    @Autowired
+    private PieceReports reports;
+    @Autowired
+    private Leases leases;
     @Autowired
     private Artifacts artifacts;
     @Autowired
@@ -134,7 +140,7 @@ class DispatcherTest {
     @Test
     void theJobOfADeadWorkerRunsAgainWithinTenSeconds() {
         String id = submit();
-        jobs.claim(id + "/0/1", "dead", "cpu");
+        leases.claim(id + "/0/1", "dead", "cpu");
         // what a killed process leaves: an entry that is picked and whose heart has stopped
         jdbc.update("update scheduled_tasks set picked = true, picked_by = 'dead', last_heartbeat = now(), version = version + 1");
         Instant died = Instant.now();
@@ -182,7 +188,7 @@ class DispatcherTest {
     private Dispatcher start(String name, DataSource database, FakeRun.Whole workshop, String... devices) {
         Worker worker = new Worker(name, settings.directory(),
                 new Worker.Products(artifacts, shelf, slices, new TransactionTemplate(transactions)),
-                jobs, FakeRun.workshop(workshop), new Worker.Manner(0, Duration.ZERO, Duration.ZERO));
+                leases, reports, FakeRun.workshop(workshop), new Worker.Manner(0, Duration.ZERO, Duration.ZERO));
         Dispatcher dispatcher = new Dispatcher(name, database, clock,
                 () -> Stream.of(devices).map(device -> new ComputeDevice(device, 0)).toList(), worker,
                 new WorkerSettings.Worker(true, "auto", DataSize.ofBytes(0), 0, Duration.ofSeconds(2), 4, Duration.ofMillis(100),

@@ -21,6 +21,8 @@ import io.espalier.artifact.Artifacts;
 import io.espalier.job.JobMetric;
 import io.espalier.job.JobRecords;
 import io.espalier.job.JobState;
+import io.espalier.job.Leases;
+import io.espalier.job.PieceReports;
 import io.espalier.job.PruningJobs;
 import io.espalier.job.SliceShelf;
 import io.espalier.pruning.ComputeDevice;
@@ -142,7 +144,8 @@ class ObservedTest {
                 new Worker.Products(elsewhere.getBean(Artifacts.class), elsewhere.getBean(ScoreShelf.class),
                         elsewhere.getBean(SliceShelf.class),
                         new TransactionTemplate(elsewhere.getBean(PlatformTransactionManager.class))),
-                elsewhere.getBean(PruningJobs.class), FakeRun.workshop(whole), new Worker.Manner(0, Duration.ZERO, Duration.ZERO),
+                elsewhere.getBean(Leases.class), elsewhere.getBean(PieceReports.class), FakeRun.workshop(whole),
+                new Worker.Manner(0, Duration.ZERO, Duration.ZERO),
                 recording);
     }
 

@@ -21,6 +21,8 @@ import io.espalier.artifact.Keys;
 import io.espalier.job.JobEvent;
 import io.espalier.job.JobState;
 import io.espalier.job.Lease;
+import io.espalier.job.Leases;
+import io.espalier.job.PieceReports;
 import io.espalier.job.PruningJob;
 import io.espalier.job.PruningJobs;
 import io.espalier.job.SliceShelf;
@@ -55,6 +57,10 @@ class PublishingToS3Test {
 
     @Autowired
     private PruningJobs jobs;
+    @Autowired
+    private PieceReports reports;
+    @Autowired
+    private Leases leases;
     @Autowired
     private Artifacts artifacts;
     @Autowired
@@ -159,7 +165,7 @@ class PublishingToS3Test {
 
     @Test
     void whatAKilledProcessLeftIsNeverFoundAndInNobodysWay() throws IOException {
-        Lease dead = jobs.claim(entry(), "dead", "cpu").orElseThrow();
+        Lease dead = leases.claim(entry(), "dead", "cpu").orElseThrow();
         String prefix = "espalier/artifacts/" + dead.artifactId() + "/";
         objects.client().putObject(b -> b.bucket(bucket).key(prefix + "config.json"),
                 software.amazon.awssdk.core.sync.RequestBody.fromString("{}"));
@@ -182,7 +188,7 @@ class PublishingToS3Test {
         });
         assertThat(objects.list(bucket, "")).as("the process died here").isNotEmpty();
 
-        artifacts.sweep(candidate -> jobs.publishing(candidate).isEmpty());
+        artifacts.sweep(candidate -> leases.publishing(candidate).isEmpty());
         assertThat(objects.list(bucket, "")).isEmpty();
         assertThat(jdbc.queryForObject("select gone_at is not null from artifact where id = ?", Boolean.class, artifact)).isTrue();
         assertThat(jobs.find(id).orElseThrow().deletedArtifacts()).containsExactly(artifact);
@@ -239,7 +245,7 @@ class PublishingToS3Test {
 
     private Worker worker(FakeRun.Whole whole) {
         return new Worker("test", settings.directory(),
-                new Worker.Products(artifacts, shelf, slices, new TransactionTemplate(transactions)), jobs,
+                new Worker.Products(artifacts, shelf, slices, new TransactionTemplate(transactions)), leases, reports,
                 FakeRun.workshop(whole, FakeRun.origin()), new Worker.Manner(0, Duration.ZERO, Duration.ZERO));
     }
 }

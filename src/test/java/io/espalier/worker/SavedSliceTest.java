@@ -20,6 +20,8 @@ import io.espalier.Orders;
 import io.espalier.artifact.Artifacts;
 import io.espalier.job.JobEvent;
 import io.espalier.job.JobState;
+import io.espalier.job.Leases;
+import io.espalier.job.PieceReports;
 import io.espalier.job.PruningJob;
 import io.espalier.job.PruningJobs;
 import io.espalier.job.SliceShelf;
@@ -64,6 +66,10 @@ class SavedSliceTest {
 
     @Autowired
     private PruningJobs jobs;
+    @Autowired
+    private PieceReports reports;
+    @Autowired
+    private Leases leases;
     @Autowired
     private Artifacts artifacts;
     @Autowired
@@ -229,7 +235,8 @@ class SavedSliceTest {
     private Worker worker(Duration saveEvery, Duration drain, Watch watch) {
         Workshop real = Workshop.real(root.resolve("digests"));
         Workshop watched = (inputs, device, progress) -> new Watched(real.open(inputs, device, progress), watch);
-        return new Worker("test", root, new Worker.Products(artifacts, shelf, slices, new TransactionTemplate(transactions)), jobs, watched,
+        return new Worker("test", root, new Worker.Products(artifacts, shelf, slices, new TransactionTemplate(transactions)), leases,
+                reports, watched,
                 new Worker.Manner(256, drain, saveEvery));
     }
 

@@ -16,6 +16,8 @@ import io.espalier.OfficeTest;
 import io.espalier.Orders;
 import io.espalier.artifact.Artifacts;
 import io.espalier.job.JobState;
+import io.espalier.job.Leases;
+import io.espalier.job.PieceReports;
 import io.espalier.job.PruningJobs;
 import io.espalier.job.SliceShelf;
 import io.espalier.platform.Clocks;
@@ -37,6 +39,10 @@ class SkewedClocksTest {
 
     @Autowired
     private PruningJobs jobs;
+    @Autowired
+    private PieceReports reports;
+    @Autowired
+    private Leases leases;
     @Autowired
     private Artifacts artifacts;
     @Autowired
@@ -85,7 +91,7 @@ class SkewedClocksTest {
     @Test
     void aDeadWorkersPieceIsTakenWithinItsLeaseByAMachineThatIsBehind() throws Exception {
         String id = jobs.submit(Orders.recipe(), Orders.inputs()).id();
-        jobs.claim(id + "/0/1", "dead", "cpu");
+        leases.claim(id + "/0/1", "dead", "cpu");
         jdbc.update(
                 "update scheduled_tasks set picked = true, picked_by = 'dead', last_heartbeat = clock_timestamp(), version = version + 1");
         start("other", FakeRun.QUICK, Clocks.onAMachineAheadBy(HOUR.negated(), database));
@@ -108,7 +114,7 @@ class SkewedClocksTest {
     }
 
     private void start(String name, FakeRun.Whole workshop, Clock clock) {
-        Worker worker = new Worker(name, settings.directory(), new Worker.Products(artifacts, shelf, slices, transaction), jobs,
+        Worker worker = new Worker(name, settings.directory(), new Worker.Products(artifacts, shelf, slices, transaction), leases, reports,
                 FakeRun.workshop(workshop), new Worker.Manner(0, Duration.ZERO, Duration.ZERO));
         Dispatcher dispatcher = new Dispatcher(name, database, clock, () -> List.of(new ComputeDevice("cpu", 0)), worker,
                 new WorkerSettings.Worker(true, "auto", DataSize.ofBytes(0), 0, Duration.ofMillis(200), 4, Duration.ofMillis(100),

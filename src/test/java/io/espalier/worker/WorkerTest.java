@@ -19,7 +19,9 @@ import io.espalier.artifact.Artifacts;
 import io.espalier.job.JobEvent;
 import io.espalier.job.JobState;
 import io.espalier.job.Lease;
+import io.espalier.job.Leases;
 import io.espalier.job.PhaseTimes;
+import io.espalier.job.PieceReports;
 import io.espalier.job.PruningJob;
 import io.espalier.job.PruningJobs;
 import io.espalier.pruning.ComputeDevice;
@@ -51,6 +53,10 @@ class WorkerTest {
 
     @Autowired
     private PruningJobs jobs;
+    @Autowired
+    private PieceReports reports;
+    @Autowired
+    private Leases leases;
     @Autowired
     private Artifacts artifacts;
     @Autowired
@@ -220,7 +226,7 @@ class WorkerTest {
     @Test
     void aRunOfALostJobIsToldToStop() {
         Worker worker = worker(
-                (inputs, device, progress) -> FakeRun.endless(inputs, progress, () -> jobs.claim(entry(id), "rescuer", "cpu")));
+                (inputs, device, progress) -> FakeRun.endless(inputs, progress, () -> leases.claim(entry(id), "rescuer", "cpu")));
         assertThat(carryOut(worker, id)).isEqualTo(Worker.Fate.LOST);
         assertThat(jobs.find(id).orElseThrow().state()).isEqualTo(JobState.RUNNING);
         assertThat(jobs.pieces(id).getLast().worker()).isEqualTo("rescuer");
@@ -264,7 +270,7 @@ class WorkerTest {
 
     @Test
     void whatDeadAttemptsLeftBehindIsSweptByTheNextOne() throws IOException {
-        Lease dead = jobs.claim(entry(id), "dead", "cpu").orElseThrow();
+        Lease dead = leases.claim(entry(id), "dead", "cpu").orElseThrow();
         Path left = Files.createDirectories(settings.directory().resolve(id + "-1/artifact"));
         Files.writeString(left.resolve("half.safetensors"), "half");
         Path moved = Files.createDirectories(settings.directory().resolveSibling("artifacts/" + dead.artifactId()));
@@ -346,7 +352,7 @@ class WorkerTest {
 
     private Worker worker(FakeRun.Whole whole, ScoreOrigin origin) {
         return new Worker("test", settings.directory(),
-                new Worker.Products(artifacts, shelf, slices, new TransactionTemplate(transactions)), jobs,
+                new Worker.Products(artifacts, shelf, slices, new TransactionTemplate(transactions)), leases, reports,
                 FakeRun.workshop(whole, origin), new Worker.Manner(0, Duration.ZERO, Duration.ZERO));
     }
 
