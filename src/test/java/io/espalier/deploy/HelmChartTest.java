@@ -1,5 +1,16 @@
 package io.espalier.deploy;
 
+import static io.espalier.deploy.Chart.at;
+import static io.espalier.deploy.Chart.copy;
+import static io.espalier.deploy.Chart.deployment;
+import static io.espalier.deploy.Chart.list;
+import static io.espalier.deploy.Chart.merge;
+import static io.espalier.deploy.Chart.only;
+import static io.espalier.deploy.Chart.pod;
+import static io.espalier.deploy.Chart.pods;
+import static io.espalier.deploy.Chart.render;
+import static io.espalier.deploy.Chart.seconds;
+import static io.espalier.deploy.Chart.variable;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
@@ -7,19 +18,12 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
+import java.util.Collection;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
-import java.util.TreeSet;
-import java.util.function.Consumer;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
-import java.util.stream.Stream;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.marcnuri.helm.Helm;
-import com.marcnuri.helm.TemplateCommand;
 import io.fabric8.kubernetes.api.model.ConfigMap;
 import io.fabric8.kubernetes.api.model.HasMetadata;
 import io.fabric8.kubernetes.api.model.PersistentVolumeClaim;
@@ -32,21 +36,16 @@ import io.fabric8.kubernetes.api.model.gatewayapi.v1.HTTPRoute;
 import io.fabric8.kubernetes.api.model.networking.v1.Ingress;
 import io.fabric8.kubernetes.api.model.networking.v1.NetworkPolicy;
 import io.fabric8.kubernetes.api.model.policy.v1.PodDisruptionBudget;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.yaml.snakeyaml.Yaml;
 
 /** The chart, as Helm itself renders it, held to Kubernetes' own types, to the restricted pod security standard and to the service's settings. */
 class HelmChartTest {
 
-    private static final Path CHART = Path.of("helm/espalier");
-    private static final String KUBERNETES = "1.34.0";
-
-    /** Kinds that Kubernetes and its gateway define, as types that keep what they do not know apart. */
+    /** Kinds that Kubernetes and its gateway define, as types that keep what they do not know apart; the others are {@link ForeignKindsTest}'s. */
     private static final Map<String, Class<?>> KINDS = Map.ofEntries(Map.entry("apps/v1 Deployment", Deployment.class),
             Map.entry("v1 Service", Service.class), Map.entry("v1 ConfigMap", ConfigMap.class),
             Map.entry("v1 ServiceAccount", ServiceAccount.class), Map.entry("v1 PersistentVolumeClaim", PersistentVolumeClaim.class),
@@ -56,34 +55,10 @@ class HelmChartTest {
             Map.entry("networking.k8s.io/v1 Ingress", Ingress.class),
             Map.entry("gateway.networking.k8s.io/v1 HTTPRoute", HTTPRoute.class));
 
-    /** Kinds of KEDA and of the Prometheus operator: what their published definitions allow in a spec, of what is used here. */
-    private static final Map<String, Set<String>> FOREIGN = Map.of(
-            "keda.sh/v1alpha1 ScaledObject",
-            Set.of("scaleTargetRef", "minReplicaCount", "maxReplicaCount", "pollingInterval", "cooldownPeriod", "fallback", "triggers"),
-            "keda.sh/v1alpha1 TriggerAuthentication", Set.of("secretTargetRef"),
-            "monitoring.coreos.com/v1 ServiceMonitor", Set.of("selector", "endpoints", "podTargetLabels"),
-            "monitoring.coreos.com/v1 PrometheusRule", Set.of("groups"));
-
     private static final ObjectMapper JSON = new ObjectMapper();
 
-    /** The chart with its hooks as ordinary objects: the library renders everything but hooks. */
-    @TempDir
-    private static Path unhooked;
-
-    @BeforeAll
-    static void unhook() throws IOException {
-        copy(CHART, unhooked);
-        try (Stream<Path> templates = Files.list(unhooked.resolve("templates"))) {
-            for (Path template : templates.toList()) {
-                Files.writeString(template, Files.readString(template).replace("helm.sh/hook", "hook"));
-            }
-        }
-    }
-
     static List<String> sets() throws IOException {
-        try (Stream<Path> files = Files.list(CHART.resolve("ci"))) {
-            return files.map(file -> file.getFileName().toString()).sorted().toList();
-        }
+        return Chart.sets();
     }
 
     @Test
@@ -94,9 +69,9 @@ class HelmChartTest {
     @ParameterizedTest
     @MethodSource("sets")
     void helmFindsNothingToSay(String set, @TempDir Path temp) throws IOException {
-        copy(CHART, temp);
-        Map<String, Object> values = new Yaml().load(Files.readString(CHART.resolve("values.yaml")));
-        merge(values, new Yaml().load(Files.readString(CHART.resolve("ci").resolve(set))));
+        copy(Chart.HOME, temp);
+        Map<String, Object> values = new Yaml().load(Files.readString(Chart.HOME.resolve("values.yaml")));
+        merge(values, new Yaml().load(Files.readString(Chart.HOME.resolve("ci").resolve(set))));
         Files.writeString(temp.resolve("values.yaml"), new Yaml().dump(values));
         var result = new Helm(temp).lint().strict().call();
         assertThat(result.isFailed()).as("%s", result.getMessages()).isFalse();
@@ -109,11 +84,10 @@ class HelmChartTest {
         assertThat(objects).hasSizeGreaterThan(5);
         for (Map<String, Object> object : objects) {
             String kind = object.get("apiVersion") + " " + object.get("kind");
-            if (FOREIGN.containsKey(kind)) {
-                assertThat(at(object, "spec").keySet()).as(kind).isSubsetOf(FOREIGN.get(kind));
+            if (!KINDS.containsKey(kind)) {
+                assertThat(ForeignKindsTest.MODELS).as(kind).containsKey(kind);
                 assertThat(object.keySet()).as(kind).containsExactlyInAnyOrder("apiVersion", "kind", "metadata", "spec");
             } else {
-                assertThat(KINDS).as(kind).containsKey(kind);
                 HasMetadata typed = (HasMetadata) JSON.convertValue(object, KINDS.get(kind));
                 // why: what a type does not know it would keep for itself, and what it knows otherwise it would write differently
                 assertThat(unknown(object, JSON.convertValue(typed, Object.class), kind)).isEmpty();
@@ -148,7 +122,7 @@ class HelmChartTest {
     @ParameterizedTest
     @MethodSource("sets")
     void everyVariableIsASettingOfTheService(String set) throws IOException {
-        Set<String> settings = settings();
+        Collection<String> settings = Chart.settings().values();
         for (Map<String, Object> pod : pods(render(set, _ -> {}))) {
             List<String> names = list(pod, "containers").stream().flatMap(container -> list(container, "env").stream())
                     .map(variable -> (String) variable.get("name")).toList();
@@ -198,6 +172,41 @@ class HelmChartTest {
     }
 
     @Test
+    void aPodOfTheApiAnswersUntilNobodySendsItRequestsAndOneIsDrainedAtATime() {
+        List<Map<String, Object>> objects = render("open.yaml", _ -> {});
+        Map<String, Object> api = pod(objects, "api");
+        assertThat(at(list(api, "containers").getFirst(), "lifecycle", "preStop", "exec")).containsEntry("command", List.of("sleep", "5"));
+        assertThat((int) api.get("terminationGracePeriodSeconds")).isGreaterThan(5 + 30);
+        // why not minAvailable: with one pod it would keep a node from ever being drained
+        assertThat(objects.stream().filter(object -> object.get("kind").equals("PodDisruptionBudget")).map(object -> at(object, "spec")))
+                .hasSize(2).allSatisfy(budget -> assertThat(budget).containsEntry("maxUnavailable", 1).doesNotContainKey("minAvailable"));
+    }
+
+    @Test
+    void theDatabasesCertificateIsCheckedAgainstTheAuthorityThatIsNamedOrThoseThatJavaTrusts() {
+        List<Map<String, Object>> own = render("s3.yaml", _ -> {});
+        for (String role : List.of("api", "worker", "migrations")) {
+            Map<String, Object> container = list(pod(own, role), "containers").getFirst();
+            assertThat(variable(container, "SPRING_DATASOURCE_URL")).endsWith("?sslmode=verify-full&sslrootcert=/secrets/database/ca.crt");
+            assertThat(list(container, "volumeMounts")).anySatisfy(mount -> assertThat(mount).containsEntry("mountPath", "/secrets/database"));
+        }
+        Map<String, Object> api = list(pod(render("s3.yaml", chart -> chart.set("database.rootCertificate.existingSecret", "")), "api"),
+                "containers").getFirst();
+        assertThat(variable(api, "SPRING_DATASOURCE_URL"))
+                .endsWith("?sslmode=verify-full&sslfactory=org.postgresql.ssl.DefaultJavaSSLFactory");
+        assertThat(variable(list(pod(render("cpu.yaml", _ -> {}), "api"), "containers").getFirst(), "SPRING_DATASOURCE_URL"))
+                .endsWith("/espalier?sslmode=require");
+    }
+
+    @Test
+    void workersSignWithTheKeyOfASecret() {
+        Map<String, Object> worker = pod(render("full.yaml", _ -> {}), "worker");
+        assertThat(variable(list(worker, "containers").getFirst(), "ESPALIER_ARTIFACTS_SIGNING_KEY")).isEqualTo("/secrets/signing/signing.pem");
+        assertThat(list(worker, "volumes")).anySatisfy(
+                volume -> assertThat(volume).containsEntry("name", "signing-key").extractingByKey("secret").asString().contains("espalier-signing"));
+    }
+
+    @Test
     void tablesAreBroughtUpBeforePodsAreReplacedAndNoPodDoesItAsWell() {
         List<Map<String, Object>> objects = render("cpu.yaml", _ -> {});
         Map<String, Object> job = only(objects, "Job");
@@ -222,138 +231,6 @@ class HelmChartTest {
         assertThat(variable(api, "ESPALIER_API_SCORE_CACHE")).isEqualTo("1GB");
         assertThat(variable(worker, "ESPALIER_API_SCORE_CACHE")).isNull();
     }
-
-    @Test
-    void alertsAndPanelsAskForMetricsThatThereAre() throws IOException {
-        String readme = Files.readString(Path.of("README.md"));
-        Map<String, Object> alerts = new Yaml().load(Files.readString(CHART.resolve("files/alerts.yaml")));
-        List<String> asked = new ArrayList<>(list(list(alerts, "groups").getFirst(), "rules").stream().map(rule -> {
-            assertThat(at(rule, "annotations")).containsOnlyKeys("summary", "description");
-            return (String) rule.get("expr");
-        }).toList());
-        Map<String, Object> board = new Yaml().load(Files.readString(CHART.resolve("files/dashboard.json")));
-        list(board, "panels").forEach(panel -> list(panel, "targets").forEach(target -> asked.add((String) target.get("expr"))));
-        assertThat(asked).hasSizeGreaterThan(20);
-        for (String question : asked) {
-            Matcher metric = Pattern.compile("espalier_[a-z_]+").matcher(question);
-            while (metric.find()) {
-                assertThat(readme).as(question).contains("| `" + metric.group().replaceFirst("_bucket$", "") + "` |");
-            }
-        }
-        Map<String, Object> rendered = only(render("full.yaml", _ -> {}), "PrometheusRule");
-        assertThat(at(rendered, "spec")).isEqualTo(alerts);
-    }
-
-    @ParameterizedTest
-    @CsvSource(delimiter = '|', textBlock = """
-            api.replicas                  | -1           | /api/replicas
-            worker.keda.enabled           | maybe        | /worker/keda/enabled
-            worker.gpu.count              | one          | /worker/gpu/count
-            databse.host                  | x            | databse
-            database.sslMode              | on           | /database/sslMode
-            database.port                 | 70000        | /database/port
-            database.existingSecret.name  | ''           | /database/existingSecret/name
-            storage.artifacts             | s3           | /storage/s3/bucket
-            storage.data.size             | large        | /storage/data/size
-            security.mode                 | jwt          | /security/jwt
-            security.adminKey.existingSecret | ''        | /security/adminKey/existingSecret
-            image.digest                  | sha256:12    | /image/digest
-            settings.colour               | red          | colour
-            gateway.enabled               | true         | /gateway/parentRefs
-            ingress.enabled               | true         | /ingress/hosts
-            monitoring.interval           | often        | /monitoring/interval
-            worker.keda.minReplicas       | 9            | min at most max
-            """)
-    void nonsenseIsRefused(String value, String given, String message) {
-        assertThatThrownBy(() -> render("cpu.yaml", chart -> chart.set(value, typed(given)))).hasMessageContaining(message);
-    }
-
-    @Test
-    void whatIsMissingIsSaidAllAtOnce() {
-        assertThatThrownBy(() -> new Helm(CHART).template().withKubeVersion(KUBERNETES).call()).hasMessageContaining("/database/host")
-                .hasMessageContaining("/database/existingSecret/name").hasMessageContaining("/security/adminKey/existingSecret");
-    }
-
-    /** {@code mvn test -Dtest=HelmChartTest -Dreadme.update=true} writes the table anew. */
-    @Test
-    void theReadmesTableSaysWhatTheValuesSay() throws IOException {
-        StringBuilder table = new StringBuilder("| value | default | what it is |\n|---|---|---|\n");
-        described(CHART.resolve("values.yaml")).forEach((path, sentence) -> table.append("| `").append(path).append("` | `")
-                .append(standard(path)).append("` | ").append(sentence).append(" |\n"));
-        Path readme = CHART.resolve("README.md");
-        String text = Files.readString(readme);
-        Matcher place = Pattern.compile("(?s)(?<=<!-- generated: values -->\n).*?(?=<!-- end -->)").matcher(text);
-        assertThat(place.find()).isTrue();
-        if (Boolean.getBoolean("readme.update")) {
-            Files.writeString(readme, text.substring(0, place.start()) + table + text.substring(place.end()));
-        } else {
-            assertThat(place.group()).isEqualTo(table.toString());
-        }
-    }
-
-    @Test
-    void everyValueHasASentenceAndThatOfTheSchemaIsTheSame() throws IOException {
-        Map<String, Object> schema = new Yaml().load(Files.readString(CHART.resolve("values.schema.json")));
-        Map<String, String> inSchema = new LinkedHashMap<>();
-        leaves(schema, "", inSchema);
-        inSchema.remove("global");
-        assertThat(inSchema).isEqualTo(described(CHART.resolve("values.yaml")));
-    }
-
-    // --- rendering -----------------------------------------------------------------------------------------------------------------
-
-    private static List<Map<String, Object>> render(String set, Consumer<TemplateCommand> more) {
-        TemplateCommand chart = new Helm(unhooked).template().withName("release").withNamespace("pruning").withKubeVersion(KUBERNETES)
-                .withValuesFile(CHART.resolve("ci").resolve(set));
-        more.accept(chart);
-        List<Map<String, Object>> objects = new ArrayList<>();
-        new Yaml().loadAll(chart.call()).forEach(document -> {
-            if (document != null) {
-                objects.add(map(document));
-            }
-        });
-        return objects;
-    }
-
-    private static Object typed(String given) {
-        return given.matches("-?[0-9]+") ? Integer.valueOf(given) : given.equals("true") ? Boolean.TRUE : given;
-    }
-
-    private static List<Map<String, Object>> pods(List<Map<String, Object>> objects) {
-        return objects.stream().filter(object -> List.of("Deployment", "Job").contains(object.get("kind")))
-                .map(object -> at(object, "spec", "template", "spec")).toList();
-    }
-
-    private static Map<String, Object> pod(List<Map<String, Object>> objects, String role) {
-        return at(deployment(objects, role), "spec", "template", "spec");
-    }
-
-    /** With its name at the top. */
-    private static Map<String, Object> deployment(List<Map<String, Object>> objects, String role) {
-        Map<String, Object> found = objects.stream().filter(object -> List.of("Deployment", "Job").contains(object.get("kind")))
-                .filter(object -> role.equals(at(object, "metadata", "labels").get("app.kubernetes.io/component"))).findFirst()
-                .orElseThrow();
-        Map<String, Object> named = new LinkedHashMap<>(found);
-        named.put("name", at(found, "metadata").get("name"));
-        return named;
-    }
-
-    private static Map<String, Object> only(List<Map<String, Object>> objects, String kind) {
-        List<Map<String, Object>> found = objects.stream().filter(object -> kind.equals(object.get("kind"))).toList();
-        assertThat(found).as(kind).hasSize(1);
-        return found.getFirst();
-    }
-
-    private static String variable(Map<String, Object> container, String name) {
-        return list(container, "env").stream().filter(variable -> name.equals(variable.get("name")))
-                .map(variable -> (String) variable.get("value")).findFirst().orElse(null);
-    }
-
-    private static int seconds(Map<String, Object> container, String name) {
-        return Integer.parseInt(variable(container, name).replace("s", ""));
-    }
-
-    // --- what is there -------------------------------------------------------------------------------------------------------------
 
     /** Whatever was given and is not there, or otherwise, once the type has read and written it. */
     private static List<String> unknown(Object given, Object read, String path) {
@@ -401,105 +278,5 @@ class HelmChartTest {
             }
         }
         return found;
-    }
-
-    private static Set<String> settings() throws IOException {
-        Set<String> names = new TreeSet<>();
-        Matcher rows = Pattern.compile("(?m)^\\| `[a-z0-9.-]+` \\| `([A-Z0-9_]+)` \\|").matcher(Files.readString(Path.of("README.md")));
-        while (rows.find()) {
-            names.add(rows.group(1));
-        }
-        return names;
-    }
-
-    /** Paths of values with the sentence of the comment above each. */
-    private static Map<String, String> described(Path values) throws IOException {
-        Map<String, String> described = new LinkedHashMap<>();
-        List<String> path = new ArrayList<>();
-        String sentence = null;
-        for (String line : Files.readAllLines(values)) {
-            Matcher comment = Pattern.compile(" *# -- (.*)").matcher(line);
-            Matcher key = Pattern.compile("( *)([A-Za-z0-9]+):(.*)").matcher(line);
-            if (comment.matches()) {
-                sentence = comment.group(1);
-            } else if (key.matches()) {
-                int depth = key.group(1).length() / 2;
-                path = new ArrayList<>(path.subList(0, depth));
-                path.add(key.group(2));
-                // why: a key without a sentence opens a section, or stands inside of a value that has one
-                if (sentence != null) {
-                    described.put(String.join(".", path), sentence);
-                }
-                sentence = null;
-            }
-        }
-        return described;
-    }
-
-    private static String standard(String path) {
-        Object value;
-        try {
-            value = new Yaml().load(Files.readString(CHART.resolve("values.yaml")));
-        } catch (IOException e) {
-            throw new IllegalStateException(e);
-        }
-        for (String key : path.split("\\.")) {
-            value = map(value).get(key);
-        }
-        try {
-            return value instanceof String text ? text.isEmpty() ? "\"\"" : text : JSON.writeValueAsString(value);
-        } catch (IOException e) {
-            throw new IllegalStateException(e);
-        }
-    }
-
-    private static void leaves(Map<String, Object> schema, String path, Map<String, String> found) {
-        if (schema.get("description") instanceof String sentence) {
-            found.put(path, sentence);
-        }
-        if (schema.get("properties") instanceof Map<?, ?> properties) {
-            properties.forEach((key, value) -> leaves(map(value), path.isEmpty() ? key.toString() : path + "." + key, found));
-        }
-    }
-
-    private static void copy(Path from, Path to) throws IOException {
-        try (Stream<Path> files = Files.walk(from)) {
-            for (Path file : files.toList()) {
-                Path target = to.resolve(from.relativize(file).toString());
-                if (Files.isDirectory(file)) {
-                    Files.createDirectories(target);
-                } else {
-                    Files.copy(file, target);
-                }
-            }
-        }
-    }
-
-    private static void merge(Map<String, Object> into, Map<String, Object> from) {
-        from.forEach((key, value) -> {
-            if (value instanceof Map<?, ?> && into.get(key) instanceof Map<?, ?> inner) {
-                merge(map(inner), map(value));
-            } else {
-                into.put(key, value);
-            }
-        });
-    }
-
-    @SuppressWarnings("unchecked")
-    private static Map<String, Object> map(Object value) {
-        return (Map<String, Object>) value;
-    }
-
-    @SuppressWarnings("unchecked")
-    private static List<Map<String, Object>> list(Map<String, Object> from, String key) {
-        return (List<Map<String, Object>>) from.getOrDefault(key, List.of());
-    }
-
-    private static Map<String, Object> at(Map<String, Object> from, String... path) {
-        Map<String, Object> here = from;
-        for (String key : path) {
-            here = map(here.get(key));
-        }
-        return here;
     }
 }
