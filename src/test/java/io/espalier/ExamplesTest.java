@@ -44,7 +44,8 @@ class ExamplesTest {
     void theReadmesCommandsDoWhatItSaysTheyDo() throws Exception {
         String readme = Files.readString(Path.of("README.md"));
         String section = readme.substring(readme.indexOf("\n## Prune the bundled model\n"), readme.indexOf("\n## Dashboard\n"))
-                + Files.readString(Path.of("src/docs/guide.md")) + readme.substring(readme.indexOf("\n## Observability\n"), readme.indexOf("\n## Security\n"));
+                + Files.readString(Path.of("src/docs/guide.md"))
+                + readme.substring(readme.indexOf("\n## Observability\n"), readme.indexOf("\n## Security\n"));
         String commands = Pattern.compile("(?s)```bash\n(.*?)```").matcher(section).results().map(block -> block.group(1))
                 .collect(Collectors.joining("\n"));
         assertThat(commands).contains("http://127.0.0.1:8080");

@@ -73,7 +73,8 @@ class ForeignKindsTest {
                     .append(";\n");
         }
         Files.writeString(HOME.resolve(name), source);
-        Process process = start("node", "node_modules/typescript/bin/tsc", "--noEmit", "--strict", "--target", "es2022", "--module", "nodenext",
+        Process process = start("node", "node_modules/typescript/bin/tsc", "--noEmit", "--strict", "--target", "es2022", "--module",
+                "nodenext",
                 "--moduleResolution", "nodenext", "--skipLibCheck", name);
         assertThat(process.waitFor(3, TimeUnit.MINUTES)).isTrue();
         return Files.readString(HOME.resolve("said")).strip();

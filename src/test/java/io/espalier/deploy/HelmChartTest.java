@@ -188,7 +188,8 @@ class HelmChartTest {
         for (String role : List.of("api", "worker", "migrations")) {
             Map<String, Object> container = list(pod(own, role), "containers").getFirst();
             assertThat(variable(container, "SPRING_DATASOURCE_URL")).endsWith("?sslmode=verify-full&sslrootcert=/secrets/database/ca.crt");
-            assertThat(list(container, "volumeMounts")).anySatisfy(mount -> assertThat(mount).containsEntry("mountPath", "/secrets/database"));
+            assertThat(list(container, "volumeMounts"))
+                    .anySatisfy(mount -> assertThat(mount).containsEntry("mountPath", "/secrets/database"));
         }
         Map<String, Object> api = list(pod(render("s3.yaml", chart -> chart.set("database.rootCertificate.existingSecret", "")), "api"),
                 "containers").getFirst();
@@ -201,9 +202,11 @@ class HelmChartTest {
     @Test
     void workersSignWithTheKeyOfASecret() {
         Map<String, Object> worker = pod(render("full.yaml", _ -> {}), "worker");
-        assertThat(variable(list(worker, "containers").getFirst(), "ESPALIER_ARTIFACTS_SIGNING_KEY")).isEqualTo("/secrets/signing/signing.pem");
+        assertThat(variable(list(worker, "containers").getFirst(), "ESPALIER_ARTIFACTS_SIGNING_KEY"))
+                .isEqualTo("/secrets/signing/signing.pem");
         assertThat(list(worker, "volumes")).anySatisfy(
-                volume -> assertThat(volume).containsEntry("name", "signing-key").extractingByKey("secret").asString().contains("espalier-signing"));
+                volume -> assertThat(volume).containsEntry("name", "signing-key").extractingByKey("secret").asString()
+                        .contains("espalier-signing"));
     }
 
     @Test

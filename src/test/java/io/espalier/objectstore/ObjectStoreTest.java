@@ -176,7 +176,8 @@ class ObjectStoreTest {
     void aSignedAddressIsOneThatClientsReach() throws Exception {
         store.put(source("outside", "0123456789".getBytes()), bucket, "outside", n -> {});
         S3Settings here = S3Server.settings(S3Server.port(), bucket);
-        S3Settings inside = new S3Settings("http://s3.internal:9000", here.endpoint(), here.region(), true, here.accessKey(), here.secretKey(),
+        S3Settings inside = new S3Settings("http://s3.internal:9000", here.endpoint(), here.region(), true, here.accessKey(),
+                here.secretKey(),
                 bucket, here.prefix(), here.partSize(), here.presignFor(), here.retryFor(), here.keepLeftovers());
         try (S3Server.Client client = new S3Server.Client(inside)) {
             URI address = client.store.presigned(bucket, "outside", "text/plain", "attachment; filename=\"s\"");
