@@ -67,6 +67,13 @@ capabilities:
 
 {{- define "espalier.jdbc" -}}
 jdbc:postgresql://{{ .Values.database.host }}:{{ .Values.database.port }}/{{ .Values.database.name }}?sslmode={{ .Values.database.sslMode }}
+{{- with .Values.database }}
+{{- if .rootCertificate.existingSecret -}}
+&sslrootcert=/secrets/database/{{ .rootCertificate.key }}
+{{- else if hasPrefix "verify-" .sslMode -}}
+&sslfactory=org.postgresql.ssl.DefaultJavaSSLFactory
+{{- end }}
+{{- end }}
 {{- end }}
 
 {{/* Where the database is and who we are there. */}}
@@ -125,6 +132,10 @@ jdbc:postgresql://{{ .Values.database.host }}:{{ .Values.database.port }}/{{ .Va
 - name: ESPALIER_S3_ENDPOINT
   value: {{ . | quote }}
 {{- end }}
+{{- with .Values.storage.s3.publicEndpoint }}
+- name: ESPALIER_S3_PUBLIC_ENDPOINT
+  value: {{ . | quote }}
+{{- end }}
 {{- with .Values.storage.s3.existingSecret }}
 {{- if .name }}
 - name: ESPALIER_S3_ACCESS_KEY
@@ -174,16 +185,39 @@ readinessProbe:
 {{- end }}
 {{- end }}
 
+{{- define "espalier.rootCertificateVolume" -}}
+{{- with .Values.database.rootCertificate }}
+{{- if .existingSecret -}}
+- name: root-certificate
+  secret:
+    secretName: {{ .existingSecret }}
+    defaultMode: 0440
+    items:
+      - {key: {{ .key }}, path: {{ .key }}}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "espalier.rootCertificateMount" -}}
+{{- if .Values.database.rootCertificate.existingSecret -}}
+- {name: root-certificate, mountPath: /secrets/database, readOnly: true}
+{{- end }}
+{{- end }}
+
 {{- define "espalier.spread" -}}
 topologySpreadConstraints:
   - maxSkew: 1
     topologyKey: kubernetes.io/hostname
     whenUnsatisfiable: ScheduleAnyway
+    # why: pods of the version that is being replaced do not count
+    matchLabelKeys: [pod-template-hash]
     labelSelector:
       matchLabels: {{- include "espalier.selector" . | nindent 8 }}
   - maxSkew: 1
     topologyKey: topology.kubernetes.io/zone
     whenUnsatisfiable: ScheduleAnyway
+    # why: pods of the version that is being replaced do not count
+    matchLabelKeys: [pod-template-hash]
     labelSelector:
       matchLabels: {{- include "espalier.selector" . | nindent 8 }}
 {{- end }}
@@ -193,6 +227,9 @@ topologySpreadConstraints:
 {{- $needed := add .Values.worker.drainSeconds (mul 2 .Values.worker.shutdownWaitSeconds) -}}
 {{- if le (int .Values.worker.terminationGracePeriodSeconds) (int $needed) }}
 {{- fail (printf "worker.terminationGracePeriodSeconds: %d (expected: more than %d, which is drainSeconds and twice shutdownWaitSeconds, so that a pod is not killed while it saves)" (int .Values.worker.terminationGracePeriodSeconds) (int $needed)) }}
+{{- end }}
+{{- if le (int .Values.api.terminationGracePeriodSeconds) (int (add 30 .Values.api.preStopSeconds)) }}
+{{- fail (printf "api.terminationGracePeriodSeconds: %d (expected: more than %d, which is preStopSeconds and the 30 s that requests may take to end)" (int .Values.api.terminationGracePeriodSeconds) (int (add 30 .Values.api.preStopSeconds))) }}
 {{- end }}
 {{- if gt (int .Values.api.autoscaling.minReplicas) (int .Values.api.autoscaling.maxReplicas) }}
 {{- fail (printf "api.autoscaling: minReplicas %d, maxReplicas %d (expected: min at most max)" (int .Values.api.autoscaling.minReplicas) (int .Values.api.autoscaling.maxReplicas)) }}

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Backs up a service while it runs: backup.sh DIRECTORY. First the database, then the files: every row then finds its files, because an artifact is
-# complete before its row is written and never changed afterwards. The key file of webhooks is left out: keep it as you keep a password.
+# complete before its row is written and never changed afterwards. The key file of webhooks and the secrets are left out: keep them as you keep passwords.
 # Needs pg_dump of the server's version or a newer one, and what it reads: PGHOST, PGPORT, PGUSER, PGDATABASE, PGPASSWORD or ~/.pgpass.
 set -euo pipefail
 
@@ -13,7 +13,7 @@ pg_dump --format=custom --file="$target/database.dump"
 mkdir "$target/files"
 for part in "$data"/*; do
   case $(basename "$part") in
-    postgres | work | demo | webhooks.key | *.lock) ;; # the database itself, what workers have in hand, what every start makes
+    postgres | work | demo | webhooks.key | secrets | *.lock) ;; # the database itself, what workers have in hand, what every start makes, secrets
     *) cp -a --reflink=auto "$part" "$target/files/" ;;
   esac
 done

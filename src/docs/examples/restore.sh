@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Restores what backup.sh wrote: restore.sh DIRECTORY, into an empty database and a data directory without artifacts, no process running on either; then
-# checks every file of every artifact. Start the service afterwards, with the key file of webhooks in its place.
+# checks every file of every artifact. Start the service afterwards, with the key file of webhooks and the secrets in their places.
 # Needs pg_restore and psql, and what they read: PGHOST, PGPORT, PGUSER, PGDATABASE, PGPASSWORD or ~/.pgpass.
 set -euo pipefail
 
@@ -20,7 +20,7 @@ mkdir -p "$data"
 cp -a --reflink=auto "$source/files/." "$data/"
 
 bad=0 good=0
-for artifact in $(psql -Atc 'select id from artifact order by id'); do
+for artifact in $(psql -Atc "select id from artifact where store = 'files' and deleted_at is null order by id"); do
   if (cd "$data/artifacts/$artifact" && sha256sum --check --quiet SHA256SUMS); then
     good=$((good + 1))
   else
@@ -28,5 +28,6 @@ for artifact in $(psql -Atc 'select id from artifact order by id'); do
     bad=$((bad + 1))
   fi
 done
-echo "$(psql -Atc 'select count(*) from pruning_job') jobs, $good artifacts whole, $bad not"
+elsewhere=$(psql -Atc "select count(*) from artifact where store <> 'files' and deleted_at is null")
+echo "$(psql -Atc 'select count(*) from pruning_job') jobs, $good artifacts whole, $bad not, $elsewhere in a bucket and not looked at"
 [ "$bad" = 0 ]

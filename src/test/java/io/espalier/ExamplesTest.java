@@ -22,7 +22,7 @@ import org.springframework.boot.test.web.server.LocalServerPort;
 import org.springframework.test.annotation.DirtiesContext;
 import org.springframework.test.context.ContextConfiguration;
 
-/** What the README tells a stranger to type, typed at a real service with a real worker. */
+/** What the README and the guide beside it tell a stranger to type, typed at a real service with a real worker. */
 @SpringBootTest(webEnvironment = SpringBootTest.WebEnvironment.RANDOM_PORT, properties = {"espalier.egress.allow=127.0.0.1",
         "espalier.egress.http=true"})
 @ContextConfiguration(initializers = TestDatabase.class)
@@ -43,7 +43,8 @@ class ExamplesTest {
     @Test
     void theReadmesCommandsDoWhatItSaysTheyDo() throws Exception {
         String readme = Files.readString(Path.of("README.md"));
-        String section = readme.substring(readme.indexOf("\n## Prune the bundled model\n"), readme.indexOf("\n## Test\n"))
+        String section = readme.substring(readme.indexOf("\n## Prune the bundled model\n"), readme.indexOf("\n## Dashboard\n"))
+                + Files.readString(Path.of("src/docs/guide.md"))
                 + readme.substring(readme.indexOf("\n## Observability\n"), readme.indexOf("\n## Security\n"));
         String commands = Pattern.compile("(?s)```bash\n(.*?)```").matcher(section).results().map(block -> block.group(1))
                 .collect(Collectors.joining("\n"));

@@ -136,7 +136,8 @@ class HouseTest {
     void noSourceFileNamesARegistrysHostOrADevelopersMachine() throws IOException {
         String machine = "/" + "work/|/" + "tmp/|/" + "root/|/" + "home/[a-z]";
         String registry = "repo\\d?\\." + "maven|registry\\." + "npmjs|deb\\." + "debian|files\\." + "pythonhosted";
-        try (Stream<Path> files = Stream.of("src", "migrations", "pom.xml", "openapi.yaml", "README.md", ".ci").map(Path::of)
+        try (Stream<Path> files = Stream.of("src", "migrations", "docker", "helm", "pom.xml", "openapi.yaml", "README.md", ".ci")
+                .map(Path::of)
                 .filter(Files::exists).flatMap(HouseTest::walk)) {
             List<Path> naming = files.filter(file -> file.toString().matches(".*\\.(java|xml|yaml|yml|md|sql|properties|sh)|.*/run"))
                     .filter(file -> read(file).lines().anyMatch(line -> line.matches(".*(" + machine + "|" + registry + ").*"))).toList();

@@ -74,7 +74,7 @@ public final class ObjectStore implements DisposableBean {
         if (client == null) {
             // why without checksums of its own: where one is wanted it is given, computed once, and servers that know no trailers understand it
             client = S3Client.builder().region(Region.of(settings.region())).credentialsProvider(credentials())
-                    .endpointOverride(endpoint()).serviceConfiguration(style())
+                    .endpointOverride(address(settings.endpoint())).serviceConfiguration(style())
                     .requestChecksumCalculation(RequestChecksumCalculation.WHEN_REQUIRED)
                     .responseChecksumValidation(ResponseChecksumValidation.WHEN_REQUIRED)
                     .httpClient(UrlConnectionHttpClient.builder().connectionTimeout(Duration.ofSeconds(5))
@@ -86,14 +86,15 @@ public final class ObjectStore implements DisposableBean {
 
     private synchronized S3Presigner presigner() {
         if (presigner == null) {
+            String reached = settings.publicEndpoint().isEmpty() ? settings.endpoint() : settings.publicEndpoint();
             presigner = S3Presigner.builder().region(Region.of(settings.region())).credentialsProvider(credentials())
-                    .endpointOverride(endpoint()).serviceConfiguration(style()).build();
+                    .endpointOverride(address(reached)).serviceConfiguration(style()).build();
         }
         return presigner;
     }
 
-    private URI endpoint() {
-        return settings.endpoint().isEmpty() ? null : URI.create(settings.endpoint());
+    private static URI address(String endpoint) {
+        return endpoint.isEmpty() ? null : URI.create(endpoint);
     }
 
     private S3Configuration style() {

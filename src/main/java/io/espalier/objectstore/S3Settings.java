@@ -24,6 +24,7 @@ import org.springframework.validation.annotation.Validated;
  * The way to S3-compatible storage.
  *
  * @param endpoint where it is; empty: AWS, in the region
+ * @param publicEndpoint where clients reach it, for the addresses that downloads are sent to; empty: at the endpoint
  * @param region that requests are signed for
  * @param pathStyle whether the bucket stands in the path and not in the host's name
  * @param accessKey empty: both keys come from where AWS's tools look for them
@@ -39,6 +40,7 @@ import org.springframework.validation.annotation.Validated;
 @ConfigurationProperties("espalier.s3")
 public record S3Settings(
         @NotNull @Pattern(regexp = "|https?://[^/?#@\\s]+/?", message = "an address without a path, such as https://s3.example.org") String endpoint,
+        @NotNull @Pattern(regexp = "|https?://[^/?#@\\s]+/?", message = "an address without a path, such as https://s3.example.org") String publicEndpoint,
         @NotNull @Pattern(regexp = "[a-z0-9-]+", message = "a region such as us-east-1") String region, boolean pathStyle,
         @NotNull String accessKey, @NotNull String secretKey,
         @NotNull @Pattern(regexp = "|[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", message = "the name of a bucket: 3 to 63 lower-case letters, digits, dots and hyphens") String bucket,

@@ -3,6 +3,7 @@ package io.espalier.deploy;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -10,42 +11,59 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Consumer;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
 import com.marcnuri.helm.Helm;
 import com.marcnuri.helm.TemplateCommand;
-import io.fabric8.kubernetes.api.model.apps.Deployment;
-import io.fabric8.kubernetes.api.model.batch.v1.Job;
+import org.springframework.util.FileSystemUtils;
 import org.yaml.snakeyaml.Yaml;
 
-/** The chart as Helm itself renders it, and how to find something in that. */
-record Chart(Path unhooked) {
+/** The chart as Helm renders it, and ways to look into what comes out. */
+final class Chart {
 
-    static final Path CHART = Path.of("helm/espalier");
+    static final Path HOME = Path.of("helm/espalier");
     static final String KUBERNETES = "1.34.0";
 
-    /** The chart in an empty directory, with its hooks as ordinary objects: the library renders everything but hooks. */
-    static Chart into(Path empty) throws IOException {
-        copy(CHART, empty);
-        try (Stream<Path> templates = Files.list(empty.resolve("templates"))) {
-            for (Path template : templates.toList()) {
-                Files.writeString(template, Files.readString(template).replace("helm.sh/hook", "hook"));
+    /** The chart with its hooks as ordinary objects: the library renders everything but hooks. */
+    private static final Path UNHOOKED = unhooked();
+
+    private Chart() {}
+
+    private static Path unhooked() {
+        Path copy = Path.of("target/chart-without-hooks");
+        try {
+            FileSystemUtils.deleteRecursively(copy);
+            copy(HOME, copy);
+            try (Stream<Path> templates = Files.list(copy.resolve("templates"))) {
+                for (Path template : templates.toList()) {
+                    Files.writeString(template, Files.readString(template).replace("helm.sh/hook", "hook"));
+                }
             }
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
         }
-        return new Chart(empty);
+        return copy;
     }
 
-    /** The sets of values that the chart is tried with. */
+    /** The service's settings, as the README lists them: key to variable. */
+    static Map<String, String> settings() throws IOException {
+        Map<String, String> settings = new LinkedHashMap<>();
+        Pattern.compile("(?m)^\\| `([a-z0-9.-]+)` \\| `([A-Z0-9_]+)` \\|").matcher(Files.readString(Path.of("README.md"))).results()
+                .forEach(row -> settings.put(row.group(1), row.group(2)));
+        return settings;
+    }
+
+    /** Names of the sets of values in {@code ci}. */
     static List<String> sets() throws IOException {
-        try (Stream<Path> files = Files.list(CHART.resolve("ci"))) {
+        try (Stream<Path> files = Files.list(HOME.resolve("ci"))) {
             return files.map(file -> file.getFileName().toString()).sorted().toList();
         }
     }
 
-    /** What Helm makes of a set of values. */
-    List<Map<String, Object>> render(String set, Consumer<TemplateCommand> more) {
-        TemplateCommand chart = new Helm(unhooked).template().withName("release").withNamespace("pruning").withKubeVersion(KUBERNETES)
-                .withValuesFile(CHART.resolve("ci").resolve(set));
+    static List<Map<String, Object>> render(String set, Consumer<TemplateCommand> more) {
+        TemplateCommand chart = new Helm(UNHOOKED).template().withName("release").withNamespace("pruning").withKubeVersion(KUBERNETES)
+                .withValuesFile(HOME.resolve("ci").resolve(set));
         more.accept(chart);
         List<Map<String, Object>> objects = new ArrayList<>();
         new Yaml().loadAll(chart.call()).forEach(document -> {
@@ -54,6 +72,10 @@ record Chart(Path unhooked) {
             }
         });
         return objects;
+    }
+
+    static Object typed(String given) {
+        return given.matches("-?[0-9]+") ? Integer.valueOf(given) : given.equals("true") ? Boolean.TRUE : given;
     }
 
     static List<Map<String, Object>> pods(List<Map<String, Object>> objects) {
@@ -101,6 +123,16 @@ record Chart(Path unhooked) {
                 }
             }
         }
+    }
+
+    static void merge(Map<String, Object> into, Map<String, Object> from) {
+        from.forEach((key, value) -> {
+            if (value instanceof Map<?, ?> && into.get(key) instanceof Map<?, ?> inner) {
+                merge(map(inner), map(value));
+            } else {
+                into.put(key, value);
+            }
+        });
     }
 
     @SuppressWarnings("unchecked")

@@ -173,6 +173,21 @@ class ObjectStoreTest {
     }
 
     @Test
+    void aSignedAddressIsOneThatClientsReach() throws Exception {
+        store.put(source("outside", "0123456789".getBytes()), bucket, "outside", n -> {});
+        S3Settings here = S3Server.settings(S3Server.port(), bucket);
+        S3Settings inside = new S3Settings("http://s3.internal:9000", here.endpoint(), here.region(), true, here.accessKey(),
+                here.secretKey(),
+                bucket, here.prefix(), here.partSize(), here.presignFor(), here.retryFor(), here.keepLeftovers());
+        try (S3Server.Client client = new S3Server.Client(inside)) {
+            URI address = client.store.presigned(bucket, "outside", "text/plain", "attachment; filename=\"s\"");
+            HttpResponse<String> answer = HttpClient.newHttpClient().send(HttpRequest.newBuilder(address).build(),
+                    HttpResponse.BodyHandlers.ofString());
+            assertThat(answer.body()).isEqualTo("0123456789");
+        }
+    }
+
+    @Test
     void aWrongKeyIsRefusedAtOnceAndInWords() throws Exception {
         try (S3Server.Client wrong = new S3Server.Client(impatient("another"))) {
             assertThatThrownBy(() -> wrong.store.list(bucket, "")).isInstanceOf(ObjectStoreException.class).hasMessageContaining("403")
@@ -182,7 +197,7 @@ class ObjectStoreTest {
     }
 
     private S3Settings impatient(String secret) {
-        return new S3Settings("http://127.0.0.1:" + proxy.port(), "us-east-1", true, S3Server.ACCESS_KEY, secret, bucket, "",
+        return new S3Settings("http://127.0.0.1:" + proxy.port(), "", "us-east-1", true, S3Server.ACCESS_KEY, secret, bucket, "",
                 DataSize.ofMegabytes(5), Duration.ofMinutes(1), Duration.ofMillis(300), Duration.ofHours(1));
     }
 

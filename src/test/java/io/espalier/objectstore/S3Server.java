@@ -50,7 +50,7 @@ public final class S3Server {
 
     /** The way to a bucket, with parts of 5 MiB, the least there are. */
     public static S3Settings settings(int port, String bucket) {
-        return new S3Settings("http://127.0.0.1:" + port, "us-east-1", true, ACCESS_KEY, SECRET_KEY, bucket, "espalier",
+        return new S3Settings("http://127.0.0.1:" + port, "", "us-east-1", true, ACCESS_KEY, SECRET_KEY, bucket, "espalier",
                 DataSize.ofMegabytes(5),
                 Duration.ofMinutes(15), Duration.ofSeconds(20), Duration.ofHours(24));
     }

@@ -249,6 +249,16 @@ class ObservedTest {
     }
 
     @Test
+    void probesScrapesAndHousekeepingAreNotCountedAsWork() throws Exception {
+        get("/livez");
+        get("/readyz");
+        get("/actuator/health");
+        get("/actuator/prometheus");
+        assertThat(get("/actuator/prometheus")).contains("uri=\"/v1/pruning-jobs\"")
+                .doesNotContain("uri=\"/livez\"", "uri=\"/readyz\"", "uri=\"/actuator", "tasks_scheduled");
+    }
+
+    @Test
     void theBuildSaysWhatItIs() throws Exception {
         assertThat(get("/actuator/info")).contains("\"version\"").contains("\"java\"");
         assertThat(get("/actuator/health/liveness")).doesNotContain("database");
