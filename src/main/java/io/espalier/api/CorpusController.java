@@ -60,7 +60,7 @@ final class CorpusController {
 
     @GetMapping
     Page.Whole<CorpusView> list(Caller caller, @RequestParam(required = false) String project) {
-        String whose = project == null ? caller.project() : whose(caller, project);
+        String whose = project == null ? caller.project() : caller.whose(project);
         boolean hidden = project != null && !caller.sees(project);
         return new Page.Whole<>(hidden ? List.of() : corpora.list(whose).stream().map(corpus -> CorpusView.of(corpus, caller)).toList());
     }
@@ -101,7 +101,7 @@ final class CorpusController {
         if (!wrong.isEmpty()) {
             throw ProblemException.violated(ProblemCode.INVALID_REQUEST, wrong);
         }
-        Corpora.Label label = new Corpora.Label(name, CorpusOrder.projectOf(caller, project), description,
+        Corpora.Label label = new Corpora.Label(name, caller.owner(project), description,
                 lines ? field == null ? "text" : field : null);
         return created(caller, told(() -> corpora.take(label, request.getInputStream(), Corpus.Source.UPLOAD)));
     }
@@ -124,7 +124,7 @@ final class CorpusController {
             @RequestParam(required = false) String project) {
         Corpus corpus = known(caller, name, project);
         List<Violation> wrong = new ArrayList<>();
-        Path directory = Given.storable(model) ? catalog.resolveModel(model, whose(caller, project), wrong) : null;
+        Path directory = Given.storable(model) ? catalog.resolveModel(model, caller.whose(project), wrong) : null;
         String tokenizer = directory == null ? null : counts.tokenizer(directory);
         if (tokenizer == null) {
             throw ProblemException.violated(ProblemCode.INVALID_REQUEST, wrong.isEmpty()
@@ -138,17 +138,9 @@ final class CorpusController {
     }
 
     private Corpus known(Caller caller, String name, String project) {
-        String whose = whose(caller, project);
+        String whose = caller.whose(project);
         return (Given.storable(name) && caller.sees(whose) ? corpora.find(name, whose) : java.util.Optional.<Corpus>empty()).orElseThrow(
                 () -> new ProblemException(ProblemCode.CORPUS_NOT_FOUND, "no corpus is registered as " + Given.printable(name)));
-    }
-
-    private static String whose(Caller caller, String project) {
-        if (project != null && !CorpusOrder.PROJECT.matcher(project).matches()) {
-            throw ProblemException.violated(ProblemCode.INVALID_REQUEST,
-                    List.of(new Violation("project", Given.printable(project), CorpusOrder.PROJECTS)));
-        }
-        return CorpusOrder.projectOf(caller, project);
     }
 
     private static ResponseEntity<CorpusView> created(Caller caller, Corpora.Registered registered) {

@@ -2,14 +2,9 @@ package io.espalier.api;
 
 import java.io.IOException;
 import java.io.InputStream;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
-import java.util.Collections;
-import java.util.HexFormat;
 import java.util.List;
 import java.util.function.Function;
-import java.util.regex.Pattern;
 
 import jakarta.servlet.http.HttpServletRequest;
 
@@ -31,7 +26,6 @@ import tools.jackson.core.json.JsonFactory;
 import tools.jackson.databind.DatabindException;
 import tools.jackson.databind.DeserializationFeature;
 import tools.jackson.databind.JsonNode;
-import tools.jackson.databind.cfg.JsonNodeFeature;
 import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.ObjectNode;
 
@@ -51,11 +45,6 @@ final class Orders {
     record Order(PruningRecipe recipe, ResolvedInputs inputs, IdempotencyKey key) {}
 
     private static final String SCHEMA = "PruningRecipe";
-    private static final String KEY = "Idempotency-Key";
-    private static final Pattern KEYS = Pattern.compile("[\\x21-\\x7E]{1,255}");
-    /** One spelling of every document: whoever posts again may order the fields otherwise, or write 0.250 for 0.25. */
-    private static final JsonMapper CANONICAL = JsonMapper.builder().enable(DeserializationFeature.USE_BIG_DECIMAL_FOR_FLOATS)
-            .enable(JsonNodeFeature.WRITE_PROPERTIES_SORTED, JsonNodeFeature.STRIP_TRAILING_BIGDECIMAL_ZEROES).build();
 
     private final OpenApi contract;
     private final Catalog catalog;
@@ -78,10 +67,10 @@ final class Orders {
     }
 
     Order read(HttpServletRequest request, Caller caller) throws IOException {
-        String key = key(request);
+        String given = PostKey.of(request);
         byte[] body = bytes(request);
         JsonNode document = parse(body);
-        String fingerprint = key == null ? null : fingerprint(body);
+        IdempotencyKey key = PostKey.with(given, body);
         List<Violation> violations = new ArrayList<>(Shape.trim(document, contract, SCHEMA));
         ResolvedInputs inputs = null;
         PruningRecipe recipe = null;
@@ -98,7 +87,7 @@ final class Orders {
             add(further, violations);
         }
         refuse(violations);
-        return new Order(recipe, inputs, key == null ? null : new IdempotencyKey(key, fingerprint));
+        return new Order(recipe, inputs, key);
     }
 
     /**
@@ -126,7 +115,22 @@ final class Orders {
      * @param code what it is refused with
      */
     <T> T read(HttpServletRequest request, String component, Class<T> type, ProblemCode code) throws IOException {
-        JsonNode document = parse(bytes(request));
+        return read(bytes(request), component, type, code);
+    }
+
+    /** A document that is read once, however often it is posted with its key; {@code null} when the client gave none. */
+    record Posted<T>(T document, IdempotencyKey key) {}
+
+    /** The same, with the key that it was posted with. */
+    <T> Posted<T> readPosted(HttpServletRequest request, String component, Class<T> type, ProblemCode code) throws IOException {
+        String given = PostKey.of(request);
+        byte[] body = bytes(request);
+        T document = read(body, component, type, code);
+        return new Posted<>(document, PostKey.with(given, body));
+    }
+
+    private <T> T read(byte[] body, String component, Class<T> type, ProblemCode code) {
+        JsonNode document = parse(body);
         List<Violation> violations = Shape.trim(document, contract, component);
         if (!violations.isEmpty()) {
             throw ProblemException.violated(code, violations);
@@ -232,28 +236,6 @@ final class Orders {
     private static void refuse(List<Violation> violations) {
         if (!violations.isEmpty()) {
             throw ProblemException.violated(ProblemCode.INVALID_RECIPE, violations);
-        }
-    }
-
-    private static String key(HttpServletRequest request) {
-        List<String> given = Collections.list(request.getHeaders(KEY));
-        if (given.isEmpty()) {
-            return null;
-        }
-        if (given.size() > 1 || !KEYS.matcher(given.getFirst()).matches()) {
-            throw ProblemException.violated(ProblemCode.INVALID_REQUEST, List.of(new Violation(KEY,
-                    given.size() > 1 ? given.size() + " times" : Given.printable(given.getFirst()),
-                    "once, 1 to 255 printable ASCII characters without a space")));
-        }
-        return given.getFirst();
-    }
-
-    private static String fingerprint(byte[] body) {
-        try {
-            byte[] canonical = CANONICAL.writeValueAsBytes(CANONICAL.readTree(body));
-            return HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(canonical));
-        } catch (NoSuchAlgorithmException e) {
-            throw new AssertionError("every Java has SHA-256", e);
         }
     }
 

@@ -11,6 +11,8 @@ import jakarta.servlet.http.HttpServletResponse;
 
 import io.espalier.catalog.ModelConflictException;
 import io.espalier.catalog.NoRoomException;
+import io.espalier.catalog.ScoresGoneException;
+import io.espalier.job.IdempotencyKey;
 import io.espalier.objectstore.ObjectStoreException;
 import io.espalier.recipe.PruningException;
 import io.espalier.recipe.Violation;
@@ -53,7 +55,7 @@ final class Problems {
             log.debug("{} {}: the client went away", request.getMethod(), request.getRequestURI());
             return;
         }
-        if (e instanceof ObjectStoreException || e instanceof NoSuchFileException) {
+        if (e instanceof ObjectStoreException || e instanceof NoSuchFileException || e instanceof ScoresGoneException) {
             // why: these were set for the file that cannot be had now
             FILE_HEADERS.forEach(header -> response.setHeader(header, null));
         }
@@ -77,6 +79,9 @@ final class Problems {
             case DataIntegrityViolationException gone when String.valueOf(gone.getMessage()).contains("score_set_id_fkey") ->
                 ProblemException.violated(ProblemCode.INVALID_RECIPE,
                         List.of(new Violation("score_set", "a score set that is gone", "one that GET /v1/score-sets lists")));
+            case IdempotencyKey.ReusedException reused -> new ProblemException(ProblemCode.IDEMPOTENCY_KEY_REUSED, reused.getMessage());
+            // why: the last job that refers to them may be deleted while they are read
+            case ScoresGoneException gone -> new ProblemException(ProblemCode.SCORE_SET_NOT_FOUND, gone.getMessage());
             case ModelConflictException conflict -> conflict(conflict);
             case NoRoomException full -> new ProblemException(ProblemCode.DISK_FULL, full.getMessage());
             case NoHandlerFoundException nothing -> unknown(request);

@@ -76,13 +76,11 @@ final class PruningJobController {
                     caller.seesAll() ? 0 : limits.unfinishedJobs());
             ResponseEntity.BodyBuilder answer = fresh(HttpStatus.ACCEPTED).location(URI.create(JobView.href(submitted.job().id())));
             if (submitted.replayed()) {
-                answer.header("Idempotency-Replayed", "true");
+                answer.header(PostKey.REPLAYED, "true");
             }
             return answer.body(JobView.of(submitted.job()));
         } catch (TooManyJobsException e) {
             throw new ProblemException(ProblemCode.TOO_MANY_JOBS, e.getMessage());
-        } catch (IdempotencyKey.ReusedException e) {
-            throw new ProblemException(ProblemCode.IDEMPOTENCY_KEY_REUSED, e.getMessage());
         } catch (IdempotencyKey.InFlightException e) {
             throw new ProblemException(ProblemCode.IDEMPOTENCY_KEY_IN_FLIGHT, e.getMessage());
         }

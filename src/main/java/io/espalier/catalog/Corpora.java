@@ -92,17 +92,11 @@ public class Corpora {
         }
         CorpusFiles.Kept kept = files.keep(text, upload ? "" : source.json(), label.field);
         Corpus corpus = of(label, source, kept.file().toString(), kept.taken());
-        boolean inserted = false;
-        try {
-            inserted = rows.insert(corpus);
-        } finally {
-            if (!inserted) {
-                files.delete(kept.file());
-            }
-        }
-        if (inserted) {
+        // why the file stays when this throws: the row may be there, and only the answer was lost; without a row it is swept
+        if (rows.insert(corpus)) {
             return new Registered(find(label.name, label.project).orElse(corpus), true);
         }
+        files.delete(kept.file());
         return new Registered(find(label.name, label.project).filter(other -> upload && Objects.equals(other.sha256(), corpus.sha256())
                 && Objects.equals(other.field(), corpus.field())).orElseThrow(() -> exists(label)), false);
     }

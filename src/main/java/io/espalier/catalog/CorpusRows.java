@@ -6,6 +6,7 @@ import java.sql.SQLException;
 import java.sql.Timestamp;
 import java.sql.Types;
 import java.time.Instant;
+import java.time.OffsetDateTime;
 import java.util.List;
 import java.util.Optional;
 import java.util.UUID;
@@ -88,6 +89,11 @@ class CorpusRows {
                 .param("name", corpus.name()).param("path", corpus.path()).param("description", corpus.description())
                 .param("bytes", corpus.bytes()).param("documents", corpus.documents()).param("sha256", corpus.sha256())
                 .param("at", Timestamp.from(corpus.createdAt())).update();
+    }
+
+    /** Since when this database is. */
+    Instant since() {
+        return jdbc.sql("select since from installation").query(OffsetDateTime.class).single().toInstant();
     }
 
     void delete(Corpus corpus) {
