@@ -3,10 +3,12 @@ package io.espalier.api;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.net.URI;
+import java.nio.charset.Charset;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
 
 import jakarta.servlet.http.HttpServletRequest;
 
@@ -38,6 +40,8 @@ final class CorpusController {
     static final String PATH = "/v1/corpora";
 
     private static final String LINES = "application/jsonl";
+    private static final Set<Charset> READ = Set.of(StandardCharsets.UTF_8, StandardCharsets.US_ASCII);
+    private static final String UNICODE = " characters of Unicode text without NUL";
 
     private final Corpora corpora;
     private final TokenCounts counts;
@@ -89,14 +93,20 @@ final class CorpusController {
     ResponseEntity<CorpusView> upload(Caller caller, @PathVariable String name, @RequestParam(required = false) String project,
             @RequestParam(required = false) String field, @RequestParam(defaultValue = "") String description, HttpServletRequest request)
             throws IOException {
-        boolean lines = MediaType.parseMediaType(request.getContentType()).isCompatibleWith(MediaType.parseMediaType(LINES));
+        Orders.requirePlain(request);
+        MediaType type = MediaType.parseMediaType(request.getContentType());
+        if (type.getCharset() != null && !READ.contains(type.getCharset())) {
+            throw new ProblemException(ProblemCode.UNSUPPORTED_MEDIA_TYPE,
+                    Given.printable(request.getContentType()) + " (expected: UTF-8)");
+        }
+        boolean lines = type.isCompatibleWith(MediaType.parseMediaType(LINES));
         List<Violation> wrong = new ArrayList<>(CorpusOrder.labelViolations(name, project, caller));
         if (field != null && (!lines || field.isEmpty() || field.length() > 256 || !Given.storable(field))) {
             wrong.add(new Violation("field", Given.printable(field),
-                    lines ? "1 to 256 characters" : "absent, only " + LINES + " has fields"));
+                    lines ? "1 to 256" + UNICODE : "absent, only " + LINES + " has fields"));
         }
         if (description.length() > 1000 || !Given.storable(description)) {
-            wrong.add(new Violation("description", Given.printable(description), "at most 1000 characters"));
+            wrong.add(new Violation("description", Given.printable(description), "at most 1000" + UNICODE));
         }
         if (!wrong.isEmpty()) {
             throw ProblemException.violated(ProblemCode.INVALID_REQUEST, wrong);

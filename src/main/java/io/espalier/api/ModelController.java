@@ -116,6 +116,7 @@ final class ModelController {
     @PutMapping(path = "/{name}/files/{file}", consumes = MediaType.APPLICATION_OCTET_STREAM_VALUE)
     ResponseEntity<Uploads.Received> append(Caller caller, @PathVariable String name, @PathVariable String file,
             @RequestParam(required = false) String project, HttpServletRequest request) throws IOException {
+        Orders.requirePlain(request);
         Model model = known(caller, name, project);
         Uploads.Received there = file(model, file);
         Uploads.Part part = part(request, there);

@@ -17,6 +17,7 @@ import io.espalier.recipe.PruningRecipe;
 import io.espalier.recipe.ResolvedInputs;
 import io.espalier.recipe.ScoreOrigin;
 import io.espalier.recipe.Violation;
+import org.springframework.http.HttpHeaders;
 import org.springframework.stereotype.Component;
 import tools.jackson.core.JacksonException;
 import tools.jackson.core.StreamReadConstraints;
@@ -239,7 +240,21 @@ final class Orders {
         }
     }
 
+    /**
+     * A body is read as it comes.
+     *
+     * @throws ProblemException when it is said to be packed: nobody unpacks it here
+     */
+    static void requirePlain(HttpServletRequest request) {
+        String coding = request.getHeader(HttpHeaders.CONTENT_ENCODING);
+        if (coding != null && !coding.strip().equalsIgnoreCase("identity")) {
+            throw new ProblemException(ProblemCode.UNSUPPORTED_MEDIA_TYPE,
+                    "Content-Encoding: " + Given.printable(coding) + " (expected: none; send the body as it is)");
+        }
+    }
+
     private byte[] bytes(HttpServletRequest request) throws IOException {
+        requirePlain(request);
         byte[] body = {};
         if (request.getContentLengthLong() <= maxBytes) {
             try (InputStream in = request.getInputStream()) {
@@ -278,9 +293,14 @@ final class Orders {
             return strict.treeToValue(document, type);
         } catch (DatabindException e) {
             // The contract let pass what the recipe cannot hold: a hole in the contract, yet nothing the client may see as our failure.
-            String field = String.join(".", e.getPath().stream().map(step -> String.valueOf(step.getPropertyName())).toList());
-            throw ProblemException.violated(otherwise,
-                    List.of(new Violation(Given.printable(field), null, "what GET /openapi.yaml describes")));
+            JsonNode given = document;
+            List<String> path = new ArrayList<>();
+            for (JacksonException.Reference step : e.getPath()) {
+                given = step.getPropertyName() == null ? given.path(step.getIndex()) : given.path(step.getPropertyName());
+                path.add(String.valueOf(step.getPropertyName() == null ? step.getIndex() : step.getPropertyName()));
+            }
+            throw ProblemException.violated(otherwise, List.of(new Violation(Given.printable(String.join(".", path)), Given.of(given, true),
+                    "what GET /openapi.yaml describes")));
         }
     }
 
