@@ -119,11 +119,8 @@ final class CorpusController {
     @DeleteMapping("/{name}")
     ResponseEntity<Void> delete(Caller caller, @PathVariable String name, @RequestParam(required = false) String project) {
         Corpus corpus = known(caller, name, project);
-        needs.liveJob(corpus.project(), corpus.name(), corpus.path()).ifPresent(job -> {
-            throw new ProblemException(ProblemCode.CORPUS_IN_USE, corpus.name() + " is needed by " + job + ", which has not ended");
-        });
         told(() -> {
-            corpora.delete(corpus);
+            corpora.delete(corpus, known -> needs.liveJob(known.project(), known.name(), known.path()));
             return null;
         });
         return ResponseEntity.noContent().build();

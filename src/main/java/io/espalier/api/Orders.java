@@ -5,6 +5,7 @@ import java.io.InputStream;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Function;
+import java.util.function.Supplier;
 
 import jakarta.servlet.http.HttpServletRequest;
 
@@ -19,6 +20,8 @@ import io.espalier.recipe.ScoreOrigin;
 import io.espalier.recipe.Violation;
 import org.springframework.http.HttpHeaders;
 import org.springframework.stereotype.Component;
+import org.springframework.transaction.PlatformTransactionManager;
+import org.springframework.transaction.support.TransactionTemplate;
 import tools.jackson.core.JacksonException;
 import tools.jackson.core.StreamReadConstraints;
 import tools.jackson.core.StreamReadFeature;
@@ -50,10 +53,12 @@ final class Orders {
     private final OpenApi contract;
     private final Catalog catalog;
     private final ScoreSets scores;
+    private final TransactionTemplate transaction;
     private final long maxBytes;
     private final JsonMapper strict;
 
-    Orders(OpenApi contract, Catalog catalog, ScoreSets scores, ApiSettings settings) {
+    Orders(OpenApi contract, Catalog catalog, ScoreSets scores, PlatformTransactionManager transactions, ApiSettings settings) {
+        transaction = new TransactionTemplate(transactions);
         this.contract = contract;
         this.catalog = catalog;
         this.scores = scores;
@@ -89,6 +94,20 @@ final class Orders {
         }
         refuse(violations);
         return new Order(recipe, inputs, key);
+    }
+
+    /**
+     * Takes an order while nothing that it names can be deleted, both in one transaction.
+     *
+     * @throws ProblemException when something was deleted since it was read
+     */
+    <T> T held(Order order, Supplier<T> taken) {
+        return transaction.execute(_ -> {
+            List<Violation> gone = new ArrayList<>();
+            catalog.hold(order.recipe(), order.inputs(), gone);
+            refuse(gone);
+            return taken.get();
+        });
     }
 
     /**

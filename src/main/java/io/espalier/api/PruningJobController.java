@@ -72,8 +72,8 @@ final class PruningJobController {
     ResponseEntity<JobView> submit(Caller caller, HttpServletRequest request) throws IOException {
         Orders.Order order = orders.read(request, caller);
         try {
-            PruningJobs.Submitted submitted = jobs.submit(order.recipe(), order.inputs(), order.key(),
-                    caller.seesAll() ? 0 : limits.unfinishedJobs());
+            PruningJobs.Submitted submitted = orders.held(order, () -> jobs.submit(order.recipe(), order.inputs(), order.key(),
+                    caller.seesAll() ? 0 : limits.unfinishedJobs()));
             ResponseEntity.BodyBuilder answer = fresh(HttpStatus.ACCEPTED).location(URI.create(JobView.href(submitted.job().id())));
             if (submitted.replayed()) {
                 answer.header(PostKey.REPLAYED, "true");

@@ -19,6 +19,7 @@ import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import java.util.UUID;
+import java.util.function.Function;
 import java.util.stream.Collectors;
 
 import io.espalier.catalog.CorpusException.Reason;
@@ -188,20 +189,32 @@ public class Corpora {
     /**
      * Forgets a corpus, and deletes the file where it is a copy of ours.
      *
-     * @throws CorpusException when it is bundled, or a mixture has it
+     * @param neededBy the job that needs it; asked while nobody can order on it
+     * @throws CorpusException when it is bundled, or a job or a mixture has it
      */
-    public void delete(Corpus corpus) {
+    public void delete(Corpus corpus, Function<Corpus, Optional<String>> neededBy) {
         if (corpus.kind() == Kind.DEMO) {
             throw new CorpusException(Reason.IN_USE, corpus.name() + " is bundled with the service");
         }
         try {
-            rows.delete(corpus);
+            transaction.executeWithoutResult(_ -> {
+                rows.lock(corpus);
+                neededBy.apply(corpus).ifPresent(job -> {
+                    throw new CorpusException(Reason.IN_USE, corpus.name() + " is needed by " + job + ", which has not ended");
+                });
+                rows.delete(corpus);
+            });
         } catch (DataIntegrityViolationException part) {
             throw new CorpusException(Reason.IN_USE, corpus.name() + " is part of " + String.join(", ", rows.mixturesOf(corpus)));
         }
         if (corpus.isCopy()) {
             files.delete(Path.of(corpus.path()));
         }
+    }
+
+    /** Keeps what a project means by a name from being deleted until the caller's transaction ends. */
+    void hold(String project, String name) {
+        rows.hold(project, name);
     }
 
     /** What a name stands for. */
@@ -253,7 +266,7 @@ public class Corpora {
         }
     }
 
-    private static Long sum(List<Corpus> parts, java.util.function.Function<Corpus, Long> figure) {
+    private static Long sum(List<Corpus> parts, Function<Corpus, Long> figure) {
         return parts.stream().map(figure).anyMatch(Objects::isNull)
                 ? null
                 : Long.valueOf(parts.stream().map(figure).mapToLong(x -> x).sum());

@@ -96,6 +96,17 @@ class CorpusRows {
         return jdbc.sql("select since from installation").query(OffsetDateTime.class).single().toInstant();
     }
 
+    /** Keeps what a project means by a name from being deleted until the caller's transaction ends. */
+    void hold(String project, String name) {
+        jdbc.sql("select 1 from corpus where name = :name and (project = :project or kind = 'demo') for key share")
+                .param("name", name).param("project", project).query((_, _) -> 1).list();
+    }
+
+    /** Waits for whoever holds it. */
+    void lock(Corpus corpus) {
+        jdbc.sql("select 1 from corpus where id = :id for update").param("id", UUID.fromString(corpus.id())).query((_, _) -> 1).list();
+    }
+
     void delete(Corpus corpus) {
         jdbc.sql("delete from corpus where id = :id").param("id", UUID.fromString(corpus.id())).update();
     }

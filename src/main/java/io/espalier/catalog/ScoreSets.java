@@ -82,12 +82,6 @@ public class ScoreSets implements ScoreShelf {
                 .param("project", project, Types.VARCHAR).query(ScoreSets::line).optional();
     }
 
-    /** Score sets of all projects. */
-    @Transactional(readOnly = true)
-    public List<ScoreSet> list(String model, MethodName method, String afterId, int limit) {
-        return list(null, model, method, afterId, limit);
-    }
-
     /**
      * Score sets, newest first, their summaries without the layers.
      *

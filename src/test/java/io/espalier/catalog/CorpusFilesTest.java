@@ -85,7 +85,7 @@ class CorpusFilesTest {
         try {
             assertThat(Path.of(there.path())).hasContent("a text");
         } finally {
-            corpora.delete(there);
+            corpora.delete(there, _ -> java.util.Optional.empty());
         }
     }
 }
