@@ -6,7 +6,6 @@ import java.time.Clock;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Objects;
 
 import jakarta.servlet.http.HttpServletRequest;
 
@@ -33,6 +32,8 @@ import tools.jackson.databind.annotation.JsonNaming;
 final class ApiKeyController {
 
     static final String PATH = "/v1/api-keys";
+
+    private static final Instant LATEST = Instant.parse("9999-12-31T23:59:59Z");
 
     private final ApiKeys keys;
     private final Orders orders;
@@ -63,12 +64,9 @@ final class ApiKeyController {
         Wanted wanted = orders.read(request, "ApiKeyOrder", Wanted.class);
         List<Violation> violations = new ArrayList<>();
         String project = wanted.project() == null ? caller.project() : wanted.project();
-        if (!caller.seesAll() && !Objects.equals(project, caller.project())) {
-            violations
-                    .add(new Violation("project", wanted.project(), "absent, or " + caller.project() + ", the project of the key you use"));
-        }
-        if (wanted.expiresAt() != null && !wanted.expiresAt().isAfter(clock.instant())) {
-            violations.add(new Violation("expires_at", wanted.expiresAt().toString(), "a time to come"));
+        violations.addAll(caller.foreign(wanted.project()));
+        if (wanted.expiresAt() != null && !(wanted.expiresAt().isAfter(clock.instant()) && wanted.expiresAt().isBefore(LATEST))) {
+            violations.add(new Violation("expires_at", wanted.expiresAt().toString(), "a time to come, before the year 10000"));
         }
         if (!violations.isEmpty()) {
             throw ProblemException.violated(ProblemCode.INVALID_REQUEST, violations);

@@ -1,7 +1,11 @@
 package io.espalier.api;
 
+import java.util.List;
+import java.util.regex.Pattern;
+
 import jakarta.servlet.http.HttpServletRequest;
 
+import io.espalier.recipe.Violation;
 import io.espalier.security.Holder;
 import io.espalier.security.Role;
 import org.springframework.core.MethodParameter;
@@ -21,6 +25,10 @@ import org.springframework.web.servlet.config.annotation.WebMvcConfigurer;
  */
 record Caller(String name, String project, Role role) {
 
+    private static final Pattern PROJECT = Pattern.compile("[a-z0-9][a-z0-9-]{0,62}");
+    private static final String PROJECTS = "1 to 63 of a-z, 0-9 and -, not beginning with -";
+    private static final String DEFAULT_PROJECT = "default";
+
     /** Whoever reaches a service that asks nobody for a name. */
     static final Caller LOCAL = new Caller("local", null, Role.ADMIN);
 
@@ -34,12 +42,41 @@ record Caller(String name, String project, Role role) {
         return project == null || project.equals(other);
     }
 
+    /** Whose a thing is of which a request says {@code project} or, {@code null}, nothing: then the caller's, or, where he sees all, {@code default}'s. */
+    String owner(String asked) {
+        return asked != null ? asked : project != null ? project : DEFAULT_PROJECT;
+    }
+
+    /** What is wrong with the project that a request names for something new: that it is none, or another than the caller's. */
+    List<Violation> foreign(String asked) {
+        if (asked == null || PROJECT.matcher(asked).matches() && sees(asked)) {
+            return List.of();
+        }
+        return List.of(new Violation("project", Given.printable(asked), PROJECT.matcher(asked).matches()
+                ? "absent, or " + project + ", the project of your token"
+                : PROJECTS));
+    }
+
+    /**
+     * The project whose names an address means.
+     *
+     * @param asked the parameter {@code project}; {@code null}: absent
+     * @throws ProblemException when it names none
+     */
+    String whose(String asked) {
+        if (asked != null && !PROJECT.matcher(asked).matches()) {
+            throw ProblemException.violated(ProblemCode.INVALID_REQUEST,
+                    List.of(new Violation("project", Given.printable(asked), PROJECTS)));
+        }
+        return owner(asked);
+    }
+
     /** Hands the caller of a request to the controllers. */
     @Component
     static final class Argument implements HandlerMethodArgumentResolver, WebMvcConfigurer {
 
         @Override
-        public void addArgumentResolvers(java.util.List<HandlerMethodArgumentResolver> resolvers) {
+        public void addArgumentResolvers(List<HandlerMethodArgumentResolver> resolvers) {
             resolvers.add(this);
         }
 

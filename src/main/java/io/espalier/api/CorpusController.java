@@ -3,10 +3,12 @@ package io.espalier.api;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.net.URI;
+import java.nio.charset.Charset;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
 
 import jakarta.servlet.http.HttpServletRequest;
 
@@ -38,6 +40,8 @@ final class CorpusController {
     static final String PATH = "/v1/corpora";
 
     private static final String LINES = "application/jsonl";
+    private static final Set<Charset> READ = Set.of(StandardCharsets.UTF_8, StandardCharsets.US_ASCII);
+    private static final String UNICODE = " characters of Unicode text without NUL";
 
     private final Corpora corpora;
     private final TokenCounts counts;
@@ -60,7 +64,7 @@ final class CorpusController {
 
     @GetMapping
     Page.Whole<CorpusView> list(Caller caller, @RequestParam(required = false) String project) {
-        String whose = project == null ? caller.project() : whose(caller, project);
+        String whose = project == null ? caller.project() : caller.whose(project);
         boolean hidden = project != null && !caller.sees(project);
         return new Page.Whole<>(hidden ? List.of() : corpora.list(whose).stream().map(corpus -> CorpusView.of(corpus, caller)).toList());
     }
@@ -89,19 +93,25 @@ final class CorpusController {
     ResponseEntity<CorpusView> upload(Caller caller, @PathVariable String name, @RequestParam(required = false) String project,
             @RequestParam(required = false) String field, @RequestParam(defaultValue = "") String description, HttpServletRequest request)
             throws IOException {
-        boolean lines = MediaType.parseMediaType(request.getContentType()).isCompatibleWith(MediaType.parseMediaType(LINES));
+        Orders.requirePlain(request);
+        MediaType type = MediaType.parseMediaType(request.getContentType());
+        if (type.getCharset() != null && !READ.contains(type.getCharset())) {
+            throw new ProblemException(ProblemCode.UNSUPPORTED_MEDIA_TYPE,
+                    Given.printable(request.getContentType()) + " (expected: UTF-8)");
+        }
+        boolean lines = type.isCompatibleWith(MediaType.parseMediaType(LINES));
         List<Violation> wrong = new ArrayList<>(CorpusOrder.labelViolations(name, project, caller));
         if (field != null && (!lines || field.isEmpty() || field.length() > 256 || !Given.storable(field))) {
             wrong.add(new Violation("field", Given.printable(field),
-                    lines ? "1 to 256 characters" : "absent, only " + LINES + " has fields"));
+                    lines ? "1 to 256" + UNICODE : "absent, only " + LINES + " has fields"));
         }
         if (description.length() > 1000 || !Given.storable(description)) {
-            wrong.add(new Violation("description", Given.printable(description), "at most 1000 characters"));
+            wrong.add(new Violation("description", Given.printable(description), "at most 1000" + UNICODE));
         }
         if (!wrong.isEmpty()) {
             throw ProblemException.violated(ProblemCode.INVALID_REQUEST, wrong);
         }
-        Corpora.Label label = new Corpora.Label(name, CorpusOrder.projectOf(caller, project), description,
+        Corpora.Label label = new Corpora.Label(name, caller.owner(project), description,
                 lines ? field == null ? "text" : field : null);
         return created(caller, told(() -> corpora.take(label, request.getInputStream(), Corpus.Source.UPLOAD)));
     }
@@ -109,11 +119,8 @@ final class CorpusController {
     @DeleteMapping("/{name}")
     ResponseEntity<Void> delete(Caller caller, @PathVariable String name, @RequestParam(required = false) String project) {
         Corpus corpus = known(caller, name, project);
-        needs.liveJob(corpus.project(), corpus.name(), corpus.path()).ifPresent(job -> {
-            throw new ProblemException(ProblemCode.CORPUS_IN_USE, corpus.name() + " is needed by " + job + ", which has not ended");
-        });
         told(() -> {
-            corpora.delete(corpus);
+            corpora.delete(corpus, known -> needs.liveJob(known.project(), known.name(), known.path()));
             return null;
         });
         return ResponseEntity.noContent().build();
@@ -124,7 +131,7 @@ final class CorpusController {
             @RequestParam(required = false) String project) {
         Corpus corpus = known(caller, name, project);
         List<Violation> wrong = new ArrayList<>();
-        Path directory = Given.storable(model) ? catalog.resolveModel(model, whose(caller, project), wrong) : null;
+        Path directory = Given.storable(model) ? catalog.resolveModel(model, caller.whose(project), wrong) : null;
         String tokenizer = directory == null ? null : counts.tokenizer(directory);
         if (tokenizer == null) {
             throw ProblemException.violated(ProblemCode.INVALID_REQUEST, wrong.isEmpty()
@@ -138,17 +145,9 @@ final class CorpusController {
     }
 
     private Corpus known(Caller caller, String name, String project) {
-        String whose = whose(caller, project);
+        String whose = caller.whose(project);
         return (Given.storable(name) && caller.sees(whose) ? corpora.find(name, whose) : java.util.Optional.<Corpus>empty()).orElseThrow(
                 () -> new ProblemException(ProblemCode.CORPUS_NOT_FOUND, "no corpus is registered as " + Given.printable(name)));
-    }
-
-    private static String whose(Caller caller, String project) {
-        if (project != null && !CorpusOrder.PROJECT.matcher(project).matches()) {
-            throw ProblemException.violated(ProblemCode.INVALID_REQUEST,
-                    List.of(new Violation("project", Given.printable(project), CorpusOrder.PROJECTS)));
-        }
-        return CorpusOrder.projectOf(caller, project);
     }
 
     private static ResponseEntity<CorpusView> created(Caller caller, Corpora.Registered registered) {

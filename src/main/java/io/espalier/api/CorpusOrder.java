@@ -20,8 +20,6 @@ record CorpusOrder(String name, String project, String description, String text,
         List<Corpus.Part> mix) {
 
     private static final Pattern NAME = Pattern.compile("[a-z0-9][a-z0-9._-]{0,62}");
-    static final Pattern PROJECT = Pattern.compile("[a-z0-9][a-z0-9-]{0,62}");
-    static final String PROJECTS = "1 to 63 of a-z, 0-9 and -, not beginning with -";
 
     /** All that is wrong with it by itself. */
     List<Violation> violations(Caller caller) {
@@ -46,22 +44,13 @@ record CorpusOrder(String name, String project, String description, String text,
         if (name != null && !NAME.matcher(name).matches()) {
             found.add(new Violation("name", Given.printable(name), "1 to 63 of a-z, 0-9, ., _ and -, beginning with a letter or digit"));
         }
-        if (project != null && !PROJECT.matcher(project).matches()) {
-            found.add(new Violation("project", Given.printable(project), PROJECTS));
-        } else if (project != null && !caller.sees(project)) {
-            found.add(new Violation("project", project, caller.project() + ", or absent"));
-        }
+        found.addAll(caller.foreign(project));
         return found;
     }
 
     Corpora.Label label(Caller caller) {
         boolean lines = url != null && url.replaceFirst("[?#].*", "").endsWith(".jsonl");
-        return new Corpora.Label(name, projectOf(caller, project), description == null ? "" : description,
+        return new Corpora.Label(name, caller.owner(project), description == null ? "" : description,
                 lines && field == null ? "text" : field);
-    }
-
-    /** Whose names are meant. */
-    static String projectOf(Caller caller, String asked) {
-        return asked != null ? asked : caller.project() != null ? caller.project() : "default";
     }
 }

@@ -8,6 +8,8 @@ import tools.jackson.databind.JsonNode;
 /** A schema said in a phrase: {@code a number more than 0 and less than 1}. */
 final class Expected {
 
+    private static final String NO_CONTROLS = "^[^\\x00-\\x1F\\x7F]*$";
+
     private Expected() {}
 
     static String of(JsonNode schema, OpenApi contract) {
@@ -28,7 +30,8 @@ final class Expected {
             phrase.append(" from ").append(schema.get("minimum").asString()).append(" to ").append(schema.get("maximum").asString());
         }
         if (schema.has("maxItems")) {
-            phrase.append(" of at most ").append(schema.get("maxItems").asString()).append(" entries");
+            phrase.append(" of ").append(schema.has("minItems") ? schema.get("minItems").asString() + " to " : "at most ")
+                    .append(schema.get("maxItems").asString()).append(" entries");
         }
         if (schema.has("maxLength")) {
             phrase.append(" of ").append(schema.path("minLength").asString("0")).append(" to ").append(schema.get("maxLength").asString())
@@ -36,7 +39,13 @@ final class Expected {
         } else if (schema.has("minLength")) {
             phrase.append(", not empty");
         }
-        return phrase.append(schema.has("pattern") ? " without control characters" : "").toString();
+        return phrase.append(form(schema.path("pattern").asString(""))).toString();
+    }
+
+    private static String form(String pattern) {
+        return pattern.isEmpty()
+                ? ""
+                : pattern.equals(NO_CONTROLS) ? " without control characters" : " of the form " + pattern.replaceAll("^\\^|\\$$", "");
     }
 
     /** All but {@code null}, which is a way to say absent and nobody has to be told. */

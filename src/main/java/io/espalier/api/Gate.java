@@ -123,7 +123,7 @@ class Gate {
         allowed.setAllowedMethods(List.of("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"));
         allowed.setAllowedHeaders(List.of("*"));
         allowed.setExposedHeaders(List.of("Location", "ETag", "Retry-After", "RateLimit", "RateLimit-Policy", "Idempotency-Replayed",
-                "Content-Range", "Repr-Digest", "WWW-Authenticate"));
+                "Content-Range", "Content-Disposition", "Repr-Digest", "Upload-Offset", "WWW-Authenticate"));
         allowed.setAllowCredentials(false);
         allowed.setMaxAge(3600L);
         UrlBasedCorsConfigurationSource source = new UrlBasedCorsConfigurationSource();

@@ -1,6 +1,7 @@
 package io.espalier.api;
 
 import java.math.BigDecimal;
+import java.util.Set;
 
 import tools.jackson.databind.JsonNode;
 
@@ -11,6 +12,8 @@ final class Given {
     static final int MAX_SCALE = 30;
 
     private static final int MAX_LENGTH = 120;
+    private static final Set<Byte> TROUBLE = Set.of(Character.CONTROL, Character.FORMAT, Character.SURROGATE, Character.LINE_SEPARATOR,
+            Character.PARAGRAPH_SEPARATOR);
 
     private Given() {}
 
@@ -18,7 +21,7 @@ final class Given {
     static String of(JsonNode node, boolean quoted) {
         String text = switch (node.getNodeType()) {
             case OBJECT -> "an object";
-            case ARRAY -> "an array";
+            case ARRAY -> node.isEmpty() ? "an empty array" : "an array";
             case MISSING -> null;
             case STRING -> quoted ? '"' + node.stringValue() + '"' : node.stringValue();
             default -> node.isBigDecimal() ? sayable(node.decimalValue()) : node.asString("null");
@@ -42,13 +45,13 @@ final class Given {
         return true;
     }
 
-    /** Shortened, and every character that could trouble a terminal or an encoder shown as a question mark. */
+    /** Shortened, and every character that could trouble a terminal, an encoder or a reader's eye (text that runs backwards) shown as a question mark. */
     static String printable(String text) {
         int end = Math.min(text.length(), MAX_LENGTH);
         StringBuilder printable = new StringBuilder(end);
         for (int i = 0; i < end; i++) {
             char c = text.charAt(i);
-            printable.append(Character.isISOControl(c) || Character.isSurrogate(c) ? '?' : c);
+            printable.append(TROUBLE.contains((byte) Character.getType(c)) ? '?' : c);
         }
         return end < text.length() ? printable.append('…').toString() : printable.toString();
     }

@@ -123,13 +123,19 @@ final class JobFeed implements SmartLifecycle {
                         watched.wait();
                     }
                 }
-                lookOnce();
+                lookAndSay();
                 Thread.sleep(LOOK_EVERY);
             } catch (InterruptedException e) {
                 return;
-            } catch (RuntimeException e) {
-                log.warn("waiting requests are not told anything now, the next look tries again: {}", e.toString());
             }
+        }
+    }
+
+    private void lookAndSay() {
+        try {
+            lookOnce();
+        } catch (RuntimeException e) {
+            log.warn("waiting requests are not told anything now, the next look tries again: {}", e.toString());
         }
     }
 

@@ -43,7 +43,6 @@ final class ModelController {
     private static final String LIMIT = "50";
     private static final int MAX_LIMIT = 200;
     private static final String LIMITS = "an integer from 1 to " + MAX_LIMIT;
-    private static final String DEFAULT_PROJECT = "default";
     private static final String OFFSET = "Upload-Offset";
     private static final Pattern CONTENT_RANGE = Pattern.compile("bytes (\\d{1,18})-(\\d{1,18})/(\\d{1,18})");
 
@@ -68,7 +67,12 @@ final class ModelController {
         List<Violation> shape = new ArrayList<>();
         ModelOrder order = orders.read(request, "ModelOrder", ModelOrder.class, shape);
         List<Violation> found = new ArrayList<>(shape);
-        Model model = order == null ? null : registrar.register(order, project(caller, order.project()), found);
+        Model model = null;
+        if (order != null) {
+            List<Violation> foreign = caller.foreign(order.project());
+            found.addAll(foreign);
+            model = registrar.register(order, caller.owner(foreign.isEmpty() ? order.project() : null), found);
+        }
         List<Violation> further = found.subList(shape.size(), found.size());
         further.removeIf(violation -> shape.stream().anyMatch(said -> explains(said.field(), violation.field())));
         refuse(found);
@@ -83,7 +87,9 @@ final class ModelController {
             @RequestParam(defaultValue = LIMIT) @Min(value = 1, message = LIMITS) @Max(value = MAX_LIMIT, message = LIMITS) int limit) {
         Models.Place after = cursor == null ? null : ModelCursor.parse(cursor);
         // why: one more than asked for says whether there is a next page
-        List<Model> found = models.list(caller.project() == null ? storable(project) : caller.project(), after, limit + 1);
+        String whose = project == null ? caller.project() : caller.whose(project);
+        boolean hidden = project != null && !caller.sees(project);
+        List<Model> found = hidden ? List.of() : models.list(whose, after, limit + 1);
         List<Model> page = found.subList(0, Math.min(limit, found.size()));
         String next = found.size() > limit ? ModelCursor.of(page.getLast()) : null;
         return fresh(HttpStatus.OK).body(new Page<>(page.stream().map(ModelView::listed).toList(), next));
@@ -110,6 +116,7 @@ final class ModelController {
     @PutMapping(path = "/{name}/files/{file}", consumes = MediaType.APPLICATION_OCTET_STREAM_VALUE)
     ResponseEntity<Uploads.Received> append(Caller caller, @PathVariable String name, @PathVariable String file,
             @RequestParam(required = false) String project, HttpServletRequest request) throws IOException {
+        Orders.requirePlain(request);
         Model model = known(caller, name, project);
         Uploads.Received there = file(model, file);
         Uploads.Part part = part(request, there);
@@ -162,20 +169,9 @@ final class ModelController {
     }
 
     private Model known(Caller caller, String name, String project) {
-        String whose = project(caller, storable(project));
-        return (Given.storable(name) ? models.find(whose, name) : java.util.Optional.<Model>empty()).orElseThrow(
+        String whose = caller.whose(project);
+        return (Given.storable(name) && caller.sees(whose) ? models.find(whose, name) : java.util.Optional.<Model>empty()).orElseThrow(
                 () -> new ProblemException(ProblemCode.MODEL_NOT_FOUND, "no model is registered as " + Given.printable(name)));
-    }
-
-    private static String project(Caller caller, String asked) {
-        return caller.project() != null ? caller.project() : asked == null ? DEFAULT_PROJECT : asked;
-    }
-
-    private static String storable(String project) {
-        if (project != null && !Given.storable(project)) {
-            throw invalid("project", project, "Unicode text without NUL");
-        }
-        return project;
     }
 
     private static void refuse(List<Violation> found) {

@@ -2,14 +2,10 @@ package io.espalier.api;
 
 import java.io.IOException;
 import java.io.InputStream;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
-import java.util.Collections;
-import java.util.HexFormat;
 import java.util.List;
 import java.util.function.Function;
-import java.util.regex.Pattern;
+import java.util.function.Supplier;
 
 import jakarta.servlet.http.HttpServletRequest;
 
@@ -22,7 +18,10 @@ import io.espalier.recipe.PruningRecipe;
 import io.espalier.recipe.ResolvedInputs;
 import io.espalier.recipe.ScoreOrigin;
 import io.espalier.recipe.Violation;
+import org.springframework.http.HttpHeaders;
 import org.springframework.stereotype.Component;
+import org.springframework.transaction.PlatformTransactionManager;
+import org.springframework.transaction.support.TransactionTemplate;
 import tools.jackson.core.JacksonException;
 import tools.jackson.core.StreamReadConstraints;
 import tools.jackson.core.StreamReadFeature;
@@ -31,7 +30,6 @@ import tools.jackson.core.json.JsonFactory;
 import tools.jackson.databind.DatabindException;
 import tools.jackson.databind.DeserializationFeature;
 import tools.jackson.databind.JsonNode;
-import tools.jackson.databind.cfg.JsonNodeFeature;
 import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.ObjectNode;
 
@@ -51,19 +49,16 @@ final class Orders {
     record Order(PruningRecipe recipe, ResolvedInputs inputs, IdempotencyKey key) {}
 
     private static final String SCHEMA = "PruningRecipe";
-    private static final String KEY = "Idempotency-Key";
-    private static final Pattern KEYS = Pattern.compile("[\\x21-\\x7E]{1,255}");
-    /** One spelling of every document: whoever posts again may order the fields otherwise, or write 0.250 for 0.25. */
-    private static final JsonMapper CANONICAL = JsonMapper.builder().enable(DeserializationFeature.USE_BIG_DECIMAL_FOR_FLOATS)
-            .enable(JsonNodeFeature.WRITE_PROPERTIES_SORTED, JsonNodeFeature.STRIP_TRAILING_BIGDECIMAL_ZEROES).build();
 
     private final OpenApi contract;
     private final Catalog catalog;
     private final ScoreSets scores;
+    private final TransactionTemplate transaction;
     private final long maxBytes;
     private final JsonMapper strict;
 
-    Orders(OpenApi contract, Catalog catalog, ScoreSets scores, ApiSettings settings) {
+    Orders(OpenApi contract, Catalog catalog, ScoreSets scores, PlatformTransactionManager transactions, ApiSettings settings) {
+        transaction = new TransactionTemplate(transactions);
         this.contract = contract;
         this.catalog = catalog;
         this.scores = scores;
@@ -78,10 +73,10 @@ final class Orders {
     }
 
     Order read(HttpServletRequest request, Caller caller) throws IOException {
-        String key = key(request);
+        String given = PostKey.of(request);
         byte[] body = bytes(request);
         JsonNode document = parse(body);
-        String fingerprint = key == null ? null : fingerprint(body);
+        IdempotencyKey key = PostKey.with(given, body);
         List<Violation> violations = new ArrayList<>(Shape.trim(document, contract, SCHEMA));
         ResolvedInputs inputs = null;
         PruningRecipe recipe = null;
@@ -98,7 +93,21 @@ final class Orders {
             add(further, violations);
         }
         refuse(violations);
-        return new Order(recipe, inputs, key == null ? null : new IdempotencyKey(key, fingerprint));
+        return new Order(recipe, inputs, key);
+    }
+
+    /**
+     * Takes an order while nothing that it names can be deleted, both in one transaction.
+     *
+     * @throws ProblemException when something was deleted since it was read
+     */
+    <T> T held(Order order, Supplier<T> taken) {
+        return transaction.execute(_ -> {
+            List<Violation> gone = new ArrayList<>();
+            catalog.hold(order.recipe(), order.inputs(), gone);
+            refuse(gone);
+            return taken.get();
+        });
     }
 
     /**
@@ -126,7 +135,22 @@ final class Orders {
      * @param code what it is refused with
      */
     <T> T read(HttpServletRequest request, String component, Class<T> type, ProblemCode code) throws IOException {
-        JsonNode document = parse(bytes(request));
+        return read(bytes(request), component, type, code);
+    }
+
+    /** A document that is read once, however often it is posted with its key; {@code null} when the client gave none. */
+    record Posted<T>(T document, IdempotencyKey key) {}
+
+    /** The same, with the key that it was posted with. */
+    <T> Posted<T> readPosted(HttpServletRequest request, String component, Class<T> type, ProblemCode code) throws IOException {
+        String given = PostKey.of(request);
+        byte[] body = bytes(request);
+        T document = read(body, component, type, code);
+        return new Posted<>(document, PostKey.with(given, body));
+    }
+
+    private <T> T read(byte[] body, String component, Class<T> type, ProblemCode code) {
+        JsonNode document = parse(body);
         List<Violation> violations = Shape.trim(document, contract, component);
         if (!violations.isEmpty()) {
             throw ProblemException.violated(code, violations);
@@ -235,29 +259,21 @@ final class Orders {
         }
     }
 
-    private static String key(HttpServletRequest request) {
-        List<String> given = Collections.list(request.getHeaders(KEY));
-        if (given.isEmpty()) {
-            return null;
-        }
-        if (given.size() > 1 || !KEYS.matcher(given.getFirst()).matches()) {
-            throw ProblemException.violated(ProblemCode.INVALID_REQUEST, List.of(new Violation(KEY,
-                    given.size() > 1 ? given.size() + " times" : Given.printable(given.getFirst()),
-                    "once, 1 to 255 printable ASCII characters without a space")));
-        }
-        return given.getFirst();
-    }
-
-    private static String fingerprint(byte[] body) {
-        try {
-            byte[] canonical = CANONICAL.writeValueAsBytes(CANONICAL.readTree(body));
-            return HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(canonical));
-        } catch (NoSuchAlgorithmException e) {
-            throw new AssertionError("every Java has SHA-256", e);
+    /**
+     * A body is read as it comes.
+     *
+     * @throws ProblemException when it is said to be packed: nobody unpacks it here
+     */
+    static void requirePlain(HttpServletRequest request) {
+        String coding = request.getHeader(HttpHeaders.CONTENT_ENCODING);
+        if (coding != null && !coding.strip().equalsIgnoreCase("identity")) {
+            throw new ProblemException(ProblemCode.UNSUPPORTED_MEDIA_TYPE,
+                    "Content-Encoding: " + Given.printable(coding) + " (expected: none; send the body as it is)");
         }
     }
 
     private byte[] bytes(HttpServletRequest request) throws IOException {
+        requirePlain(request);
         byte[] body = {};
         if (request.getContentLengthLong() <= maxBytes) {
             try (InputStream in = request.getInputStream()) {
@@ -296,9 +312,14 @@ final class Orders {
             return strict.treeToValue(document, type);
         } catch (DatabindException e) {
             // The contract let pass what the recipe cannot hold: a hole in the contract, yet nothing the client may see as our failure.
-            String field = String.join(".", e.getPath().stream().map(step -> String.valueOf(step.getPropertyName())).toList());
-            throw ProblemException.violated(otherwise,
-                    List.of(new Violation(Given.printable(field), null, "what GET /openapi.yaml describes")));
+            JsonNode given = document;
+            List<String> path = new ArrayList<>();
+            for (JacksonException.Reference step : e.getPath()) {
+                given = step.getPropertyName() == null ? given.path(step.getIndex()) : given.path(step.getPropertyName());
+                path.add(String.valueOf(step.getPropertyName() == null ? step.getIndex() : step.getPropertyName()));
+            }
+            throw ProblemException.violated(otherwise, List.of(new Violation(Given.printable(String.join(".", path)), Given.of(given, true),
+                    "what GET /openapi.yaml describes")));
         }
     }
 

@@ -5,12 +5,15 @@ import java.nio.file.NoSuchFileException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
+import java.util.TreeSet;
 
 import jakarta.servlet.http.HttpServletRequest;
 import jakarta.servlet.http.HttpServletResponse;
 
 import io.espalier.catalog.ModelConflictException;
 import io.espalier.catalog.NoRoomException;
+import io.espalier.catalog.ScoresGoneException;
+import io.espalier.job.IdempotencyKey;
 import io.espalier.objectstore.ObjectStoreException;
 import io.espalier.recipe.PruningException;
 import io.espalier.recipe.Violation;
@@ -29,6 +32,7 @@ import org.springframework.web.ErrorResponse;
 import org.springframework.web.HttpMediaTypeNotAcceptableException;
 import org.springframework.web.HttpMediaTypeNotSupportedException;
 import org.springframework.web.HttpRequestMethodNotSupportedException;
+import org.springframework.web.bind.MissingServletRequestParameterException;
 import org.springframework.web.bind.annotation.ExceptionHandler;
 import org.springframework.web.bind.annotation.RequestParam;
 import org.springframework.web.bind.annotation.RestControllerAdvice;
@@ -53,13 +57,15 @@ final class Problems {
             log.debug("{} {}: the client went away", request.getMethod(), request.getRequestURI());
             return;
         }
-        if (e instanceof ObjectStoreException || e instanceof NoSuchFileException) {
+        if (e instanceof ObjectStoreException || e instanceof NoSuchFileException || e instanceof ScoresGoneException) {
             // why: these were set for the file that cannot be had now
             FILE_HEADERS.forEach(header -> response.setHeader(header, null));
         }
         ProblemException problem = problem(e, request, response);
         if (problem.code() == ProblemCode.IDEMPOTENCY_KEY_IN_FLIGHT || problem.code() == ProblemCode.UNAVAILABLE) {
             response.setHeader(HttpHeaders.RETRY_AFTER, "1");
+        } else if (problem.code() == ProblemCode.UNSUPPORTED_MEDIA_TYPE && request.getHeader(HttpHeaders.CONTENT_ENCODING) != null) {
+            response.setHeader(HttpHeaders.ACCEPT_ENCODING, "identity");
         } else if (problem.code() == ProblemCode.TOO_MANY_JOBS) {
             response.setHeader(HttpHeaders.RETRY_AFTER, "60");
         }
@@ -77,6 +83,9 @@ final class Problems {
             case DataIntegrityViolationException gone when String.valueOf(gone.getMessage()).contains("score_set_id_fkey") ->
                 ProblemException.violated(ProblemCode.INVALID_RECIPE,
                         List.of(new Violation("score_set", "a score set that is gone", "one that GET /v1/score-sets lists")));
+            case IdempotencyKey.ReusedException reused -> new ProblemException(ProblemCode.IDEMPOTENCY_KEY_REUSED, reused.getMessage());
+            // why: the last job that refers to them may be deleted while they are read
+            case ScoresGoneException gone -> new ProblemException(ProblemCode.SCORE_SET_NOT_FOUND, gone.getMessage());
             case ModelConflictException conflict -> conflict(conflict);
             case NoRoomException full -> new ProblemException(ProblemCode.DISK_FULL, full.getMessage());
             case NoHandlerFoundException nothing -> unknown(request);
@@ -89,6 +98,8 @@ final class Problems {
             case InvalidMediaTypeException media -> new ProblemException(ProblemCode.INVALID_REQUEST, media.getMessage());
             case MethodArgumentTypeMismatchException argument -> ProblemException.violated(ProblemCode.INVALID_REQUEST,
                     List.of(new Violation(argument.getName(), Given.printable(String.valueOf(argument.getValue())), "an integer")));
+            case MissingServletRequestParameterException absent -> ProblemException.violated(ProblemCode.INVALID_REQUEST,
+                    List.of(Violation.missing(absent.getParameterName(), "a value in the query")));
             case HandlerMethodValidationException arguments ->
                 ProblemException.violated(ProblemCode.INVALID_REQUEST, violations(arguments));
             case BadRequestException broken -> new ProblemException(ProblemCode.INVALID_REQUEST,
@@ -97,7 +108,7 @@ final class Problems {
             case NoSuchFileException lost ->
                 unavailable("a file is not where the service left it; its keeper has to bring it back", e, request);
             case InvalidParameterException undecodable -> new ProblemException(ProblemCode.INVALID_REQUEST,
-                    "a parameter cannot be decoded (expected: percent-encoded UTF-8)");
+                    "the parameters cannot be read (expected: percent-encoded UTF-8, and no more than 1000 of them)");
             case ErrorResponse other -> byStatus(other.getStatusCode(), e, request);
             default -> DatabaseTrouble.of(e).map(words -> unavailable(words, e, request)).orElseGet(() -> ours(e, request));
         };
@@ -133,8 +144,12 @@ final class Problems {
     }
 
     private static ProblemException notAllowed(HttpRequestMethodNotSupportedException e, HttpServletResponse response) {
-        Set<HttpMethod> known = e.getSupportedHttpMethods();
-        String allowed = known == null ? "" : String.join(", ", known.stream().map(HttpMethod::name).sorted().toList());
+        // why these two: they are answered everywhere, and nobody maps them
+        Set<String> known = new TreeSet<>(Set.of(HttpMethod.OPTIONS.name()));
+        for (HttpMethod method : e.getSupportedHttpMethods() == null ? Set.<HttpMethod>of() : e.getSupportedHttpMethods()) {
+            known.addAll(method.equals(HttpMethod.GET) ? List.of(method.name(), HttpMethod.HEAD.name()) : List.of(method.name()));
+        }
+        String allowed = String.join(", ", known);
         response.setHeader(HttpHeaders.ALLOW, allowed);
         return new ProblemException(ProblemCode.METHOD_NOT_ALLOWED, e.getMethod() + " (expected: " + allowed + ")");
     }

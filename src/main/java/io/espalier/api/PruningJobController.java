@@ -72,17 +72,15 @@ final class PruningJobController {
     ResponseEntity<JobView> submit(Caller caller, HttpServletRequest request) throws IOException {
         Orders.Order order = orders.read(request, caller);
         try {
-            PruningJobs.Submitted submitted = jobs.submit(order.recipe(), order.inputs(), order.key(),
-                    caller.seesAll() ? 0 : limits.unfinishedJobs());
+            PruningJobs.Submitted submitted = orders.held(order, () -> jobs.submit(order.recipe(), order.inputs(), order.key(),
+                    caller.seesAll() ? 0 : limits.unfinishedJobs()));
             ResponseEntity.BodyBuilder answer = fresh(HttpStatus.ACCEPTED).location(URI.create(JobView.href(submitted.job().id())));
             if (submitted.replayed()) {
-                answer.header("Idempotency-Replayed", "true");
+                answer.header(PostKey.REPLAYED, "true");
             }
             return answer.body(JobView.of(submitted.job()));
         } catch (TooManyJobsException e) {
             throw new ProblemException(ProblemCode.TOO_MANY_JOBS, e.getMessage());
-        } catch (IdempotencyKey.ReusedException e) {
-            throw new ProblemException(ProblemCode.IDEMPOTENCY_KEY_REUSED, e.getMessage());
         } catch (IdempotencyKey.InFlightException e) {
             throw new ProblemException(ProblemCode.IDEMPOTENCY_KEY_IN_FLIGHT, e.getMessage());
         }

@@ -35,13 +35,14 @@ final class ScoreController {
     @GetMapping(path = ADDRESS, produces = MediaType.APPLICATION_JSON_VALUE)
     ResponseEntity<ScoreSummary> summary(@PathVariable String id, Caller caller) {
         PruningJob job = succeeded(id, caller);
-        return ResponseEntity.ok().varyBy(HttpHeaders.ACCEPT).body(scores.planned(job.id()).orElseThrow());
+        return ResponseEntity.ok().varyBy(HttpHeaders.ACCEPT)
+                .body(scores.planned(job.id()).orElseThrow(() -> PruningJobController.unknown(id)));
     }
 
     @GetMapping(path = ADDRESS, produces = {Download.SAFETENSORS, MediaType.APPLICATION_OCTET_STREAM_VALUE})
     void file(@PathVariable String id, Caller caller, HttpServletRequest request, HttpServletResponse response) throws IOException {
         response.setHeader(HttpHeaders.VARY, HttpHeaders.ACCEPT);
-        ScoreSet set = scores.findBriefly(succeeded(id, caller).scoreSetId()).orElseThrow();
+        ScoreSet set = scores.findBriefly(succeeded(id, caller).scoreSetId()).orElseThrow(() -> PruningJobController.unknown(id));
         download(set, scores).send(request, response);
     }
 

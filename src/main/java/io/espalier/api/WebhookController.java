@@ -5,6 +5,7 @@ import java.net.URI;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 import java.util.function.Supplier;
 
 import jakarta.servlet.http.HttpServletRequest;
@@ -41,7 +42,6 @@ final class WebhookController {
     private static final String LIMIT = "50";
     private static final int MAX_LIMIT = 200;
     private static final String LIMITS = "an integer from 1 to " + MAX_LIMIT;
-    private static final String DEFAULT_PROJECT = "default";
 
     private final Webhooks webhooks;
     private final Orders orders;
@@ -53,21 +53,33 @@ final class WebhookController {
 
     @PostMapping(consumes = MediaType.APPLICATION_JSON_VALUE)
     ResponseEntity<WebhookView> create(HttpServletRequest request, Caller caller) throws IOException {
-        WebhookView.Order order = orders.read(request, "WebhookOrder", WebhookView.Order.class, ProblemCode.INVALID_WEBHOOK);
-        String own = caller.project() == null ? DEFAULT_PROJECT : caller.project();
-        String project = order.project() == null ? own : order.project();
-        List<Violation> violations = new ArrayList<>();
-        if (!caller.sees(project)) {
-            violations.add(new Violation("project", project, "absent, or " + caller.project()));
-            project = own;
+        Orders.Posted<WebhookView.Order> posted = orders.readPosted(request, "WebhookOrder", WebhookView.Order.class,
+                ProblemCode.INVALID_WEBHOOK);
+        WebhookView.Order order = posted.document();
+        List<Violation> violations = new ArrayList<>(caller.foreign(order.project()));
+        Webhook.Wanted wanted = new Webhook.Wanted(caller.owner(violations.isEmpty() ? order.project() : null), order.url(),
+                order.events() == null ? List.of() : order.events(), order.description() == null ? "" : order.description(),
+                order.secretRef());
+        Optional<Webhooks.Posted> before = violations.isEmpty()
+                ? sealed(() -> webhooks.posted(wanted.project(), posted.key()))
+                : Optional.empty();
+        if (before.isPresent()) {
+            return told(before.get());
         }
-        Webhook.Wanted wanted = new Webhook.Wanted(project, order.url(), order.events() == null ? List.of() : order.events(),
-                order.description() == null ? "" : order.description(), order.secretRef());
         violations.addAll(webhooks.violations(wanted.url()));
         violations.addAll(webhooks.violations(wanted));
         refuse(violations);
-        Webhook.Made made = sealed(() -> webhooks.create(wanted));
-        return fresh(HttpStatus.CREATED).location(URI.create(WebhookView.href(made.webhook().id()))).body(WebhookView.of(made));
+        return told(sealed(() -> webhooks.create(wanted, posted.key()))
+                .orElseThrow(() -> ProblemException.violated(ProblemCode.INVALID_WEBHOOK, List.of(webhooks.full(wanted.project())))));
+    }
+
+    private static ResponseEntity<WebhookView> told(Webhooks.Posted posted) {
+        ResponseEntity.BodyBuilder answer = fresh(HttpStatus.CREATED)
+                .location(URI.create(WebhookView.href(posted.made().webhook().id())));
+        if (posted.replayed()) {
+            answer.header(PostKey.REPLAYED, "true");
+        }
+        return answer.body(WebhookView.of(posted.made()));
     }
 
     @GetMapping

@@ -21,6 +21,7 @@ record FileStore(Path directory) {
 
     void move(Path finished, String id) throws IOException {
         Files.createDirectories(directory);
+        sync(finished);
         Files.move(finished, path(id), StandardCopyOption.ATOMIC_MOVE);
         sync(directory);
     }

@@ -3,6 +3,7 @@ package io.espalier.catalog;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 import io.espalier.recipe.CorpusRef;
 import io.espalier.recipe.PruningRecipe;
@@ -43,6 +44,26 @@ public class Catalog {
                 ? null
                 : resolveCorpus(recipe.evaluation().corpus(), recipe.project(), "evaluation.corpus", found);
         return found.size() == before && model != null ? new ResolvedInputs(model.toString(), calibration, evaluation) : null;
+    }
+
+    /**
+     * Keeps what an order names from being deleted until the caller's transaction ends. Whoever deletes it waits, and looks for jobs after that.
+     *
+     * @param inputs as it was resolved a moment ago
+     * @param found takes what was deleted or became another thing since
+     */
+    public void hold(PruningRecipe recipe, ResolvedInputs inputs, List<Violation> found) {
+        if (!recipe.model().startsWith("/")) {
+            models.hold(recipe.project(), recipe.model());
+        }
+        Stream.of(recipe.calibration() == null ? null : recipe.calibration().corpus(),
+                recipe.evaluation() == null ? null : recipe.evaluation().corpus())
+                .filter(corpus -> corpus != null && corpus.name() != null).map(CorpusRef::name).distinct().sorted()
+                .forEach(name -> corpora.hold(recipe.project(), name));
+        if (!inputs.equals(resolve(recipe, found)) && found.isEmpty()) {
+            found.add(new Violation("model", recipe.model() + " or a text of the order, which became another at this moment",
+                    "what it was when the order was read; post it again"));
+        }
     }
 
     /**

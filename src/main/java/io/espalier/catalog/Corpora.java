@@ -19,6 +19,7 @@ import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import java.util.UUID;
+import java.util.function.Function;
 import java.util.stream.Collectors;
 
 import io.espalier.catalog.CorpusException.Reason;
@@ -92,17 +93,11 @@ public class Corpora {
         }
         CorpusFiles.Kept kept = files.keep(text, upload ? "" : source.json(), label.field);
         Corpus corpus = of(label, source, kept.file().toString(), kept.taken());
-        boolean inserted = false;
-        try {
-            inserted = rows.insert(corpus);
-        } finally {
-            if (!inserted) {
-                files.delete(kept.file());
-            }
-        }
-        if (inserted) {
+        // why the file stays when this throws: the row may be there, and only the answer was lost; without a row it is swept
+        if (rows.insert(corpus)) {
             return new Registered(find(label.name, label.project).orElse(corpus), true);
         }
+        files.delete(kept.file());
         return new Registered(find(label.name, label.project).filter(other -> upload && Objects.equals(other.sha256(), corpus.sha256())
                 && Objects.equals(other.field(), corpus.field())).orElseThrow(() -> exists(label)), false);
     }
@@ -194,20 +189,32 @@ public class Corpora {
     /**
      * Forgets a corpus, and deletes the file where it is a copy of ours.
      *
-     * @throws CorpusException when it is bundled, or a mixture has it
+     * @param neededBy the job that needs it; asked while nobody can order on it
+     * @throws CorpusException when it is bundled, or a job or a mixture has it
      */
-    public void delete(Corpus corpus) {
+    public void delete(Corpus corpus, Function<Corpus, Optional<String>> neededBy) {
         if (corpus.kind() == Kind.DEMO) {
             throw new CorpusException(Reason.IN_USE, corpus.name() + " is bundled with the service");
         }
         try {
-            rows.delete(corpus);
+            transaction.executeWithoutResult(_ -> {
+                rows.lock(corpus);
+                neededBy.apply(corpus).ifPresent(job -> {
+                    throw new CorpusException(Reason.IN_USE, corpus.name() + " is needed by " + job + ", which has not ended");
+                });
+                rows.delete(corpus);
+            });
         } catch (DataIntegrityViolationException part) {
             throw new CorpusException(Reason.IN_USE, corpus.name() + " is part of " + String.join(", ", rows.mixturesOf(corpus)));
         }
         if (corpus.isCopy()) {
             files.delete(Path.of(corpus.path()));
         }
+    }
+
+    /** Keeps what a project means by a name from being deleted until the caller's transaction ends. */
+    void hold(String project, String name) {
+        rows.hold(project, name);
     }
 
     /** What a name stands for. */
@@ -259,7 +266,7 @@ public class Corpora {
         }
     }
 
-    private static Long sum(List<Corpus> parts, java.util.function.Function<Corpus, Long> figure) {
+    private static Long sum(List<Corpus> parts, Function<Corpus, Long> figure) {
         return parts.stream().map(figure).anyMatch(Objects::isNull)
                 ? null
                 : Long.valueOf(parts.stream().map(figure).mapToLong(x -> x).sum());

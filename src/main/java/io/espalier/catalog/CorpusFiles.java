@@ -4,13 +4,13 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
 import java.io.UncheckedIOException;
-import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.time.Clock;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.Objects;
 import java.util.Set;
 import java.util.UUID;
@@ -30,6 +30,7 @@ class CorpusFiles implements SmartInitializingSingleton {
     record Kept(Path file, TextIntake.Taken taken) {}
 
     private static final Logger log = LoggerFactory.getLogger(CorpusFiles.class);
+    private static final String PART = ".part";
 
     private final Path directory;
     private final long maxBytes;
@@ -43,16 +44,22 @@ class CorpusFiles implements SmartInitializingSingleton {
         maxBytes = corpora.maxBytes().toBytes();
     }
 
-    /** Deletes what intakes left that were killed in the middle: nobody refers to it, and nobody has written to it for a day. */
+    /**
+     * Deletes what intakes left that were killed in the middle: nobody refers to it, and nobody has written to it for a day. A whole text that is older than
+     * this database is another one's, which may have been lost, and stays.
+     */
     @Override
     public void afterSingletonsInstantiated() {
         if (!Files.isDirectory(directory)) {
             return;
         }
         Set<String> known = rows.list(null).stream().map(Corpus::path).filter(Objects::nonNull).collect(Collectors.toSet());
+        Instant since = rows.since();
+        Instant yesterday = clock.instant().minus(Duration.ofDays(1));
         try (Stream<Path> listed = Files.list(directory)) {
             for (Path file : listed.filter(each -> !known.contains(each.toString())).toList()) {
-                if (Files.getLastModifiedTime(file).toInstant().isBefore(clock.instant().minus(Duration.ofDays(1)))) {
+                Instant written = Files.getLastModifiedTime(file).toInstant();
+                if (written.isBefore(yesterday) && (written.isAfter(since) || file.toString().endsWith(PART))) {
                     delete(file);
                 }
             }
@@ -75,7 +82,7 @@ class CorpusFiles implements SmartInitializingSingleton {
      */
     Kept keep(InputStream text, String at, String field) throws IOException {
         String name = UUID.randomUUID() + (field == null ? ".txt" : ".jsonl");
-        Path aside = directory.resolve(name + ".part");
+        Path aside = directory.resolve(name + PART);
         try {
             TextIntake.Taken taken;
             try (OutputStream out = open(aside)) {
@@ -113,19 +120,17 @@ class CorpusFiles implements SmartInitializingSingleton {
 
     private static Path publish(Path aside, Path place) {
         try {
-            try (FileChannel channel = FileChannel.open(aside, StandardOpenOption.WRITE)) {
-                channel.force(true);
-            }
-            return Files.move(aside, place, StandardCopyOption.ATOMIC_MOVE);
+            Disk.sync(aside);
+            Files.move(aside, place, StandardCopyOption.ATOMIC_MOVE);
+            Disk.sync(place.getParent());
+            return place;
         } catch (IOException e) {
             throw noRoom(e);
         }
     }
 
     private static RuntimeException noRoom(IOException e) {
-        String message = String.valueOf(e.getMessage());
-        boolean full = message.contains("No space left") || message.contains("quota exceeded") || message.contains("File too large");
-        return full
+        return Disk.full(e)
                 ? new CorpusException(CorpusException.Reason.DISK_FULL, "the disk has no room for this text; nothing of it was kept")
                 : new UncheckedIOException(e);
     }

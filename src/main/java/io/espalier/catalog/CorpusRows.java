@@ -6,6 +6,7 @@ import java.sql.SQLException;
 import java.sql.Timestamp;
 import java.sql.Types;
 import java.time.Instant;
+import java.time.OffsetDateTime;
 import java.util.List;
 import java.util.Optional;
 import java.util.UUID;
@@ -88,6 +89,22 @@ class CorpusRows {
                 .param("name", corpus.name()).param("path", corpus.path()).param("description", corpus.description())
                 .param("bytes", corpus.bytes()).param("documents", corpus.documents()).param("sha256", corpus.sha256())
                 .param("at", Timestamp.from(corpus.createdAt())).update();
+    }
+
+    /** Since when this database is. */
+    Instant since() {
+        return jdbc.sql("select since from installation").query(OffsetDateTime.class).single().toInstant();
+    }
+
+    /** Keeps what a project means by a name from being deleted until the caller's transaction ends. */
+    void hold(String project, String name) {
+        jdbc.sql("select 1 from corpus where name = :name and (project = :project or kind = 'demo') for key share")
+                .param("name", name).param("project", project).query((_, _) -> 1).list();
+    }
+
+    /** Waits for whoever holds it. */
+    void lock(Corpus corpus) {
+        jdbc.sql("select 1 from corpus where id = :id for update").param("id", UUID.fromString(corpus.id())).query((_, _) -> 1).list();
     }
 
     void delete(Corpus corpus) {

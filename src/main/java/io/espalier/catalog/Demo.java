@@ -9,9 +9,6 @@ import java.nio.file.StandardCopyOption;
 import java.security.DigestInputStream;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
-import java.time.Clock;
-import java.time.Instant;
-import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -33,13 +30,11 @@ class Demo implements SmartInitializingSingleton {
     private final Path directory;
     private final Models models;
     private final Corpora corpora;
-    private final Clock clock;
 
-    Demo(CatalogSettings settings, Models models, Corpora corpora, Clock clock) {
+    Demo(CatalogSettings settings, Models models, Corpora corpora) {
         this.directory = settings.demo();
         this.models = models;
         this.corpora = corpora;
-        this.clock = clock;
     }
 
     @Override
@@ -50,7 +45,6 @@ class Demo implements SmartInitializingSingleton {
         } catch (IOException e) {
             throw new UncheckedIOException("the bundled demo cannot be laid out under " + directory, e);
         }
-        Instant now = clock.instant().truncatedTo(ChronoUnit.MICROS);
         bundleModel();
         try {
             corpora.bundle("kjv-train", directory.resolve("text/kjv-train.txt"),

@@ -60,10 +60,7 @@ final class Fetch {
             whole.add(download.file(file, whole));
         }
         List<RemoteFile> rest = new ArrayList<>();
-        for (String shard : small.size() > 1 ? Checkpoint.shardsOf(files.resolve(Checkpoint.INDEX)) : List.of(Checkpoint.SINGLE)) {
-            if (rest.size() == MAX_FILES) {
-                throw new FetchFailedException("the index names more than " + MAX_FILES + " shards (expected: at most that many)");
-            }
+        for (String shard : small.size() > 1 ? shards() : List.of(Checkpoint.SINGLE)) {
             rest.add(needed(shard));
         }
         for (String name : companions()) {
@@ -74,6 +71,20 @@ final class Fetch {
             whole.add(download.file(file, whole));
         }
         return whole;
+    }
+
+    /** Those that the index names: a stranger's words, which become a part of an address and a name on our disk. */
+    private List<String> shards() {
+        List<String> shards = Checkpoint.shardsOf(files.resolve(Checkpoint.INDEX));
+        if (shards.size() > MAX_FILES) {
+            throw new FetchFailedException("the index names more than " + MAX_FILES + " shards (expected: at most that many)");
+        }
+        shards.stream().filter(shard -> !ModelOrder.FILE.matcher(shard).matches()).findFirst().ifPresent(shard -> {
+            throw new FetchFailedException(
+                    "the index names a shard " + shard.replaceAll("[^ -~]", "?") + " (expected: 1 to 128 ASCII letters, "
+                            + "digits and ._- that begin with a letter, a digit or _)");
+        });
+        return shards;
     }
 
     private Set<String> companions() {

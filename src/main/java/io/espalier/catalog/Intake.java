@@ -200,7 +200,7 @@ class Intake implements SmartLifecycle {
         } catch (IOException | UncheckedIOException e) {
             IOException cause = e instanceof UncheckedIOException unchecked ? unchecked.getCause() : (IOException) e;
             log.warn("{} was not brought in", model.name(), e);
-            fail(model, held, Uploads.full(cause)
+            fail(model, held, Disk.full(cause)
                     ? "the disk is full; make room, then register the model again"
                     : "its files could not be read or written; the log says more");
         } catch (DataAccessException | TransactionException e) {

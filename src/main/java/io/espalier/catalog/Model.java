@@ -32,8 +32,4 @@ public record Model(UUID id, String project, String name, String path, Kind kind
     Path directory() {
         return Path.of(path);
     }
-
-    long declaredBytes() {
-        return files.stream().mapToLong(ModelFile::bytes).sum();
-    }
 }

@@ -64,7 +64,9 @@ final class ModelDirectories {
         Path whole = of(id);
         if (!Files.isDirectory(whole)) {
             Files.createDirectories(whole.getParent());
+            Disk.sync(files(id));
             Files.move(files(id), whole, StandardCopyOption.ATOMIC_MOVE);
+            Disk.sync(whole.getParent());
         }
     }
 

@@ -23,8 +23,8 @@ import io.espalier.recipe.Violation;
 public record ModelOrder(String name, String project, String description, String path, ModelSource source, Upload upload) {
 
     private static final Pattern NAME = Pattern.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,127}");
-    private static final Pattern FILE = Pattern.compile("[A-Za-z0-9_][A-Za-z0-9._-]{0,127}");
-    private static final Pattern PROJECT = Pattern.compile("[a-z0-9][a-z0-9-]{0,62}");
+    /** What a file may be called: nothing that leads elsewhere, on a disk or in an address. */
+    static final Pattern FILE = Pattern.compile("[A-Za-z0-9_][A-Za-z0-9._-]{0,127}");
     private static final Pattern SHA256 = Pattern.compile("[0-9a-f]{64}");
     private static final Pattern S3 = Pattern.compile("s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9!_.*'() -]+)*/?");
     private static final Pattern REVISION = Pattern.compile("[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*");
@@ -54,9 +54,6 @@ public record ModelOrder(String name, String project, String description, String
         List<Violation> found = new ArrayList<>();
         if (name == null || !NAME.matcher(name).matches()) {
             found.add(new Violation("name", name, "1 to 128 ASCII letters, digits and ._- that begin with a letter or digit"));
-        }
-        if (project != null && !PROJECT.matcher(project).matches()) {
-            found.add(new Violation("project", project, "1 to 63 lower-case letters, digits and hyphens"));
         }
         if (description != null && description.length() > MAX_DESCRIPTION) {
             found.add(new Violation("description", description.length() + " characters", "at most " + MAX_DESCRIPTION));

@@ -45,6 +45,12 @@ public class Models {
         return jdbc.sql("select * from model where id = :id").param("id", id).query(Models::row).optional();
     }
 
+    /** Keeps what a project means by a name from being removed until the caller's transaction ends. */
+    void hold(String project, String name) {
+        jdbc.sql("select 1 from model where name = :name and (project = :project or kind = 'demo') for key share")
+                .param("name", name).param("project", project).query((_, _) -> 1).list();
+    }
+
     /** The place of a model in the list. */
     public record Place(String name, String project) {}
 

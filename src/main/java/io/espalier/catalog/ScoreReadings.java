@@ -39,7 +39,7 @@ public final class ScoreReadings<T> {
 
     /**
      * @return the reading of a set; several who ask at once wait for one of them to read it
-     * @throws java.util.NoSuchElementException when the set is gone
+     * @throws ScoresGoneException when the set is gone
      */
     public T of(ScoreSet set) {
         synchronized (reading.computeIfAbsent(set.id(), id -> new Object())) {

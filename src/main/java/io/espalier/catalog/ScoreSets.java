@@ -15,7 +15,6 @@ import java.time.Clock;
 import java.time.temporal.ChronoUnit;
 import java.util.HexFormat;
 import java.util.List;
-import java.util.NoSuchElementException;
 import java.util.Optional;
 
 import jakarta.persistence.EntityManager;
@@ -83,12 +82,6 @@ public class ScoreSets implements ScoreShelf {
                 .param("project", project, Types.VARCHAR).query(ScoreSets::line).optional();
     }
 
-    /** Score sets of all projects. */
-    @Transactional(readOnly = true)
-    public List<ScoreSet> list(String model, MethodName method, String afterId, int limit) {
-        return list(null, model, method, afterId, limit);
-    }
-
     /**
      * Score sets, newest first, their summaries without the layers.
      *
@@ -130,6 +123,7 @@ public class ScoreSets implements ScoreShelf {
      * connection and no transaction.
      *
      * @throws IOException when the receiver does not take it
+     * @throws ScoresGoneException when the set is deleted meanwhile
      */
     public void write(ScoreSet scores, OutputStream to) throws IOException {
         write(scores.id(), 0, scores.bytes(), to);
@@ -142,7 +136,7 @@ public class ScoreSets implements ScoreShelf {
             int skipped = Math.toIntExact(at - (long) number * CHUNK_BYTES);
             byte[] chunk = jdbc.sql("select content from score_set_chunk where score_set_id = :id and number = :number").param("id", id)
                     .param("number", number).query(byte[].class).optional()
-                    .orElseThrow(() -> new NoSuchElementException(id + ", piece " + number + ": gone (expected: " + end + " bytes)"));
+                    .orElseThrow(() -> new ScoresGoneException(id));
             int length = (int) Math.min(chunk.length - skipped, end - at);
             to.write(chunk, skipped, length);
             at += length;
@@ -151,7 +145,7 @@ public class ScoreSets implements ScoreShelf {
 
     @Override
     public void fetch(String id, Path file) throws IOException {
-        ScoreSet scores = findBriefly(id).orElseThrow(() -> new NoSuchElementException("there is no score set " + id));
+        ScoreSet scores = findBriefly(id).orElseThrow(() -> new ScoresGoneException(id));
         try (OutputStream out = Files.newOutputStream(file)) {
             write(scores, out);
         }

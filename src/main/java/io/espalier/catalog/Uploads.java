@@ -92,7 +92,7 @@ public class Uploads {
         } catch (NoSuchFileException gone) {
             throw new ModelConflictException(Reason.STATE, model.state(), 0, model.name() + " was deleted meanwhile");
         } catch (IOException e) {
-            if (full(e)) {
+            if (Disk.full(e)) {
                 throw noRoom(part.length());
             }
             throw e;
@@ -110,22 +110,34 @@ public class Uploads {
     private static void copy(InputStream in, FileChannel out, Part part) throws IOException {
         byte[] buffer = new byte[BUFFER];
         long at = part.first();
-        while (at <= part.last()) {
-            int n = in.read(buffer, 0, (int) Math.min(buffer.length, part.last() + 1 - at));
-            if (n < 0) {
-                throw new BrokenPartException("the body ended after " + (at - part.first()) + " bytes (expected: " + part.length()
-                        + "); go on at byte " + at);
-            }
-            ByteBuffer some = ByteBuffer.wrap(buffer, 0, n);
-            while (some.hasRemaining()) {
-                at += out.write(some, at);
-            }
+        while (at < part.last()) {
+            at += write(buffer, read(in, buffer, part.last() - at, at, part), out, at);
         }
+        // why the last byte apart: with it the file may be whole, and then somebody else's to check and publish, whatever this body goes on with
+        read(in, buffer, 1, at, part);
         if (in.read() >= 0) {
             out.truncate(part.first());
             throw new BrokenPartException(
                     "the body goes on after its " + part.length() + " bytes (expected: as many as Content-Range says)");
         }
+        write(buffer, 1, out, at);
+    }
+
+    private static int read(InputStream in, byte[] buffer, long most, long at, Part part) throws IOException {
+        int n = in.read(buffer, 0, (int) Math.min(buffer.length, most));
+        if (n < 0) {
+            throw new BrokenPartException("the body ended after " + (at - part.first()) + " bytes (expected: " + part.length()
+                    + "); go on at byte " + at);
+        }
+        return n;
+    }
+
+    private static int write(byte[] buffer, int length, FileChannel out, long at) throws IOException {
+        ByteBuffer some = ByteBuffer.wrap(buffer, 0, length);
+        while (some.hasRemaining()) {
+            out.write(some, at + some.position());
+        }
+        return length;
     }
 
     /**
@@ -160,11 +172,13 @@ public class Uploads {
                 if (file.bytes() == 0 && !Files.exists(part)) {
                     Files.createFile(part);
                 }
-                if (Files.size(part) != file.bytes() || !Sums.of(part, held::goOn).sha256().equals(file.sha256())) {
+                // why a missing one is only wrong: who was killed in here may have dropped it, and not said so
+                if (length(part) != file.bytes() || !Sums.of(part, held::goOn).sha256().equals(file.sha256())) {
                     wrong.add(file.name());
-                    Files.delete(part);
+                    Files.deleteIfExists(part);
                     continue;
                 }
+                Disk.sync(part);
                 Files.move(part, whole, StandardCopyOption.ATOMIC_MOVE);
             }
             done += file.bytes();
@@ -175,11 +189,6 @@ public class Uploads {
 
     private static NoRoomException noRoom(long bytes) {
         return new NoRoomException("the disk has no room for " + bytes + " bytes more; make room, then go on at the byte that GET names");
-    }
-
-    static boolean full(IOException e) {
-        return String.valueOf(e.getMessage()).contains("No space left on device")
-                || String.valueOf(e.getMessage()).contains("Disk quota exceeded");
     }
 
     private static long length(Path file) {

@@ -11,6 +11,7 @@ import java.util.Locale;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.regex.Pattern;
@@ -20,6 +21,8 @@ final class Rules {
 
     /** More than these of one name are not tried, so that a name with thousands cannot take thousands of timeouts. */
     private static final int ADDRESSES = 4;
+    /** So many names are resolved at once: a resolver that is slow to say no holds a thread of the system's each time, and those are not without end. */
+    private static final int LOOKUPS = 64;
     private static final Pattern VERSION_4 = Pattern.compile("(0|[1-9]\\d{0,2})(\\.(0|[1-9]\\d{0,2})){3}");
     private static final Pattern NUMBER_LAST = Pattern.compile("(.*\\.)?(\\d+|0[xX][0-9a-fA-F]*)");
 
@@ -29,6 +32,7 @@ final class Rules {
     private final Duration patience;
     private final boolean proxied;
     private final Names names;
+    private final Semaphore lookups = new Semaphore(LOOKUPS);
 
     Rules(EgressSettings settings, Names names) {
         this.allowed = settings.allow().stream().map(Allowance::of).toList();
@@ -140,14 +144,19 @@ final class Rules {
     /** Resolves a name, for no longer than a connection may take: the system's resolver has no limit of its own. */
     private List<InetAddress> resolved(String host) throws UnknownHostException {
         CompletableFuture<List<InetAddress>> answer = new CompletableFuture<>();
-        Thread.ofVirtual().name("egress-names").start(() -> {
-            try {
-                answer.complete(names.resolve(host));
-            } catch (UnknownHostException | RuntimeException e) {
-                answer.completeExceptionally(e);
-            }
-        });
         try {
+            if (!lookups.tryAcquire(patience.toNanos(), TimeUnit.NANOSECONDS)) {
+                throw new UnknownHostException(host);
+            }
+            Thread.ofVirtual().name("egress-names").start(() -> {
+                try {
+                    answer.complete(names.resolve(host));
+                } catch (UnknownHostException | RuntimeException e) {
+                    answer.completeExceptionally(e);
+                } finally {
+                    lookups.release();
+                }
+            });
             List<InetAddress> all = answer.get(patience.toNanos(), TimeUnit.NANOSECONDS);
             if (all.isEmpty()) {
                 throw new UnknownHostException(host);

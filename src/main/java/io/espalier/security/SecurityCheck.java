@@ -78,7 +78,8 @@ public final class SecurityCheck {
         }
     }
 
-    private static boolean isAddress(String text) {
+    /** Whether keys may be fetched there: by https, or on this machine. */
+    static boolean isAddress(String text) {
         try {
             URI uri = URI.create(text);
             return uri.getHost() != null

@@ -12,6 +12,7 @@ import java.security.PublicKey;
 import java.security.interfaces.ECPublicKey;
 import java.security.interfaces.RSAPublicKey;
 import java.security.spec.X509EncodedKeySpec;
+import java.time.Duration;
 import java.util.Base64;
 import java.util.List;
 
@@ -38,6 +39,8 @@ final class TrustedKeys {
     /** Keys are asked for again after so long, and for an unknown key id at most that often: a stranger must not make us ask all the time. */
     private static final long KEEP_MILLIS = 5 * 60_000;
     private static final long REST_MILLIS = 10_000;
+    /** And an issuer who did not say where they are is left alone for so long: whoever asks meanwhile would wait for the same, one after the other. */
+    private static final Duration AWAY = Duration.ofSeconds(5);
     /** The issuer may be away for so long without anybody noticing. */
     private static final long OUTAGE_MILLIS = 60 * 60_000;
 
@@ -85,6 +88,8 @@ final class TrustedKeys {
         private final String address;
         private final String issuer;
         private JWKSource<SecurityContext> keys;
+        private KeySourceException away;
+        private long awayAt;
 
         private Listed(String address, String issuer) {
             this.address = address;
@@ -98,12 +103,17 @@ final class TrustedKeys {
 
         private synchronized JWKSource<SecurityContext> keys() throws KeySourceException {
             if (keys == null) {
+                if (away != null && System.nanoTime() - awayAt < AWAY.toNanos()) {
+                    throw away;
+                }
                 try {
                     URL url = address == null ? discovered() : url(address);
                     keys = JWKSourceBuilder.create(url, web).cache(KEEP_MILLIS, READ_MILLIS + CONNECT_MILLIS)
                             .rateLimited(REST_MILLIS).outageTolerant(OUTAGE_MILLIS).retrying(true).build();
                 } catch (IOException | java.text.ParseException e) {
-                    throw new KeySourceException("the issuer does not say where its keys are: " + e.getMessage(), e);
+                    away = new KeySourceException("the issuer does not say where its keys are: " + e.getMessage(), e);
+                    awayAt = System.nanoTime();
+                    throw away;
                 }
             }
             return keys;
@@ -113,8 +123,8 @@ final class TrustedKeys {
         private URL discovered() throws IOException, java.text.ParseException {
             URL configuration = url(issuer.replaceFirst("/$", "") + "/.well-known/openid-configuration");
             Object where = JSONObjectUtils.parse(web.retrieveResource(configuration).getContent()).get("jwks_uri");
-            if (!(where instanceof String text)) {
-                throw new IOException(configuration + " has no jwks_uri");
+            if (!(where instanceof String text) || !SecurityCheck.isAddress(text)) {
+                throw new IOException(configuration + ": jwks_uri: " + where + " (expected: an https address; http only on this machine)");
             }
             return url(text);
         }

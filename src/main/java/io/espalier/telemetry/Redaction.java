@@ -32,7 +32,7 @@ public final class Redaction {
             Pattern.compile("(?i)(" + NAMES + "[\"']?\\s*[=:]\\s*[\"']?)(?:(?:bearer|basic)\\s+)?[^\\s\"',;&)}]+"),
             Pattern.compile("(://[^/\\s:@]*:)[^@\\s/]+(?=@)"),
             Pattern.compile("(?i)(\\b(?:bearer|basic)\\s+)[a-z0-9._~+/=-]{8,}"),
-            Pattern.compile("()\\b(?:hf_|whsec_|sk-|ghp_|AKIA|ASIA)[A-Za-z0-9+/=_-]{8,}"),
+            Pattern.compile("()\\b(?:esp_|hf_|whsec_|sk-|ghp_|AKIA|ASIA)[A-Za-z0-9+/=_-]{8,}"),
             Pattern.compile("()\\beyJ[\\w-]+\\.[\\w-]+\\.[\\w-]+"),
             Pattern.compile("(?s)(-----BEGIN [A-Z ]*PRIVATE KEY-----).*?(?=-----END|$)"));
 

@@ -48,6 +48,10 @@ class Message {
                     arrived ? Duration.ZERO : wish(reply.header("Retry-After").orElse(""), at));
         } catch (EgressException e) {
             return new Postbox.Outcome(at, null, since(began), e.getMessage(), Duration.ZERO);
+        } catch (KeyFileException e) {
+            // why not its words: they name a file of the operator's, and these are a client's to read
+            return new Postbox.Outcome(at, null, since(began), "its secret cannot be read here now; the service's log says more",
+                    Duration.ZERO);
         } catch (java.io.IOException | RuntimeException e) {
             return new Postbox.Outcome(at, null, since(began), e instanceof IllegalStateException ? e.getMessage() : "it could not be sent",
                     Duration.ZERO);

@@ -4,7 +4,6 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
-import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.security.GeneralSecurityException;
@@ -177,9 +176,7 @@ final class WebhookSecrets {
      */
     List<String> named(String project, String name) {
         Path file = named == null || !NAME.matcher(name).matches() ? null : named.resolve(project).resolve(name);
-        List<String> secrets = file == null || !Files.isRegularFile(file, LinkOption.NOFOLLOW_LINKS) && !Files.isRegularFile(file)
-                ? List.of()
-                : lines(file);
+        List<String> secrets = file == null || !Files.isRegularFile(file) ? List.of() : lines(file);
         if (secrets.isEmpty() || !secrets.stream().allMatch(Signature::isSecret)) {
             throw new IllegalStateException("the secret " + name
                     + " is not there (expected: a file of this name with lines whsec_..., in the project's directory of "

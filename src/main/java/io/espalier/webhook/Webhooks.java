@@ -11,6 +11,7 @@ import java.util.List;
 import java.util.Optional;
 
 import io.espalier.egress.Egress;
+import io.espalier.job.IdempotencyKey;
 import io.espalier.job.Ulids;
 import io.espalier.recipe.Violation;
 import org.springframework.jdbc.core.simple.JdbcClient;
@@ -57,23 +58,85 @@ public class Webhooks {
             wrong.add(new Violation("secret_ref", wanted.secretRef(),
                     "the name of a file with lines whsec_... in the project's directory of espalier.webhooks.secrets"));
         }
-        int standing = jdbc.sql("select count(*) from webhook where project = :project").param("project", wanted.project())
-                .query(Integer.class).single();
-        if (standing >= settings.perProject()) {
-            wrong.add(new Violation("project", wanted.project() + " with " + standing + " webhooks",
-                    "a project with fewer than " + settings.perProject()));
+        if (standing(wanted.project()) >= settings.perProject()) {
+            wrong.add(full(wanted.project()));
         }
         return wrong;
     }
 
+    /** That a project has as many webhooks as it may have. */
+    @Transactional(readOnly = true)
+    public Violation full(String project) {
+        return new Violation("project", project + " with " + standing(project) + " webhooks",
+                "a project with fewer than " + settings.perProject());
+    }
+
+    /** @param replayed whether it was made before, by a post with the same key */
+    public record Posted(Webhook.Made made, boolean replayed) {}
+
     /**
-     * Makes one, without violations.
+     * The webhook that a post with this key made before, as it stands, with its secret where that is kept here.
      *
-     * @throws KeyFileException when its secret cannot be encrypted
+     * @param key {@code null}: no post was it
+     * @throws IdempotencyKey.ReusedException when that post had another body
+     * @throws KeyFileException when its secret cannot be read
      */
-    public Webhook.Made create(Webhook.Wanted wanted) {
+    @Transactional(readOnly = true)
+    public Optional<Posted> posted(String project, IdempotencyKey key) {
+        if (key == null) {
+            return Optional.empty();
+        }
+        PostedOnce once = PostedOnce.of(project, key);
+        record Before(Webhook webhook, WebhookSecrets.Sealed secret) {}
+        Optional<Before> before = jdbc.sql("select * from webhook where project = :project and substr(id, :from, :length) = :key")
+                .param("project", project).param("from", PostedOnce.FROM).param("length", PostedOnce.KEY).param("key", once.key())
+                .query((row, n) -> new Before(row(row, n),
+                        row.getString("secret_key") == null
+                                ? null
+                                : new WebhookSecrets.Sealed(row.getString("secret_key"), row.getBytes("secret"))))
+                .optional();
+        before.map(Before::webhook).filter(webhook -> !once.sameBody(webhook.id())).ifPresent(other -> {
+            throw new IdempotencyKey.ReusedException(key.key(), other.id());
+        });
+        return before.map(found -> new Posted(new Webhook.Made(found.webhook, opened(found.secret, found.webhook.id())), true));
+    }
+
+    private String opened(WebhookSecrets.Sealed secret, String id) {
+        try {
+            return secret == null ? null : secrets.open(secret, id);
+        } catch (KeyFileException e) {
+            throw e;
+        } catch (IllegalStateException e) {
+            throw new KeyFileException(e.getMessage(), e);
+        }
+    }
+
+    /**
+     * Makes one, without violations, once for each key.
+     *
+     * @param key {@code null} when the client gave none
+     * @return empty when the project has no room for one more, by others that were made in the same moment
+     * @throws IdempotencyKey.ReusedException when the key stands for another body
+     * @throws KeyFileException when its secret cannot be encrypted, or that of before not be read
+     */
+    public Optional<Posted> create(Webhook.Wanted wanted, IdempotencyKey key) {
+        // why: of two posts at once the second sees what the first has made
+        jdbc.sql("select pg_advisory_xact_lock(hashtextextended(:project, 13))").param("project", wanted.project()).query((_, _) -> 1)
+                .list();
+        Optional<Posted> before = posted(wanted.project(), key);
+        return before.isPresent() || standing(wanted.project()) >= settings.perProject()
+                ? before
+                : Optional.of(new Posted(made(wanted, key), false));
+    }
+
+    private int standing(String project) {
+        return jdbc.sql("select count(*) from webhook where project = :project").param("project", project).query(Integer.class).single();
+    }
+
+    private Webhook.Made made(Webhook.Wanted wanted, IdempotencyKey key) {
         Instant now = clock.instant();
-        String id = PREFIX + ulids.next(now.toEpochMilli());
+        String ulid = ulids.next(now.toEpochMilli());
+        String id = key == null ? PREFIX + ulid : PostedOnce.of(wanted.project(), key).id(ulid);
         String secret = wanted.secretRef() == null ? Signature.newSecret() : null;
         WebhookSecrets.Sealed sealed = secret == null ? null : secrets.seal(secret, id);
         List<EventType> events = wanted.events().isEmpty() ? EventType.ends() : wanted.events();

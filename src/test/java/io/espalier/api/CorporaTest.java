@@ -45,7 +45,7 @@ class CorporaTest {
             corpora.list(null).stream().filter(corpus -> corpus.kind() == Kind.REGISTERED).forEach(corpus -> {
                 if (corpora.list(null).stream().noneMatch(other -> other.project().equals(corpus.project())
                         && other.mix().stream().anyMatch(part -> part.corpus().equals(corpus.name())))) {
-                    corpora.delete(corpus);
+                    corpora.delete(corpus, _ -> java.util.Optional.empty());
                 }
             });
         }

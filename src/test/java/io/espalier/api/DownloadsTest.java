@@ -7,6 +7,7 @@ import java.security.MessageDigest;
 import java.util.Arrays;
 import java.util.Base64;
 import java.util.HexFormat;
+import java.util.List;
 
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -15,6 +16,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.springframework.boot.test.web.server.LocalServerPort;
+import org.springframework.jdbc.core.JdbcTemplate;
 import tools.jackson.databind.JsonNode;
 
 @ApiTest
@@ -23,11 +25,13 @@ class DownloadsTest {
 
     private final Api api;
     private final Runs runs;
+    private final JdbcTemplate jdbc;
     private String job;
     private String artifact;
 
-    DownloadsTest(@LocalServerPort int port, Runs runs) {
+    DownloadsTest(@LocalServerPort int port, Runs runs, JdbcTemplate jdbc) {
         api = new Api(port);
+        this.jdbc = jdbc;
         this.runs = runs;
     }
 
@@ -55,6 +59,24 @@ class DownloadsTest {
             assertThat(answer.header("X-Content-Type-Options")).isEqualTo("nosniff");
             assertThat(answer.header("Accept-Ranges")).isEqualTo("bytes");
         }
+    }
+
+    /** The last job that refers to them may be deleted between the first look and the reading. */
+    @Test
+    void scores_that_go_while_they_are_read_are_not_found() {
+        String other = api.ordered(Posted.SHORTEST.replace("0.25", "0.75"));
+        runs.succeed(other, Runs.SCORES, Runs.summary(), Runs.origin("7".repeat(64), null));
+        String set = api.get("/v1/pruning-jobs/" + other).json().at("/score_set/id").stringValue();
+        jdbc.update("delete from score_set_chunk where score_set_id = ?", set);
+
+        for (String path : List.of("/v1/score-sets/" + set, "/v1/pruning-jobs/" + other + "/scores")) {
+            Api.Answer gone = api.get(path, "Accept", "application/vnd.safetensors");
+            assertThat(gone.status()).as(gone.text()).isEqualTo(404);
+            assertThat(gone.code()).isEqualTo("score_set_not_found");
+            assertThat(gone.header("ETag")).isNull();
+        }
+        assertThat(api.get("/v1/score-sets/" + set + "/curve").code()).isEqualTo("score_set_not_found");
+        assertThat(api.send("DELETE", "/v1/pruning-jobs/" + other, null).status()).isEqualTo(204);
     }
 
     @ParameterizedTest

@@ -218,6 +218,26 @@ class ModelSourcesTest {
         assertThat(hub.requests().stream().filter(request -> request.startsWith("store GET " + WEIGHTS))).hasSize(2);
     }
 
+    /** The index is a stranger's: what it names becomes a part of an address and the name of a file here. */
+    @Test
+    void aShardWithANameThatIsNoFilesNameIsNotAskedFor(@TempDir Path temp) throws IOException {
+        Files.copy(SHARDED.resolve("config.json"), temp.resolve("config.json"));
+        for (String shard : List.of("my shard.safetensors", "%2e%2e%2fx.safetensors", "x?y.safetensors", "ｍodel.safetensors",
+                "-rf.safetensors")) {
+            Files.writeString(temp.resolve("model.safetensors.index.json"), "{\"weight_map\": {\"a\": \"" + shard + "\"}}");
+            hub(temp);
+            String model = "named-" + NUMBERS.incrementAndGet();
+            api.send("POST", "/v1/models", ("{\"name\": \"" + model + "\", \"source\": " + https() + "}").getBytes(StandardCharsets.UTF_8),
+                    "Content-Type", "application/json");
+            await().atMost(Duration.ofSeconds(60)).until(
+                    () -> api.get("/v1/models/" + model).json().path("state").stringValue().equals("failed"));
+            assertThat(api.get("/v1/models/" + model).json().path("reason").stringValue()).as(shard)
+                    .startsWith("the index names a shard ").contains("(expected: 1 to 128 ASCII letters");
+            assertThat(hub.requests()).noneMatch(request -> request.contains(".safetensors") && !request.contains("index.json"));
+            hub.close();
+        }
+    }
+
     @Test
     void aRedirectIntoTheNetworkOfTheServiceIsNotFollowed() {
         for (String inside : List.of("http://169.254.169.254/latest/meta-data", "http://10.0.0.7/", "http://[::1]:9/",

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
 import java.io.IOException;
+import java.io.OutputStream;
 import java.net.Socket;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -160,6 +161,35 @@ class ModelUploadsTest {
         byte[] rest = Arrays.copyOfRange(content, 20_000, content.length);
         await().atMost(Duration.ofSeconds(30)).until(
                 () -> put("tokenizer.json", rest, "bytes 20000-" + (content.length - 1) + "/" + content.length).status() == 200);
+    }
+
+    /** A body may go on behind what it said it was: until it has ended nobody may take the file for whole, lest it is cut short when it is published. */
+    @Test
+    void aFileIsNotWholeBeforeTheBodyHasEnded() throws Exception {
+        announceModel();
+        for (String file : List.of("config.json", "model.safetensors")) {
+            sendWhole(file, Files.readAllBytes(MODEL.resolve(file)));
+        }
+        byte[] content = Files.readAllBytes(MODEL.resolve("tokenizer.json"));
+        try (Socket socket = new Socket("127.0.0.1", api.port())) {
+            OutputStream out = socket.getOutputStream();
+            out.write(("PUT /v1/models/" + name + "/files/tokenizer.json HTTP/1.1\r\nHost: x\r\nContent-Type: application/octet-stream\r\n"
+                    + "Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n" + Integer.toHexString(content.length) + "\r\n")
+                    .getBytes(StandardCharsets.US_ASCII));
+            out.write(content);
+            out.write("\r\n".getBytes(StandardCharsets.US_ASCII));
+            out.flush();
+            await().atMost(Duration.ofSeconds(30)).until(() -> api.get("/v1/models/" + name + "/files/tokenizer.json").json()
+                    .path("received").intValue() >= content.length - 1);
+            assertThat(api.post("/v1/models/" + name + "/complete").violations()).containsKey("files.tokenizer.json");
+            out.write("1\r\nx\r\n0\r\n\r\n".getBytes(StandardCharsets.US_ASCII));
+            out.flush();
+            assertThat(new String(socket.getInputStream().readAllBytes(), StandardCharsets.UTF_8)).startsWith("HTTP/1.1 400")
+                    .contains("the body goes on after its " + content.length + " bytes");
+        }
+        assertThat(api.head("/v1/models/" + name + "/files/tokenizer.json").header("Upload-Offset")).isEqualTo("0");
+        sendWhole("tokenizer.json", content);
+        assertThat(completed().path("state").stringValue()).isEqualTo("ready");
     }
 
     @Test

@@ -302,6 +302,8 @@ class SecuredTest {
             "{\"name\": \"x\", \"role\": \"viewer\", \"project\": \"../p\"}",
             "{\"name\": \"x\", \"role\": \"viewer\", \"expires_at\": \"soon\"}",
             "{\"name\": \"x\", \"role\": \"viewer\", \"expires_at\": \"2001-01-01T00:00:00Z\"}",
+            "{\"name\": \"x\", \"role\": \"viewer\", \"expires_at\": \"+300000-01-01T00:00:00Z\"}",
+            "{\"name\": \"x\", \"role\": \"viewer\", \"expires_at\": \"+999999999-12-31T23:59:59Z\"}",
             "{\"name\": \"a\\u0000b\", \"role\": \"viewer\"}",
             "{\"name\": \"x\", \"role\": \"viewer\", \"more\": 1}", "[]", "7", "null", "{\"name\": {}, \"role\": []}"})
     void aKeyThatCannotBeIsRefusedWithEverythingThatIsWrong(String json) {

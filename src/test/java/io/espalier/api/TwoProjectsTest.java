@@ -337,6 +337,32 @@ class TwoProjectsTest {
         assertThat(all.get("/v1/pruning-jobs/" + blues).json().at("/recipe/project").stringValue()).isEqualTo("blue");
     }
 
+    @Test
+    void aProjectThatIsNamedIsNeverTakenForOnesOwn() {
+        String model = ofBlue.get("$model");
+        String corpus = ofBlue.get("$corpus");
+        made(red, "/v1/models",
+                "{\"name\": \"" + model + "\", \"upload\": {\"files\": [{\"name\": \"config.json\", \"bytes\": 2, \"sha256\": \""
+                        + "0".repeat(64) + "\"}, {\"name\": \"model.safetensors\", \"bytes\": 2, \"sha256\": \"" + "0".repeat(64)
+                        + "\"}]}}",
+                "name");
+        made(red, "/v1/corpora", "{\"name\": \"" + corpus + "\", \"text\": \"another text\"}", "name");
+
+        for (String path : List.of("/v1/models/" + model, "/v1/corpora/" + corpus)) {
+            assertThat(red.get(path + "?project=blue").status()).as(path).isEqualTo(404);
+            assertThat(red.send("DELETE", path + "?project=blue", null).status()).as(path).isEqualTo(404);
+            assertThat(red.get(path + "?project=No!").code()).as(path).isEqualTo("invalid_request");
+            assertThat(red.get(path).json().path("project").stringValue()).as("red's own").isEqualTo("red");
+            assertThat(red.send("DELETE", path, null).status()).isEqualTo(204);
+        }
+        assertThat(red.get("/v1/models?project=blue").json().path("items")).isEmpty();
+        Map.of("/v1/models", "{\"name\": \"reds\", \"path\": \"/nowhere\", \"project\": \"blue\"}",
+                "/v1/corpora", "{\"name\": \"reds\", \"text\": \"a\", \"project\": \"blue\"}",
+                "/v1/webhooks", "{\"url\": \"http://127.0.0.1:9/\", \"project\": \"blue\"}")
+                .forEach((path, order) -> assertThat(posted(red, path, order).violations()).as(path).containsEntry("project",
+                        "blue -> absent, or red, the project of your token"));
+    }
+
     private static String filled(String text, Map<String, String> ids) {
         String filled = text;
         for (Map.Entry<String, String> id : ids.entrySet()) {

@@ -134,10 +134,10 @@ class ScoreSetsTest {
         for (int i = 40; i < 43; i++) {
             keep("scr_" + i, job(i), file, origin(i));
         }
-        assertThat(scores.list("model-41", null, null, 10)).extracting(ScoreSet::id).containsExactly("scr_41");
-        assertThat(scores.list(null, MethodName.HEAPR, "scr_43", 2)).extracting(ScoreSet::id).containsExactly("scr_42", "scr_41");
-        assertThat(scores.list(null, MethodName.MAGNITUDE, null, 10)).isEmpty();
-        ScoreSet listed = scores.list("model-40", MethodName.HEAPR, null, 10).getFirst();
+        assertThat(scores.list(null, "model-41", null, null, 10)).extracting(ScoreSet::id).containsExactly("scr_41");
+        assertThat(scores.list(null, null, MethodName.HEAPR, "scr_43", 2)).extracting(ScoreSet::id).containsExactly("scr_42", "scr_41");
+        assertThat(scores.list(null, null, MethodName.MAGNITUDE, null, 10)).isEmpty();
+        ScoreSet listed = scores.list(null, "model-40", MethodName.HEAPR, null, 10).getFirst();
         assertThat(listed.summary().layers()).isEmpty();
         assertThat(listed.summary().tokens()).isEqualTo(512);
         assertThat(listed.origin()).isEqualTo(origin(40));

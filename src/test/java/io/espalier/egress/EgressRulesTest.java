@@ -8,6 +8,10 @@ import java.net.UnknownHostException;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.atomic.AtomicInteger;
 
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -33,6 +37,35 @@ class EgressRulesTest {
 
     private static Rules rules(boolean http, String... allow) {
         return new Rules(Asked.settings(http, List.of(443, 8443), Duration.ofSeconds(5), allow), EgressRulesTest::resolve);
+    }
+
+    /** A resolver that is slow to say no holds a thread of the system's for each name. */
+    @Test
+    void notAllNamesAreResolvedAtOnce() throws Exception {
+        AtomicInteger now = new AtomicInteger();
+        AtomicInteger most = new AtomicInteger();
+        CountDownLatch slow = new CountDownLatch(1);
+        Rules rules = new Rules(Asked.settings(false, List.of(443), Duration.ofMillis(300)), host -> {
+            most.accumulateAndGet(now.incrementAndGet(), Math::max);
+            try {
+                slow.await();
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+            }
+            now.decrementAndGet();
+            throw new UnknownHostException(host);
+        });
+        try (ExecutorService many = Executors.newVirtualThreadPerTaskExecutor()) {
+            for (int i = 0; i < 200; i++) {
+                String url = "https://slow" + i + ".example/";
+                many.submit(() -> rules.wrong(url));
+            }
+        } finally {
+            slow.countDown();
+        }
+        assertThat(most).hasValue(64);
+        assertThat(rules.wrong("https://public.example/")).as("later there is room again")
+                .containsExactly("a host whose name can be resolved");
     }
 
     @ParameterizedTest

@@ -5,7 +5,9 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.io.IOException;
 import java.net.InetAddress;
+import java.net.InetSocketAddress;
 import java.net.ServerSocket;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.PublicKey;
@@ -17,6 +19,7 @@ import java.util.Base64;
 import java.util.Date;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.UnaryOperator;
 
 import com.nimbusds.jose.JOSEException;
@@ -32,6 +35,7 @@ import com.nimbusds.jose.jwk.gen.ECKeyGenerator;
 import com.nimbusds.jose.jwk.gen.RSAKeyGenerator;
 import com.nimbusds.jwt.JWTClaimsSet;
 import com.nimbusds.jwt.SignedJWT;
+import com.sun.net.httpserver.HttpServer;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -129,16 +133,62 @@ class SignedTokensTest {
         assertThat(tokens(RSA.toRSAPublicKey(), "", "roles", "").holder(viewer).project()).isNull();
     }
 
+    /** Whoever asks waits for the issuer's answer, one after the other: a stranger with a token of his own making must not make hundreds wait for ever. */
+    @Test
+    void anIssuerWhoDoesNotSayWhereHisKeysAreIsLeftAloneForAMoment() throws Exception {
+        AtomicInteger asked = new AtomicInteger();
+        HttpServer issuer = HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 0);
+        issuer.createContext("/", exchange -> {
+            asked.incrementAndGet();
+            exchange.sendResponseHeaders(503, -1);
+            exchange.close();
+        });
+        issuer.start();
+        try {
+            SignedTokens tokens = of("http://127.0.0.1:" + issuer.getAddress().getPort());
+            String token = token(claims -> claims);
+            for (int i = 0; i < 50; i++) {
+                assertThatThrownBy(() -> tokens.holder(token)).isInstanceOf(IssuerAwayException.class);
+            }
+            // why not once: on a machine that is busy the moment may be over before the fifty are
+            assertThat(asked).hasValueLessThan(10);
+        } finally {
+            issuer.stop(0);
+        }
+    }
+
+    @Test
+    void keysAreNotFetchedFromWhereSomebodyOnTheWayCouldChangeThem() throws Exception {
+        HttpServer issuer = HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 0);
+        issuer.createContext("/", exchange -> {
+            byte[] said = "{\"jwks_uri\": \"http://keys.example/jwks\"}".getBytes(StandardCharsets.UTF_8);
+            exchange.sendResponseHeaders(200, said.length);
+            exchange.getResponseBody().write(said);
+            exchange.close();
+        });
+        issuer.start();
+        try {
+            SignedTokens tokens = of("http://127.0.0.1:" + issuer.getAddress().getPort());
+            String token = token(claims -> claims);
+            assertThatThrownBy(() -> tokens.holder(token)).isInstanceOf(IssuerAwayException.class).rootCause()
+                    .hasMessageContaining("jwks_uri: http://keys.example/jwks (expected: an https address");
+        } finally {
+            issuer.stop(0);
+        }
+    }
+
+    private static SignedTokens of(String issuer) throws IOException {
+        return new SignedTokens(new SecuritySettings.Jwt(issuer, "", "", "aud", Duration.ZERO, "", "roles", ""),
+                Clock.fixed(NOW, ZoneOffset.UTC));
+    }
+
     @Test
     void anIssuerWhoIsAwayIsSaidToBeAwayAndTheTokenIsNotCalledBad() throws Exception {
         int nobody;
         try (ServerSocket free = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
             nobody = free.getLocalPort();
         }
-        SignedTokens tokens = new SignedTokens(
-                new SecuritySettings.Jwt("http://127.0.0.1:" + nobody, "", "", "aud", Duration.ZERO, "", "roles",
-                        ""),
-                Clock.fixed(NOW, ZoneOffset.UTC));
+        SignedTokens tokens = of("http://127.0.0.1:" + nobody);
         String token = token(claims -> claims);
         assertThatThrownBy(() -> tokens.holder(token)).isInstanceOf(IssuerAwayException.class);
     }

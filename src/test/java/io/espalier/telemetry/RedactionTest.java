@@ -22,7 +22,7 @@ class RedactionTest {
     @ParameterizedTest
     @ValueSource(strings = {"password=S3CR3Tvalue", "\"client_secret\": \"S3CR3Tvalue\"", "Authorization: Bearer S3CR3Tvalue",
             "api-key: S3CR3Tvalue", "https://user:S3CR3Tvalue@host/path", "sent bearer S3CR3Tvalue", "hf_S3CR3Tvalue",
-            "whsec_S3CR3Tvalue", "GET /x?token=S3CR3Tvalue&y=1", "X-Amz-Signature=S3CR3Tvalue",
+            "whsec_S3CR3Tvalue", "esp_S3CR3Tvalue", "GET /x?token=S3CR3Tvalue&y=1", "X-Amz-Signature=S3CR3Tvalue",
             "jdbc:postgresql://h/d?password=S3CR3Tvalue",
             "eyJhbGciOiJ.eyJzdWIiOiS3CR3Tvalue.sig", "-----BEGIN RSA PRIVATE KEY-----\nS3CR3Tvalue"})
     void whatLooksLikeASecretIsMasked(String text) {
