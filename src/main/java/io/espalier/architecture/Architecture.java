@@ -78,6 +78,7 @@ public sealed interface Architecture permits Llama, Mixtral, Qwen2Moe, Qwen3Moe,
     static DecoderSpec specOf(Checkpoint checkpoint) {
         ConfigReader config = new ConfigReader(checkpoint.config());
         config.onlyFp8();
+        config.knownLayerTypes();
         Architecture architecture = of(checkpoint);
         DecoderSpec spec = ExpertDialect.of(architecture.read(config), config, checkpoint.tensors().keySet());
         PerLayerConfig.require(config, architecture.expertWidthKey(), spec.layers().size());
@@ -138,7 +139,7 @@ public sealed interface Architecture permits Llama, Mixtral, Qwen2Moe, Qwen3Moe,
             return widths;
         }
         for (int e = 0; e < experts; e++) {
-            if (!ours.get(e).isIntegralNumber() || ours.get(e).intValue() < 0) {
+            if (!ours.get(e).isIntegralNumber() || !ours.get(e).canConvertToInt() || ours.get(e).intValue() < 0) {
                 config.refuse(WIDTHS_KEY + ".expert_widths." + layer + "[" + e + "]: " + ours.get(e)
                         + " (expected: an integer that is not negative)");
             } else {
