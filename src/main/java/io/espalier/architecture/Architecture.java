@@ -91,7 +91,7 @@ public sealed interface Architecture permits Llama, Mixtral, Qwen2Moe, Qwen3Moe,
     /**
      * The configuration of the same model with narrower or fewer experts: only what has to change does. One width for all is said with the stock key;
      * one width a layer with the stock key, the widest, and {@value PerLayerConfig#KEY}, as transformers 5 does; anything else under
-     * {@value #WIDTHS_KEY}, which stock loaders ignore.
+     * {@value #WIDTHS_KEY}, which stock loaders ignore; so is a model of which no atom is left, because no stock class builds one of width 0.
      *
      * @param remaining the widths of the experts that every MoE layer keeps, in order of layers and of experts
      */
@@ -109,7 +109,7 @@ public sealed interface Architecture permits Llama, Mixtral, Qwen2Moe, Qwen3Moe,
             changed.put(expertCountKey(), counts[0]);
         }
         int widest = remaining.values().stream().flatMapToInt(Arrays::stream).max().orElse(0);
-        if (remaining.values().stream().allMatch(widths -> Arrays.stream(widths).allMatch(width -> width == widths[0]))) {
+        if (widest > 0 && remaining.values().stream().allMatch(widths -> Arrays.stream(widths).allMatch(width -> width == widths[0]))) {
             changed.put(expertWidthKey(), widest);
             remaining.forEach((layer, widths) -> {
                 if (widths[0] != widest) {

@@ -46,7 +46,8 @@ record Qwen3Moe() implements Architecture {
         List<LayerSpec> layers = new ArrayList<>();
         for (int l = 0; l < config.layers(); l++) {
             String prefix = "model.layers." + l;
-            layers.add(new LayerSpec(l, prefix, Qwen2Moe.sparse(config, l, EXPERTS) ? moe(config, l, prefix) : Qwen2Moe.dense(config, prefix)));
+            layers.add(new LayerSpec(l, prefix,
+                    Qwen2Moe.sparse(config, l, EXPERTS) ? moe(config, l, prefix) : Qwen2Moe.dense(config, prefix)));
         }
         return new DecoderSpec(modelType(), hidden, config.positive("vocab_size"), positions, config.positiveNumber("rms_norm_eps", 1e-6),
                 attention, config.flag("tie_word_embeddings", false), layers);

@@ -41,7 +41,7 @@ public final class Tokenizer implements AutoCloseable {
     /** Characters that are encoded at once: an encoding takes about a hundred bytes of native memory a character. */
     static final int PIECE = 1 << 20;
 
-    /** Characters that a tokenizer which has to see a text whole is given at most. */
+    /** Characters that a tokenizer which has to see a text whole is given at most; and of a text in pieces, those of a piece. */
     static final int MAX_WHOLE = 32 << 20;
 
     private final HuggingFaceTokenizer tokenizer;
@@ -113,6 +113,11 @@ public final class Tokenizer implements AutoCloseable {
         int count = 0;
         for (int from = 0; from < text.length();) {
             int to = splitsAtLines ? pieceEnd(text, from, piece) : text.length();
+            if (to - from > MAX_WHOLE) {
+                throw new PruningException(ErrorCode.MALFORMED_CORPUS, "corpus: " + (to - from) + " characters from character " + from
+                        + " on without a line that begins with a letter or digit after a single line feed (expected: at most " + MAX_WHOLE
+                        + "; lines that end in CR and LF do not count)");
+            }
             long[] encoded = tokenizer.encode(text.substring(from, to), false, false).getIds();
             if (count + encoded.length > ids.length) {
                 ids = Arrays.copyOf(ids, Math.max(count + encoded.length, ids.length + ids.length / 2));

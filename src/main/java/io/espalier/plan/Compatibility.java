@@ -59,7 +59,7 @@ public final class Compatibility {
     private Loadability transformers5() {
         String engine = TRANSFORMERS_5;
         if (special()) {
-            return byModelingFile(engine, shape.oneWidthALayer()
+            return byModelingFile(engine, shape.oneWidthALayer() && !shape.empty()
                     ? "per_layer_config records a width a layer, and the stock classes go on building every layer with the model's"
                     : "it joins the experts of a layer into one tensor, which holds one width");
         }
@@ -104,7 +104,7 @@ public final class Compatibility {
         }
         if (!shape.oneWidth()) {
             return Loadability.no(engine, "its fused mixture of experts has one width for all experts of the model, and here they have "
-                    + (foreseen ? "several" : shape.distinctWidths().size()));
+                    + (foreseen ? "several" : shape.empty() ? "none" : shape.distinctWidths().size()));
         }
         if (shape.fp8Block() > 0 && shape.width() % shape.fp8Block() != 0) {
             return Loadability.no(engine, "it refuses FP8 in blocks of " + shape.fp8Block() + " where the width is no multiple, and "

@@ -140,6 +140,15 @@ class TokenizerTest {
     }
 
     @Test
+    void aTextThatCannotBeCutAnywhereIsRefusedBeforeItTakesAllMemory() {
+        String text = "a line\r\n".repeat(Tokenizer.MAX_WHOLE / 8 + 1);
+        try (Tokenizer tokenizer = of("tiny-qwen2moe")) {
+            assertThatThrownBy(() -> tokenizer.encode(text)).isInstanceOf(PruningException.class)
+                    .hasMessageStartingWith("corpus: 33554440 characters from character 0 on without a line");
+        }
+    }
+
+    @Test
     void anEmptyTextHasNoTokens() {
         try (Tokenizer tokenizer = of("tiny-qwen2moe")) {
             assertThat(tokenizer.encode("")).isEmpty();

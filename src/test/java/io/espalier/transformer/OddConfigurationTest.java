@@ -26,7 +26,8 @@ class OddConfigurationTest {
 
     private static final List<String> KEYS = List.of("hidden_size", "num_attention_heads", "num_key_value_heads", "head_dim",
             "num_hidden_layers", "intermediate_size", "moe_intermediate_size", "shared_expert_intermediate_size", "vocab_size",
-            "hidden_act", "max_position_embeddings", "rms_norm_eps", "rope_theta", "rope_scaling", "rope_parameters", "partial_rotary_factor",
+            "hidden_act", "max_position_embeddings", "rms_norm_eps", "rope_theta", "rope_scaling", "rope_parameters",
+            "partial_rotary_factor",
             "tie_word_embeddings", "num_experts", "num_local_experts", "n_routed_experts", "n_shared_experts", "num_experts_per_tok",
             "norm_topk_prob", "mlp_only_layers", "decoder_sparse_step", "first_k_dense_replace", "moe_layer_freq", "sliding_window",
             "use_sliding_window", "layer_types", "attention_bias", "qkv_bias", "mlp_bias", "clip_qkv", "scoring_func", "topk_method",
@@ -35,7 +36,8 @@ class OddConfigurationTest {
     private static final List<String> VALUES = List.of("null", "true", "\"x\"", "-1", "0", "1.5", "3", "99999999999", "2147483647", "1e400",
             "NaN", "[]", "[1]", "[99999999999]", "[\"x\"]", "{}", "{\"rope_type\": 3}", "{\"type\": null, \"rope_theta\": \"x\"}",
             "{\"0\": {\"moe_intermediate_size\": 99999999999}}", "{\"expert_widths\": {\"0\": [99999999999, 1]}}",
-            "{\"expert_widths\": {\"0\": 3}, \"shared_expert_width\": 99999999999}", "{\"quant_method\": \"fp8\", \"weight_block_size\": 3}");
+            "{\"expert_widths\": {\"0\": 3}, \"shared_expert_width\": 99999999999}",
+            "{\"quant_method\": \"fp8\", \"weight_block_size\": 3}");
 
     private static final JsonMapper JSON = JsonMapper.builder()
             .enable(tools.jackson.core.json.JsonReadFeature.ALLOW_NON_NUMERIC_NUMBERS).build();
@@ -87,7 +89,8 @@ class OddConfigurationTest {
     }
 
     static Stream<String> refusals() {
-        return Stream.of("{\"rope_parameters\": {\"rope_theta\": 1e4, \"partial_rotary_factor\": 0.5}} | rope_parameters.partial_rotary_factor",
+        return Stream.of(
+                "{\"rope_parameters\": {\"rope_theta\": 1e4, \"partial_rotary_factor\": 0.5}} | rope_parameters.partial_rotary_factor",
                 "{\"rope_parameters\": {\"rope_theta\": \"1e4\"}} | rope_parameters.rope_theta",
                 "{\"rope_parameters\": {\"rope_theta\": -1}} | rope_parameters.rope_theta");
     }
