@@ -78,6 +78,7 @@ public sealed interface Architecture permits Llama, Mixtral, Qwen2Moe, Qwen3Moe,
     static DecoderSpec specOf(Checkpoint checkpoint) {
         ConfigReader config = new ConfigReader(checkpoint.config());
         config.onlyFp8();
+        config.knownLayerTypes();
         Architecture architecture = of(checkpoint);
         DecoderSpec spec = ExpertDialect.of(architecture.read(config), config, checkpoint.tensors().keySet());
         PerLayerConfig.require(config, architecture.expertWidthKey(), spec.layers().size());
@@ -90,7 +91,7 @@ public sealed interface Architecture permits Llama, Mixtral, Qwen2Moe, Qwen3Moe,
     /**
      * The configuration of the same model with narrower or fewer experts: only what has to change does. One width for all is said with the stock key;
      * one width a layer with the stock key, the widest, and {@value PerLayerConfig#KEY}, as transformers 5 does; anything else under
-     * {@value #WIDTHS_KEY}, which stock loaders ignore.
+     * {@value #WIDTHS_KEY}, which stock loaders ignore; so is a model of which no atom is left, because no stock class builds one of width 0.
      *
      * @param remaining the widths of the experts that every MoE layer keeps, in order of layers and of experts
      */
@@ -108,7 +109,7 @@ public sealed interface Architecture permits Llama, Mixtral, Qwen2Moe, Qwen3Moe,
             changed.put(expertCountKey(), counts[0]);
         }
         int widest = remaining.values().stream().flatMapToInt(Arrays::stream).max().orElse(0);
-        if (remaining.values().stream().allMatch(widths -> Arrays.stream(widths).allMatch(width -> width == widths[0]))) {
+        if (widest > 0 && remaining.values().stream().allMatch(widths -> Arrays.stream(widths).allMatch(width -> width == widths[0]))) {
             changed.put(expertWidthKey(), widest);
             remaining.forEach((layer, widths) -> {
                 if (widths[0] != widest) {
@@ -138,7 +139,7 @@ public sealed interface Architecture permits Llama, Mixtral, Qwen2Moe, Qwen3Moe,
             return widths;
         }
         for (int e = 0; e < experts; e++) {
-            if (!ours.get(e).isIntegralNumber() || ours.get(e).intValue() < 0) {
+            if (!ours.get(e).isIntegralNumber() || !ours.get(e).canConvertToInt() || ours.get(e).intValue() < 0) {
                 config.refuse(WIDTHS_KEY + ".expert_widths." + layer + "[" + e + "]: " + ours.get(e)
                         + " (expected: an integer that is not negative)");
             } else {

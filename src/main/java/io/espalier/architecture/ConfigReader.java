@@ -1,8 +1,8 @@
 package io.espalier.architecture;
 
-import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.SequencedSet;
 import java.util.Set;
 
 import tools.jackson.databind.JsonNode;
@@ -14,8 +14,13 @@ import tools.jackson.databind.node.ObjectNode;
  */
 final class ConfigReader {
 
+    /** More than ten times what the largest published models have: a configuration that asks for more would fill memory with names. */
+    private static final int MOST_LAYERS = 4096;
+    private static final int MOST_EXPERTS = 1 << 18;
+
     private final ObjectNode config;
-    private final List<String> problems = new ArrayList<>();
+    /** What is wrong with every layer is said once. */
+    private final SequencedSet<String> problems = new LinkedHashSet<>();
 
     ConfigReader(ObjectNode config) {
         this.config = config;
@@ -59,13 +64,37 @@ final class ConfigReader {
         return value.intValue();
     }
 
+    /** How many decoder layers. */
+    int layers() {
+        int layers = positive("num_hidden_layers");
+        if (layers > MOST_LAYERS) {
+            problems.add("num_hidden_layers: " + layers + " (expected: at most " + MOST_LAYERS + ")");
+            return 1;
+        }
+        return layers;
+    }
+
+    /** How many routed experts a layer has. */
+    int experts(String key, int absent) {
+        int experts = positive(key, absent);
+        if (experts > MOST_EXPERTS / layers()) {
+            problems.add(key + ": " + experts + " (expected: at most " + MOST_EXPERTS + " in all layers together)");
+            return 1;
+        }
+        return experts;
+    }
+
     double positiveNumber(String key, double absent) {
-        JsonNode value = config.get(key);
+        return positiveNumber(config, "", key, absent);
+    }
+
+    private double positiveNumber(JsonNode from, String at, String key, double absent) {
+        JsonNode value = from.get(key);
         if (!present(value)) {
             return absent;
         }
-        if (!value.isNumber() || !(value.doubleValue() > 0)) {
-            problems.add(key + ": " + value + " (expected: a positive number)");
+        if (!value.isNumber() || !(value.doubleValue() > 0) || Double.isInfinite(value.doubleValue())) {
+            problems.add(at + key + ": " + value + " (expected: a positive number)");
             return absent;
         }
         return value.doubleValue();
@@ -95,7 +124,7 @@ final class ConfigReader {
             return found;
         }
         for (JsonNode entry : value) {
-            if (entry.isIntegralNumber()) {
+            if (entry.isIntegralNumber() && entry.canConvertToInt()) {
                 found.add(entry.intValue());
             } else {
                 problems.add(key + ": " + entry + " (expected: a layer index)");
@@ -106,7 +135,8 @@ final class ConfigReader {
 
     /** The base of the rotary frequencies; a scaling of them is refused. Newer files put both under {@code rope_parameters}. */
     double ropeTheta(double absent) {
-        double theta = positiveNumber("rope_theta", absent);
+        double theta = positiveNumber(config, "", "rope_theta", absent);
+        wholeHead(config, "");
         for (String key : List.of("rope_scaling", "rope_parameters")) {
             JsonNode rope = config.get(key);
             if (!present(rope)) {
@@ -122,12 +152,18 @@ final class ConfigReader {
             } else if (!present(type) && !rope.isEmpty() && !rope.has("rope_theta")) {
                 problems.add(key + ": " + rope + " (expected: null; rotary scaling is not implemented)");
             }
-            if (present(rope.get("rope_theta")) && rope.get("rope_theta").isNumber()) {
-                theta = rope.get("rope_theta").doubleValue();
-            }
+            theta = positiveNumber(rope, key + ".", "rope_theta", theta);
+            wholeHead(rope, key + ".");
         }
-        only("partial_rotary_factor", "1.0", value -> value.isNumber() && value.doubleValue() == 1.0);
         return theta;
+    }
+
+    /** Refuses positions that turn a part of every head only. */
+    private void wholeHead(JsonNode rope, String at) {
+        JsonNode factor = rope.get("partial_rotary_factor");
+        if (present(factor) && !(factor.isNumber() && factor.doubleValue() == 1.0)) {
+            problems.add(at + "partial_rotary_factor: " + factor + " (expected: 1.0 or absent; other values are not implemented)");
+        }
     }
 
     /** Refuses an activation other than SiLU. */
@@ -149,6 +185,13 @@ final class ConfigReader {
             problems.add("sliding_window: " + window + " (expected: null, or at least max_position_embeddings " + maxPositions
                     + "; attention in a sliding window is not implemented)");
         }
+    }
+
+    /** Refuses layers whose attention is of another kind; what a sliding window may be, {@link #noSlidingWindow} says. */
+    void knownLayerTypes() {
+        only("layer_types", "a list of full_attention, or of sliding_attention where no window is in force",
+                value -> value.isArray() && value.valueStream()
+                        .allMatch(type -> Set.of("full_attention", "sliding_attention").contains(type.stringValue(""))));
     }
 
     /** Refuses quantised weights but for FP8 (e4m3) in square blocks or rows. */

@@ -43,12 +43,14 @@ record DeepseekMoe() implements Architecture {
         int heads = config.positive("num_attention_heads");
         boolean bias = config.flag("attention_bias", false);
         config.silu("hidden_act");
-        config.only("n_group", "1 (no groups of experts)", value -> value.isIntegralNumber() && value.intValue() == 1);
+        config.only("n_group", "1 (no groups of experts)", DeepseekMoe::isOne);
         config.only("scoring_func", "softmax", value -> "softmax".equals(value.stringValue("")));
+        config.only("topk_method", "greedy", value -> "greedy".equals(value.stringValue("")));
+        config.only("routed_scaling_factor", "1.0", DeepseekMoe::isOne);
         AttentionSpec attention = new AttentionSpec(heads, config.positive("num_key_value_heads", heads),
                 config.positive("head_dim", Math.max(1, hidden / heads)), config.ropeTheta(10_000), bias, bias, QkNorm.NONE);
         List<LayerSpec> layers = new ArrayList<>();
-        for (int l = 0; l < config.positive("num_hidden_layers"); l++) {
+        for (int l = 0; l < config.layers(); l++) {
             String prefix = "model.layers." + l;
             boolean sparse = config.has("n_routed_experts") && l >= config.nonNegative("first_k_dense_replace", 0)
                     && l % config.positive("moe_layer_freq", 1) == 0;
@@ -61,17 +63,33 @@ record DeepseekMoe() implements Architecture {
 
     private static MlpSpec moe(ConfigReader config, int layer, String prefix) {
         int stockWidth = config.positive("moe_intermediate_size");
-        int[] widths = Architecture.expertWidths(config, layer, config.positive("n_routed_experts"), "moe_intermediate_size");
+        int[] widths = Architecture.expertWidths(config, layer, config.experts("n_routed_experts", 1), "moe_intermediate_size");
         MlpTensors shared = null;
         if (config.has("n_shared_experts")) {
-            JsonNode ours = config.node().path(WIDTHS_KEY).path(SHARED_WIDTH);
-            int width = ours.isIntegralNumber() ? ours.intValue() : stockWidth * config.positive("n_shared_experts");
-            shared = MlpTensors.at(prefix + ".mlp.shared_experts", width);
+            shared = MlpTensors.at(prefix + ".mlp.shared_experts", sharedWidth(config, stockWidth));
         }
-        return new Moe(prefix + ".mlp.gate.weight", config.positive("num_experts_per_tok"), config.flag("norm_topk_prob", false), 1e-20,
+        int topK = config.positive("num_experts_per_tok");
+        // the stock class leaves a single probability as it is
+        boolean normalised = config.flag("norm_topk_prob", false) && topK > 1;
+        return new Moe(prefix + ".mlp.gate.weight", topK, normalised, 1e-20,
                 Architecture.experts(layer, prefix + ".mlp.experts", widths, config.positive("hidden_size"), "gate_proj", "up_proj",
                         "down_proj"),
                 shared, null);
+    }
+
+    private static int sharedWidth(ConfigReader config, int stockWidth) {
+        JsonNode ours = config.node().path(WIDTHS_KEY).path(SHARED_WIDTH);
+        if (ours.isIntegralNumber() && ours.canConvertToInt() && ours.intValue() > 0) {
+            return ours.intValue();
+        }
+        if (!ours.isMissingNode()) {
+            config.refuse(WIDTHS_KEY + "." + SHARED_WIDTH + ": " + ours + " (expected: a positive integer)");
+        }
+        return (int) Math.min(Integer.MAX_VALUE, (long) stockWidth * config.positive("n_shared_experts"));
+    }
+
+    private static boolean isOne(JsonNode value) {
+        return value.isNumber() && value.doubleValue() == 1;
     }
 
     /**

@@ -38,7 +38,7 @@ record Llama() implements Architecture {
         AttentionSpec attention = new AttentionSpec(heads, config.positive("num_key_value_heads", heads),
                 config.positive("head_dim", Math.max(1, hidden / heads)), config.ropeTheta(10_000), bias, bias, QkNorm.NONE);
         List<LayerSpec> layers = new ArrayList<>();
-        for (int l = 0; l < config.positive("num_hidden_layers"); l++) {
+        for (int l = 0; l < config.layers(); l++) {
             String prefix = "model.layers." + l;
             layers.add(new LayerSpec(l, prefix, new Dense(MlpTensors.at(prefix + ".mlp", config.positive("intermediate_size")))));
         }

@@ -39,9 +39,9 @@ record Mixtral() implements Architecture {
         AttentionSpec attention = new AttentionSpec(heads, config.positive("num_key_value_heads", 8),
                 config.positive("head_dim", Math.max(1, hidden / heads)), config.ropeTheta(1_000_000), false, false, QkNorm.NONE);
         List<LayerSpec> layers = new ArrayList<>();
-        for (int l = 0; l < config.positive("num_hidden_layers"); l++) {
+        for (int l = 0; l < config.layers(); l++) {
             String prefix = "model.layers." + l;
-            int[] widths = Architecture.expertWidths(config, l, config.positive("num_local_experts", 8), "intermediate_size");
+            int[] widths = Architecture.expertWidths(config, l, config.experts("num_local_experts", 8), "intermediate_size");
             layers.add(new LayerSpec(l, prefix,
                     new Moe(prefix + ".block_sparse_moe.gate.weight", config.positive("num_experts_per_tok", 2), true, 0,
                             Architecture.experts(l, prefix + ".block_sparse_moe.experts", widths, hidden, "w1", "w3", "w2"), null, null)));

@@ -39,9 +39,9 @@ record Olmoe() implements Architecture {
         AttentionSpec attention = new AttentionSpec(heads, config.positive("num_key_value_heads", heads),
                 config.positive("head_dim", Math.max(1, hidden / heads)), config.ropeTheta(10_000), bias, bias, QkNorm.FULL);
         List<LayerSpec> layers = new ArrayList<>();
-        for (int l = 0; l < config.positive("num_hidden_layers"); l++) {
+        for (int l = 0; l < config.layers(); l++) {
             String prefix = "model.layers." + l;
-            int[] widths = Architecture.expertWidths(config, l, config.positive("num_experts", 64), "intermediate_size");
+            int[] widths = Architecture.expertWidths(config, l, config.experts("num_experts", 64), "intermediate_size");
             layers.add(new LayerSpec(l, prefix, new Moe(prefix + ".mlp.gate.weight", config.positive("num_experts_per_tok", 8),
                     config.flag("norm_topk_prob", false), 0,
                     Architecture.experts(l, prefix + ".mlp.experts", widths, hidden, "gate_proj", "up_proj", "down_proj"), null, null)));

@@ -17,6 +17,9 @@ import io.espalier.architecture.DecoderSpec.QkNorm;
  */
 record Qwen2Moe() implements Architecture {
 
+    /** Of a layer, where the configuration does not say. */
+    private static final int EXPERTS = 60;
+
     @Override
     public String modelType() {
         return "qwen2_moe";
@@ -43,16 +46,17 @@ record Qwen2Moe() implements Architecture {
                 config.positive("head_dim", Math.max(1, hidden / heads)), config.ropeTheta(10_000), config.flag("qkv_bias", true), false,
                 QkNorm.NONE);
         List<LayerSpec> layers = new ArrayList<>();
-        for (int l = 0; l < config.positive("num_hidden_layers"); l++) {
+        for (int l = 0; l < config.layers(); l++) {
             String prefix = "model.layers." + l;
-            layers.add(new LayerSpec(l, prefix, sparse(config, l) ? moe(config, l, prefix) : dense(config, prefix)));
+            layers.add(new LayerSpec(l, prefix, sparse(config, l, EXPERTS) ? moe(config, l, prefix) : dense(config, prefix)));
         }
         return new DecoderSpec(modelType(), hidden, config.positive("vocab_size"), positions, config.positiveNumber("rms_norm_eps", 1e-6),
                 attention, config.flag("tie_word_embeddings", false), layers);
     }
 
-    static boolean sparse(ConfigReader config, int layer) {
-        return config.nonNegative("num_experts", 0) > 0 && !config.layerSet("mlp_only_layers").contains(layer)
+    /** @param experts of a layer, where the configuration does not say */
+    static boolean sparse(ConfigReader config, int layer, int experts) {
+        return config.nonNegative("num_experts", experts) > 0 && !config.layerSet("mlp_only_layers").contains(layer)
                 && (layer + 1) % config.positive("decoder_sparse_step", 1) == 0;
     }
 
@@ -61,7 +65,7 @@ record Qwen2Moe() implements Architecture {
     }
 
     private static MlpSpec moe(ConfigReader config, int layer, String prefix) {
-        int[] widths = Architecture.expertWidths(config, layer, config.positive("num_experts"), "moe_intermediate_size");
+        int[] widths = Architecture.expertWidths(config, layer, config.experts("num_experts", EXPERTS), "moe_intermediate_size");
         MlpTensors shared = MlpTensors.at(prefix + ".mlp.shared_expert", config.positive("shared_expert_intermediate_size"));
         return new Moe(prefix + ".mlp.gate.weight", config.positive("num_experts_per_tok"), config.flag("norm_topk_prob", false), 0,
                 Architecture.experts(layer, prefix + ".mlp.experts", widths, config.positive("hidden_size"), "gate_proj", "up_proj",

@@ -15,6 +15,9 @@ import io.espalier.architecture.DecoderSpec.QkNorm;
  */
 record Qwen3Moe() implements Architecture {
 
+    /** Of a layer, where the configuration does not say. */
+    private static final int EXPERTS = 128;
+
     @Override
     public String modelType() {
         return "qwen3_moe";
@@ -41,16 +44,17 @@ record Qwen3Moe() implements Architecture {
         AttentionSpec attention = new AttentionSpec(heads, config.positive("num_key_value_heads", 4),
                 config.positive("head_dim", Math.max(1, hidden / heads)), config.ropeTheta(10_000), bias, bias, QkNorm.PER_HEAD);
         List<LayerSpec> layers = new ArrayList<>();
-        for (int l = 0; l < config.positive("num_hidden_layers"); l++) {
+        for (int l = 0; l < config.layers(); l++) {
             String prefix = "model.layers." + l;
-            layers.add(new LayerSpec(l, prefix, Qwen2Moe.sparse(config, l) ? moe(config, l, prefix) : Qwen2Moe.dense(config, prefix)));
+            layers.add(new LayerSpec(l, prefix,
+                    Qwen2Moe.sparse(config, l, EXPERTS) ? moe(config, l, prefix) : Qwen2Moe.dense(config, prefix)));
         }
         return new DecoderSpec(modelType(), hidden, config.positive("vocab_size"), positions, config.positiveNumber("rms_norm_eps", 1e-6),
                 attention, config.flag("tie_word_embeddings", false), layers);
     }
 
     private static MlpSpec moe(ConfigReader config, int layer, String prefix) {
-        int[] widths = Architecture.expertWidths(config, layer, config.positive("num_experts"), "moe_intermediate_size");
+        int[] widths = Architecture.expertWidths(config, layer, config.experts("num_experts", EXPERTS), "moe_intermediate_size");
         return new Moe(prefix + ".mlp.gate.weight", config.positive("num_experts_per_tok"), config.flag("norm_topk_prob", false), 0,
                 Architecture.experts(layer, prefix + ".mlp.experts", widths, config.positive("hidden_size"), "gate_proj", "up_proj",
                         "down_proj"),

@@ -24,11 +24,6 @@ record Activation(MethodChoice.Unrouted unrouted, double tokenCountExponent) imp
     }
 
     @Override
-    public boolean wholeExperts() {
-        return false;
-    }
-
-    @Override
     public Scores score(Evidence evidence) {
         ExpertStatistics statistics = evidence.statistics();
         double[][] values = new double[statistics.experts()][];

@@ -1,5 +1,6 @@
 package io.espalier.method;
 
+import java.util.EnumSet;
 import java.util.Set;
 
 import io.espalier.calibration.Moment;
@@ -9,10 +10,14 @@ import io.espalier.recipe.MethodChoice;
 public sealed interface Criterion permits Heapr, Activation, Frequency, Magnitude, RandomDraw {
 
     /** What the sweep has to count beside routed tokens; meaningless when the method sees no tokens. */
-    Set<Moment> moments();
+    default Set<Moment> moments() {
+        return EnumSet.noneOf(Moment.class);
+    }
 
     /** Whether whole experts go or stay, instead of atoms. */
-    boolean wholeExperts();
+    default boolean wholeExperts() {
+        return false;
+    }
 
     /**
      * A score for every atom; higher stays longer.

@@ -1,20 +1,10 @@
 package io.espalier.method;
 
-import java.util.EnumSet;
-import java.util.Set;
-
-import io.espalier.calibration.Moment;
-
 /**
  * Whole experts by how often they are used: {@code s = number of calibration tokens routed to the expert}, the same for all of its atoms. The router is
  * left as it is. The oldest baseline for expert pruning.
  */
 record Frequency() implements Criterion {
-
-    @Override
-    public Set<Moment> moments() {
-        return EnumSet.noneOf(Moment.class);
-    }
 
     @Override
     public boolean wholeExperts() {

@@ -39,11 +39,6 @@ record Heapr(MethodChoice.Unrouted unrouted, double tokenCountExponent) implemen
     }
 
     @Override
-    public boolean wholeExperts() {
-        return false;
-    }
-
-    @Override
     public Scores score(Evidence evidence) {
         ExpertStatistics statistics = evidence.statistics();
         double[][] values = new double[statistics.experts()][];

@@ -1,25 +1,11 @@
 package io.espalier.method;
 
-import java.util.EnumSet;
-import java.util.Set;
-
-import io.espalier.calibration.Moment;
 import io.espalier.transformer.AtomNorms;
 
 /**
  * Weights alone: {@code s_k = |row k of gate| * |row k of up| * |column k of down|}, Euclidean norms. No token is looked at.
  */
 record Magnitude() implements Criterion {
-
-    @Override
-    public Set<Moment> moments() {
-        return EnumSet.noneOf(Moment.class);
-    }
-
-    @Override
-    public boolean wholeExperts() {
-        return false;
-    }
 
     @Override
     public Scores score(Evidence evidence) {

@@ -1,10 +1,6 @@
 package io.espalier.method;
 
-import java.util.EnumSet;
-import java.util.Set;
 import java.util.SplittableRandom;
-
-import io.espalier.calibration.Moment;
 
 /**
  * The control: {@code s_k} uniform on [0, 1), drawn in (layer, expert, atom) order from a seeded generator. A criterion that does not beat it has found
@@ -13,16 +9,6 @@ import io.espalier.calibration.Moment;
  * @param seed of the generator
  */
 record RandomDraw(long seed) implements Criterion {
-
-    @Override
-    public Set<Moment> moments() {
-        return EnumSet.noneOf(Moment.class);
-    }
-
-    @Override
-    public boolean wholeExperts() {
-        return false;
-    }
 
     @Override
     public Scores score(Evidence evidence) {

@@ -59,7 +59,7 @@ public final class Compatibility {
     private Loadability transformers5() {
         String engine = TRANSFORMERS_5;
         if (special()) {
-            return byModelingFile(engine, shape.oneWidthALayer()
+            return byModelingFile(engine, shape.oneWidthALayer() && !shape.empty()
                     ? "per_layer_config records a width a layer, and the stock classes go on building every layer with the model's"
                     : "it joins the experts of a layer into one tensor, which holds one width");
         }
@@ -70,11 +70,10 @@ public final class Compatibility {
     }
 
     private Loadability stockClass(String engine) {
-        boolean deepseek = shape.modelType().equals("deepseek");
         if (shape.fp8Block() == ModelShape.FP8_ROWS) {
             return Loadability.no(engine, "its FP8 weights have scales in blocks, and here every row has its own");
         }
-        if (deepseek) {
+        if (deepseek()) {
             String files = shape.ownCode()
                     ? "trust_remote_code=True, which lets it run the modeling_deepseek.py of this model"
                     : "modeling_deepseek.py and configuration_deepseek.py of the base model beside these files, and trust_remote_code=True";
@@ -105,7 +104,7 @@ public final class Compatibility {
         }
         if (!shape.oneWidth()) {
             return Loadability.no(engine, "its fused mixture of experts has one width for all experts of the model, and here they have "
-                    + (foreseen ? "several" : shape.distinctWidths().size()));
+                    + (foreseen ? "several" : shape.empty() ? "none" : shape.distinctWidths().size()));
         }
         if (shape.fp8Block() > 0 && shape.width() % shape.fp8Block() != 0) {
             return Loadability.no(engine, "it refuses FP8 in blocks of " + shape.fp8Block() + " where the width is no multiple, and "
@@ -116,6 +115,13 @@ public final class Compatibility {
                     "quant_method fp8 was found to read scales in blocks or one a tensor");
         }
         String why = oneWidth() + "; tensor parallel sizes that divide it: " + splits();
+        if (deepseek() && shape.dialect() == ModelShape.Dialect.PER_EXPERT) {
+            String files = shape.ownCode()
+                    ? "trust in remote code, which lets it read the configuration_deepseek.py of this model"
+                    : "configuration_deepseek.py of the base model beside these files, and trust in remote code";
+            return Loadability.needs(engine, files, "it has the class, but takes the configuration from transformers, which has none for"
+                    + " model_type deepseek; " + why);
+        }
         return shape.dialect() == ModelShape.Dialect.PER_EXPERT
                 ? Loadability.stock(engine, why)
                 : Loadability.needs(engine, "a version whose loader for " + shape.modelType() + " reads fused expert tensors",
@@ -156,6 +162,10 @@ public final class Compatibility {
     /** Whether no stock class has these shapes. */
     private boolean special() {
         return !shape.oneWidth() || shape.sharedWidthAside();
+    }
+
+    private boolean deepseek() {
+        return shape.modelType().equals("deepseek");
     }
 
     private String oneWidth() {

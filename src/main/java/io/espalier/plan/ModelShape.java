@@ -43,8 +43,14 @@ public record ModelShape(String modelType, SequencedMap<Integer, int[]> widths, 
         return distinct;
     }
 
+    /** Whether no atom is left. */
+    boolean empty() {
+        return distinctWidths().last() == 0;
+    }
+
+    /** Whether there is one that stock classes build. */
     boolean oneWidth() {
-        return distinctWidths().size() == 1;
+        return distinctWidths().size() == 1 && !empty();
     }
 
     boolean oneWidthALayer() {

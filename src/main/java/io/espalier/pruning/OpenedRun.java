@@ -34,6 +34,7 @@ import io.espalier.recipe.PruningException;
 import io.espalier.recipe.PruningRecipe;
 import io.espalier.recipe.Violation;
 import io.espalier.transformer.Compute;
+import io.espalier.transformer.Decoder;
 
 /**
  * Everything a run needs, opened and checked against each other before the expensive part begins; what does not fit is refused all at once.
@@ -139,10 +140,11 @@ record OpenedRun(PruningRecipe recipe, Checkpoint checkpoint, DecoderSpec spec, 
     }
 
     static void requireFits(DecoderSpec spec, int length, String field) {
-        if (length > spec.maxPositions()) {
+        if (length > Math.min(spec.maxPositions(), Decoder.LONGEST_SEQUENCE)) {
             throw new PruningException(ErrorCode.SEQUENCE_TOO_LONG,
-                    List.of(new Violation(field, String.valueOf(length),
-                            "at most " + spec.maxPositions() + ", the model's max_position_embeddings")));
+                    List.of(new Violation(field, String.valueOf(length), spec.maxPositions() <= Decoder.LONGEST_SEQUENCE
+                            ? "at most " + spec.maxPositions() + ", the model's max_position_embeddings"
+                            : "at most " + Decoder.LONGEST_SEQUENCE + ", the longest sequence that is computed here")));
         }
     }
 

@@ -24,6 +24,9 @@ import io.espalier.checkpoint.StoredMatrix;
  */
 public final class Decoder implements AutoCloseable {
 
+    /** Tokens of the longest sequence that can be computed, whatever the model and the device. */
+    public static final int LONGEST_SEQUENCE = Positions.LONGEST;
+
     private final Checkpoint checkpoint;
     private final DecoderSpec spec;
     private final Compute compute;

@@ -44,7 +44,7 @@ public record MemoryPlan(Compute compute, int sequencesPerBatch, boolean spill, 
     /** The largest piece of the head that is loaded at once, where the whole does not fit beside the rest. */
     private static final long HEAD_PIECE_BYTES = 256L << 20;
 
-    /** Several S x S or logit blocks that live at once, see Attention and LossPass. */
+    /** Blocks of scores or logits that live at once, see Attention and LossPass. */
     private static final long BLOCKS = 5 * (16L << 20);
 
     /**
@@ -216,7 +216,7 @@ public record MemoryPlan(Compute compute, int sequencesPerBatch, boolean spill, 
             long queries = (long) spec.attention().heads() * spec.attention().headDim();
             long keys = (long) spec.attention().kvHeads() * spec.attention().headDim();
             long through = t * a * (8 * d + 4 * queries + 4 * keys);
-            long attention = t * a * (8 * queries + 4 * keys + 3 * d) + BLOCKS;
+            long attention = t * a * (8 * queries + 4 * keys + 3 * d) + Math.max(BLOCKS, scores(a));
             long mlp = 0;
             for (LayerSpec layer : spec.layers()) {
                 mlp = Math.max(mlp, switch (layer.mlp()) {
@@ -227,6 +227,12 @@ public record MemoryPlan(Compute compute, int sequencesPerBatch, boolean spill, 
                 });
             }
             return through + Math.max(attention, mlp);
+        }
+
+        /** The causal mask, and p, dp and dscores of all queries of one key head, which Attention takes together however long the sequence is. */
+        private long scores(long a) {
+            long square = (long) work.sequenceLength() * work.sequenceLength() * a;
+            return square + 3 * square * (spec.attention().heads() / spec.attention().kvHeads());
         }
 
         /** g, u, silu(g), a, da and two temporaries of the width; x, dy, dx and two temporaries of the residual stream; at worst all tokens go here. */

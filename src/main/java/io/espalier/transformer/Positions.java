@@ -16,6 +16,9 @@ import ai.djl.ndarray.types.Shape;
  */
 record Positions(NDArray cos, NDArray sin, NDArray mask) {
 
+    /** The longest sequence: its mask, float32, fills the longest buffer that Java has. */
+    static final int LONGEST = 23_170;
+
     static Positions of(int length, int headDim, double theta, DataType compute, NDManager manager) {
         int half = headDim / 2;
         double[] cos = new double[length * half];

@@ -14,9 +14,11 @@ import io.espalier.recipe.PruningException;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
 /** Golden ids: the Hugging Face tokenizers library, see the fixtures' README. */
@@ -102,6 +104,50 @@ class TokenizerTest {
         }
     }
 
+    /** Its splitter lets words go on over lines, and there is a token that does. */
+    @Test
+    void aTokenizerWithATokenAcrossLinesSeesTheTextWhole() throws IOException {
+        ObjectNode file = (ObjectNode) JsonMapper.shared().readTree(DEMO.resolve("tiny-qwen2moe/tokenizer.json"));
+        file.putObject("pre_tokenizer").put("type", "ByteLevel").put("add_prefix_space", false).put("trim_offsets", true).put("use_regex",
+                false);
+        ObjectNode model = (ObjectNode) file.get("model");
+        ((ObjectNode) model.get("vocab")).put("\u010AA", 2048);
+        ((ArrayNode) model.get("merges")).insert(0, "\u010A A");
+        Files.writeString(directory.resolve("tokenizer.json"), file.toString());
+        String text = "one line\nAnd another\n".repeat(20);
+        try (Tokenizer across = Tokenizer.open(directory)) {
+            assertThat(across.encode(text, 10)).isEqualTo(across.encode(text, text.length())).contains(2048);
+        }
+    }
+
+    @Test
+    void aTokenizerThatStripsTheEndsOfATextSeesItWhole() throws IOException {
+        ObjectNode file = (ObjectNode) JsonMapper.shared().readTree(DEMO.resolve("tiny-qwen2moe/tokenizer.json"));
+        file.putObject("normalizer").put("type", "Strip").put("strip_left", true).put("strip_right", true);
+        Files.writeString(directory.resolve("tokenizer.json"), file.toString());
+        String text = "one line\n".repeat(20);
+        try (Tokenizer stripping = Tokenizer.open(directory)) {
+            assertThat(stripping.encode(text, 10)).isEqualTo(stripping.encode(text, text.length()));
+        }
+    }
+
+    @Test
+    void nulsAndWhatComesAboveTheBasicPlaneAreReadAndReadBack() {
+        String text = "a\0b\uD83D\uDE00\uFEFFc\u2028d\r\ne\r f";
+        try (Tokenizer tokenizer = of("tiny-qwen2moe")) {
+            assertThat(tokenizer.decode(tokenizer.encode(text))).isEqualTo(text);
+        }
+    }
+
+    @Test
+    void aTextThatCannotBeCutAnywhereIsRefusedBeforeItTakesAllMemory() {
+        String text = "a line\r\n".repeat(Tokenizer.MAX_WHOLE / 8 + 1);
+        try (Tokenizer tokenizer = of("tiny-qwen2moe")) {
+            assertThatThrownBy(() -> tokenizer.encode(text)).isInstanceOf(PruningException.class)
+                    .hasMessageStartingWith("corpus: 33554440 characters from character 0 on without a line");
+        }
+    }
+
     @Test
     void anEmptyTextHasNoTokens() {
         try (Tokenizer tokenizer = of("tiny-qwen2moe")) {
@@ -121,6 +167,17 @@ class TokenizerTest {
     void aMissingTokenizerIsNamed() {
         assertThatThrownBy(() -> Tokenizer.open(directory)).isInstanceOf(PruningException.class)
                 .hasMessageContaining("no tokenizer.json (expected: the file that Hugging Face tokenizers save)");
+    }
+
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', value = {"tokenizer.model | tokenizer.model", "merges.txt vocab.json | vocab.json and merges.txt"})
+    void aTokenizerOfAnotherFormatIsNamedWithWhatToDo(String files, String named) throws IOException {
+        for (String file : files.split(" ")) {
+            Files.writeString(directory.resolve(file), "x");
+        }
+        assertThatThrownBy(() -> Tokenizer.open(directory)).isInstanceOf(PruningException.class)
+                .hasMessageContaining("no tokenizer.json, only " + named + " (expected: ").hasMessageContaining("save_pretrained")
+                .hasMessageContaining(".safetensors");
     }
 
     @Test

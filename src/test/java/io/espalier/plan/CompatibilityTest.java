@@ -79,8 +79,9 @@ class CompatibilityTest {
     @Test
     void deepseeksFirstVersionBringsItsOwnCode() {
         int[][] one = {{64, 64}};
-        assertThat(loads(shape("deepseek", Dialect.PER_EXPERT, -1, false, one))).isEqualTo("NEEDS NEEDS STOCK STOCK NEEDS");
+        assertThat(loads(shape("deepseek", Dialect.PER_EXPERT, -1, false, one))).isEqualTo("NEEDS NEEDS NEEDS NEEDS NEEDS");
         assertThat(of(shape("deepseek", Dialect.PER_EXPERT, -1, false, one), "transformers 4").needs()).contains("modeling_deepseek.py");
+        assertThat(of(shape("deepseek", Dialect.PER_EXPERT, -1, false, one), "vLLM").needs()).contains("configuration_deepseek.py");
         ModelShape aside = new ModelShape("deepseek", widths(one), Dialect.PER_EXPERT, -1, true, false, false);
         assertThat(loads(aside)).isEqualTo("NO NO NO NO NO");
         assertThat(List.of(of(aside, "vLLM").why(), of(aside, "llama.cpp").why())).allMatch(why -> why.contains("shared expert's width"));

@@ -11,6 +11,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
+import java.util.stream.Stream;
 
 import io.espalier.architecture.Architecture;
 import io.espalier.architecture.DecoderSpec;
@@ -28,6 +29,7 @@ import io.espalier.plan.KeepPlan;
 import io.espalier.recipe.Budget;
 import io.espalier.recipe.Budget.RatioOf;
 import io.espalier.recipe.Layout;
+import io.espalier.recipe.Loadability;
 import io.espalier.recipe.MethodChoice.Scope;
 import io.espalier.recipe.PhaseProgress;
 import io.espalier.recipe.Protections;
@@ -167,6 +169,30 @@ class LayoutTest {
         }
     }
 
+    static List<Arguments> everyArchitectureInTwoDialects() {
+        return SPARSE.stream().flatMap(model -> Stream.of("plain", "fused").map(dialect -> Arguments.of(model, dialect))).toList();
+    }
+
+    /** Experts may be empty, and the budget asks for all but a ten-thousandth of the atoms. */
+    @ParameterizedTest
+    @MethodSource("everyArchitectureInTwoDialects")
+    void aModelThatLosesEveryAtomOpensAndComputesWhatIsLeft(RandomModel model, String dialect) {
+        Path plain = model.write(directory.resolve("plain"), 5);
+        Path given = dialect.equals("fused") ? Dialects.fused(plain, directory.resolve("fused"), "mlp") : plain;
+        try (Checkpoint source = Checkpoint.open(given)) {
+            KeepPlan plan = new Allocation(new Budget(new BigDecimal("0.9999"), RatioOf.ROUTED_ATOMS), Layout.RAGGED, 1, true, Scope.GLOBAL,
+                    Allocation.Granularity.ATOM)
+                    .plan(scores(source), new Allocation.ModelSize(source.parameters(), source.tensorBytes()));
+            assertThat(plan.keptAtoms()).isZero();
+            cut(source, directory.resolve("cut"), plan);
+            try (Checkpoint written = Checkpoint.open(directory.resolve("cut"))) {
+                assertThat(loss(written, KeptAtoms.ALL)).isCloseTo(loss(source, Finishing.keeping(plan)), within(1e-6));
+                assertThat(WrittenShape.engines(written, Architecture.specOf(written), directory.resolve("cut")))
+                        .noneMatch(engine -> engine.loads() == Loadability.Loads.STOCK);
+            }
+        }
+    }
+
     @Test
     void aShardWhoseExpertsAllGoIsNotWrittenAndTheIndexHoldsTheNewNames() {
         Path sharded = Dialects.sharded(RandomModel.QWEN3_MOE.write(directory.resolve("plain"), 5), directory.resolve("sharded"));
@@ -258,7 +284,7 @@ class LayoutTest {
         return plan(source, layout, ratio, 1, demands);
     }
 
-    private static KeepPlan plan(Checkpoint source, Layout layout, String ratio, int alignment, EngineDemands demands) {
+    private static List<ExpertScores> scores(Checkpoint source) {
         List<ExpertScores> scores = new ArrayList<>();
         for (ExpertTensors expert : experts(source)) {
             Random random = new Random(31 * expert.layer() + expert.expert());
@@ -266,8 +292,12 @@ class LayoutTest {
             double factor = (1 + expert.layer()) * (1 + random.nextInt(5));
             scores.add(ExpertScores.of(source, expert, random.doubles(expert.width()).map(score -> score * factor).toArray()));
         }
+        return scores;
+    }
+
+    private static KeepPlan plan(Checkpoint source, Layout layout, String ratio, int alignment, EngineDemands demands) {
         return new Allocation(new Budget(new BigDecimal(ratio), RatioOf.ROUTED_ATOMS), layout, alignment, false, Scope.GLOBAL,
                 Allocation.Granularity.ATOM, Allocation.sourceBlock(source, experts(source)), demands, Protections.NONE)
-                .plan(scores, new Allocation.ModelSize(source.parameters(), source.tensorBytes()));
+                .plan(scores(source), new Allocation.ModelSize(source.parameters(), source.tensorBytes()));
     }
 }

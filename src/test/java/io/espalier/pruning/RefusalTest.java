@@ -82,6 +82,14 @@ class RefusalTest {
     }
 
     @Test
+    void aSequenceLongerThanAnyThatIsComputedIsRefusedWhateverTheModelSays() throws IOException {
+        Path model = RandomModel.OLMOE.write(directory.resolve("model"), 1);
+        Files.writeString(model.resolve("config.json"), RandomModel.OLMOE.config().put("max_position_embeddings", 1_000_000).toString());
+        refused(model, recipe(50_000, 1, "0.5"), ErrorCode.SEQUENCE_TOO_LONG,
+                "calibration.sequence_length: 50000 (expected: at most 23170, the longest sequence that is computed here)");
+    }
+
+    @Test
     void fewerWindowsThanAskedAreRefused() {
         refused(RandomModel.OLMOE.write(directory.resolve("model"), 1), recipe(16, 7, "0.5"), ErrorCode.TOO_FEW_TOKENS, "7");
     }

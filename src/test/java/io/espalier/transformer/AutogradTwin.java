@@ -90,7 +90,7 @@ public final class AutogradTwin {
     private boolean sparse(int l) {
         return switch (type) {
             case "llama" -> false;
-            case "deepseek" -> l >= config.path("first_k_dense_replace").intValue(0);
+            case "deepseek" -> l >= config.path("first_k_dense_replace").intValue(0) && l % config.path("moe_layer_freq").intValue(1) == 0;
             case "qwen2_moe", "qwen3_moe" -> (l + 1) % config.path("decoder_sparse_step").intValue(1) == 0
                     && config.path("mlp_only_layers").valueStream().noneMatch(i -> i.intValue() == l);
             default -> true;
@@ -110,7 +110,8 @@ public final class AutogradTwin {
             r = logits.add(selected.sub(1).mul(1e30)).softmax(-1);
         } else {
             NDArray p = logits.softmax(-1).mul(selected);
-            r = config.path("norm_topk_prob").booleanValue(false) ? p.div(p.sum(new int[]{-1}, true)) : p;
+            boolean alone = type.equals("deepseek") && config.get("num_experts_per_tok").intValue() == 1;
+            r = config.path("norm_topk_prob").booleanValue(false) && !alone ? p.div(p.sum(new int[]{-1}, true)) : p;
         }
         NDArray y = null;
         for (int e = 0; e < experts; e++) {
@@ -127,7 +128,7 @@ public final class AutogradTwin {
             activations.put(l + ":" + e, a);
             routed.put(l + ":" + e, selected.get(":, " + e).toDoubleArray());
         }
-        if (type.equals("deepseek")) {
+        if (config.hasNonNull("n_shared_experts")) {
             y = y.add(mlp(x, block + ".shared_experts", "gate_proj", "up_proj", "down_proj"));
         } else if (type.equals("qwen2_moe")) {
             NDArray gate = x.matMul(weight(block + ".shared_expert_gate.weight").transpose()).getNDArrayInternal().sigmoid();

@@ -22,6 +22,7 @@ import io.espalier.checkpoint.ExpertTensors;
 import io.espalier.checkpoint.SafetensorsWriter.Declared;
 import io.espalier.checkpoint.Slab;
 import io.espalier.checkpoint.StoredMatrix;
+import io.espalier.checkpoint.Tensor;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -96,6 +97,46 @@ class DialectTest {
             assertThat(one.parameters()).isEqualTo(other.parameters());
             assertThat(one.tensorBytes()).isLessThan(other.tensorBytes());
         }
+    }
+
+    /** F16, BF16 and F32 side by side, subnormal numbers among them, in another order, beside rotary tables of old times. */
+    @ParameterizedTest
+    @EnumSource(RandomModel.class)
+    void aModelInSeveralTypesHasTheLogitsOfTheNumbersItMeans(RandomModel model) {
+        Path plain = model.write(directory.resolve("plain"), 5);
+        Map<Declared, byte[]> stored = new java.util.LinkedHashMap<>();
+        Map<Declared, byte[]> meant = new java.util.LinkedHashMap<>();
+        try (Checkpoint source = Checkpoint.open(plain)) {
+            List<DType> types = List.of(DType.F16, DType.BF16, DType.F32);
+            for (Tensor tensor : List.copyOf(source.tensors().values()).reversed()) {
+                DType type = types.get(stored.size() % types.size());
+                ByteBuffer narrow = ByteBuffer.allocate((int) tensor.elements() * type.bytes()).order(ByteOrder.LITTLE_ENDIAN);
+                ByteBuffer wide = ByteBuffer.allocate((int) tensor.elements() * Float.BYTES).order(ByteOrder.LITTLE_ENDIAN);
+                float[] values = source.bytes(tensor).toArray(ValueLayout.JAVA_FLOAT_UNALIGNED);
+                values[0] = 3e-6f;
+                for (float value : values) {
+                    switch (type) {
+                        case F16 -> {
+                            narrow.putShort(Float.floatToFloat16(value));
+                            wide.putFloat(Float.float16ToFloat(Float.floatToFloat16(value)));
+                        }
+                        case BF16 -> {
+                            narrow.putShort((short) (Float.floatToRawIntBits(value) >>> 16));
+                            wide.putFloat(Float.intBitsToFloat(Float.floatToRawIntBits(value) & 0xffff0000));
+                        }
+                        default -> {
+                            narrow.putFloat(value);
+                            wide.putFloat(value);
+                        }
+                    }
+                }
+                stored.put(new Declared(tensor.name(), type, tensor.shape()), narrow.array());
+                meant.put(new Declared(tensor.name(), DType.F32, tensor.shape()), wide.array());
+            }
+        }
+        stored.put(new Declared("model.layers.0.self_attn.rotary_emb.inv_freq", DType.F32, List.of(3L)), new byte[12]);
+        assertThat(logits(Dialects.changed(plain, directory.resolve("stored"), _ -> true, stored)))
+                .containsExactly(logits(Dialects.changed(plain, directory.resolve("meant"), _ -> true, meant)));
     }
 
     @ParameterizedTest

@@ -99,6 +99,15 @@ class MemoryPlanTest {
         assertThat(ForwardPass.slots(47, 47)).isEqualTo(2);
     }
 
+    /** Attention takes all queries of a key head together: 8 heads of 4096 x 4096 numbers here, three such blocks and a mask. */
+    @Test
+    void theScoresOfALongSequenceAreCounted() {
+        long block = 8L * 4096 * 4096 * Float.BYTES;
+        long halved = plan(new Work(1, 2048, true), Precision.FLOAT32, 400 * GIB).bytes();
+        assertThat(plan(new Work(1, 4096, true), Precision.FLOAT32, 400 * GIB).bytes()).isGreaterThan(3 * block)
+                .isGreaterThan(halved + 2 * block);
+    }
+
     @Test
     void halvingEndsAtOneSequence() {
         MemoryPlan plan = plan(new Work(64, 512, true), Precision.BFLOAT16, 400 * GIB);
