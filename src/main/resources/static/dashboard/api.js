@@ -30,6 +30,19 @@ export function useToken(value) {
   }
 }
 
+/** The same request for a shell, a POST where there is a body; a token is named, not shown. */
+export function curl(path, body) {
+  const quoted = body && `'${JSON.stringify(body).replaceAll("'", "'\\''")}'`;
+  return `curl -s ${token() ? '-H "Authorization: Bearer $ESPALIER_TOKEN" ' : ""}${body ? `-H 'Content-Type: application/json' -d ${quoted} ` : ""}${
+    new URL(path, location.href.split("#")[0])}`;
+}
+
+/** Without what is null: an order leaves out what it does not say. */
+export function plain(value) {
+  return value === null || typeof value !== "object" || Array.isArray(value) ? value
+    : Object.fromEntries(Object.entries(value).filter(([, one]) => one !== null && one !== undefined).map(([key, one]) => [key, plain(one)]));
+}
+
 function headers(more) {
   const all = new Headers(more);
   if (token()) {

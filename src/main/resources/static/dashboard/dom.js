@@ -72,14 +72,39 @@ export function state(job) {
   return h("span", { class: `state ${job.state}` }, job.state);
 }
 
+/** Text that is meant to be taken along, with a button that takes it. Where the browser keeps the clipboard from us, the text is marked instead. */
+export function taken(label, text) {
+  const code = h("pre", { tabindex: "0", "aria-label": label }, text);
+  const button = h("button", { type: "button", "aria-label": `Copy: ${label}`, onclick: async () => {
+    getSelection().selectAllChildren(code);
+    try {
+      await navigator.clipboard.writeText(code.textContent);
+      say(`Copied: ${label}`);
+      button.textContent = "Copied";
+    } catch {
+      say("Marked; press Ctrl+C to copy it.");
+      button.textContent = "Press Ctrl+C";
+    }
+    setTimeout(() => { button.textContent = "Copy"; }, 2000);
+  } }, "Copy");
+  return h("div", { class: "taken" }, code, button);
+}
+
 export function say(text) {
   document.getElementById("said").textContent = text;
 }
 
+/** So many significant digits at most; what is tiny is told by its exponent, not by its zeros. */
 export const number = (value, digits = 4) => (value === null || value === undefined ? "–"
+  : value !== 0 && Math.abs(value) < 1e-3 ? String(Number(Number(value).toPrecision(digits)).toExponential())
   : Number(value).toLocaleString("en", { maximumSignificantDigits: digits }));
+/** Always so many digits, for numbers that are looked at beside each other. */
+export const even = (value, digits = 4) => (value === null || value === undefined ? "–"
+  : Number(value).toLocaleString("en", { minimumSignificantDigits: digits, maximumSignificantDigits: digits }));
 export const whole = (value) => (value === null || value === undefined ? "–" : Number(value).toLocaleString("en"));
 export const percent = (value) => (value === null || value === undefined ? "–" : `${(100 * value).toFixed(1)} %`);
+/** By how much something became less, in one piece that no line breaks. */
+export const less = (share) => `(−${percent(share)})`.replace(" ", "\u00a0");
 
 export function size(bytes) {
   if (bytes === null || bytes === undefined) {
@@ -93,6 +118,9 @@ export function duration(seconds) {
   if (seconds === null || seconds === undefined || !Number.isFinite(seconds)) {
     return "–";
   }
+  if (seconds < 0.95) {
+    return `${Math.round(1000 * seconds)} ms`;
+  }
   if (seconds < 10) {
     return `${seconds.toFixed(1)} s`;
   }
@@ -100,7 +128,8 @@ export function duration(seconds) {
   return s < 60 ? `${s} s` : s < 3600 ? `${Math.floor(s / 60)} min ${s % 60} s` : `${Math.floor(s / 3600)} h ${Math.floor(s / 60) % 60} min`;
 }
 
-export const when = (instant) => (instant ? new Date(instant).toLocaleString("en-GB") : "–");
+/** Local time as ISO 8601 writes it: no reader takes the month for the day. */
+export const when = (instant) => (instant ? new Date(instant).toLocaleString("sv-SE") : "–");
 
 const ADVICE = { 401: "Sign in with a key or token that is valid here.", 403: "Your key may not do this; ask an administrator for another role.",
   404: "It may have been deleted, or belong to another project.", 429: "Too many requests; this page waits as long as it was told to.",

@@ -1,7 +1,7 @@
 // What an order would come to, as the service says before it is ordered.
 
 import { duration, figures, h, number, percent, size, table, whole, row, n } from "./dom.js";
-import { engines } from "./result.js";
+import { engines } from "./engines.js";
 
 export function preflight(p) {
   const cards = h("div", { class: "grid" });

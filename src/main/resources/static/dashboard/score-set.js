@@ -14,8 +14,9 @@ export async function scoreSet(place, { id, signal }) {
   const path = `v1/score-sets/${encodeURIComponent(id)}`;
   const set = await get(path, signal);
   const layers = set.summary.layers;
-  const agreement = set.summary.agreement ?? set.agreement;
-  place.append(h("h1", {}, h("code", {}, id)), h("p", { class: "faint" }, `${set.model}, ${set.method.name}, ${set.unit}`),
+  const agreement = set.summary.agreement;
+  document.title = `Scores: ${id} – Espalier`;
+  place.append(h("h1", {}, h("code", {}, id)), h("p", { class: "faint" }, `${set.model}, ${set.method.name}, ${set.unit}`, set.job && [", measured by ", h("a", { href: `#/jobs/${set.job.id}` }, set.job.id)]),
     h("div", { class: "grid" }, figure("Calibration tokens", whole(set.tokens)), figure("Layers with experts", whole(layers.length)),
       figure("Experts a layer", whole(layers[0].experts.length)),
       figure("Agreement of halves (Spearman)", number(agreement?.spearman, 3)),
@@ -76,7 +77,7 @@ export async function scoreSet(place, { id, signal }) {
       h("div", { class: "wide" }, h("div", { class: "chart" }, one), h("div", { class: "chart" }, many)));
     drawn = [
       chart(one, "line", { datasets: [{ label: "score", data: own.map((v, i) => ({ x: i, y: v })), borderColor: series(0), pointRadius: 0 }] },
-        { x: "atom, by rank", y: "score", xMore: { type: "linear" }, yMore: { type: "logarithmic" } }),
+        { x: "atom, by rank", y: "score", xMore: { type: "linear" }, yMore: { type: "logarithmic", ticks: { callback: (v) => number(v, 2) } } }),
       histogram(many, all, own),
     ];
   }

@@ -39,7 +39,7 @@ class CurveTest {
         }
         return new StoredScores(RankedScores.of(experts, sourceBlock), scores, weights, new ModelSize(parameters, bytes),
                 new RouterShape(2, longs(experts.size(), 3), longs(experts.size(), 6)), null, null,
-                Map.of());
+                null, Map.of());
     }
 
     private static long[] longs(int count, long value) {
