@@ -14,5 +14,5 @@ export function loads(answer) {
 
 /** Engine by engine, with what each needs and why. */
 export function engines(all, caption = "Engines that load the result") {
-  return table(caption, ["Engine", "Loads it", "Needs", "Why"], all.map((c) => row(h("span", { class: "tight" }, c.engine), loads(c), c.needs ?? "–", c.why)));
+  return table(caption, ["Engine", "Loads it", "Needs", "Why"], all.map((c) => row(h("span", { class: "tight" }, c.engine), loads(c), c.needs ?? "–", c.why)), true);
 }

@@ -2,7 +2,7 @@
 
 import { curl, follow, get, plain, post, remove } from "./api.js";
 import { chart, series } from "./charts.js";
-import { duration, figures, h, notice, number, percent, say, size, taken, when, whole } from "./dom.js";
+import { copier, duration, figures, h, notice, number, say, size, taken, when, whole } from "./dom.js";
 import { result } from "./result.js";
 
 const PHASES = ["open", "calibrate", "score", "plan", "cut", "check", "publish"];
@@ -25,7 +25,8 @@ export async function job(place, { id, signal }) {
   const pace = await throughput(now, signal);
   const progress = now.state === "succeeded" ? [] : [h("h2", {}, "Progress"), bar, cards];
   const running = [h("h2", {}, "Phases"), phases, ...progress, pace.place, h("h2", {}, "Events"), log];
-  place.append(h("h1", {}, h("code", {}, id), " ", named), h("p", { class: "faint" },
+  const name = h("code", {}, id);
+  place.append(h("h1", { class: "row" }, name, copier("Copy the job's id", name), named), h("p", { class: "faint" },
     `${now.recipe.model}, ${now.recipe.method.name}, ${cut(now.recipe)}, layout ${now.recipe.layout}, ordered ${when(now.created_at)}`),
   h("div", { class: "row" }, verbs, ways), failed, ...(now.terminal ? [came, ...running] : [...running, came]),
   h("details", {}, h("summary", {}, "The order, for a shell"), taken("The order as a curl command", curl("v1/pruning-jobs", plain(now.recipe)))), lost.place);
@@ -108,7 +109,7 @@ export async function job(place, { id, signal }) {
 
 /** How much an order cuts away, in a word or two. */
 export function cut({ budget }) {
-  return budget.ratio !== null && budget.ratio !== undefined ? `${percent(budget.ratio)} of ${budget.ratio_of.replace("_", " ")}`
+  return (budget.ratio ?? null) !== null ? `${number(100 * budget.ratio)} % of ${{ routed_atoms: "atoms", total_parameters: "parameters" }[budget.ratio_of] ?? budget.ratio_of}`
     : budget.target_bytes ? `down to ${size(budget.target_bytes)}` : `down to ${whole(budget.target_parameters)} parameters`;
 }
 

@@ -1,7 +1,7 @@
 // The list of jobs, live.
 
 import { get } from "./api.js";
-import { choice, duration, h, n, notice, row, state, table, when } from "./dom.js";
+import { choice, duration, h, minute, n, notice, row, state, table, when } from "./dom.js";
 import { cut } from "./job.js";
 
 const STATES = ["queued", "running", "paused", "cancelling", "succeeded", "failed", "cancelled"];
@@ -23,7 +23,7 @@ export async function jobs(place, { query, signal }) {
   const older = h("p", { class: "row" });
   const none = h("div", { class: "empty", hidden: true }, h("p", {}, only ? `No job is ${only}.` : "No job yet."),
     h("p", {}, h("a", { href: "#/order" }, "Order the first one"), ", or post one to /v1/pruning-jobs."));
-  const list = table("Jobs, newest first", ["Pick", "State", "Job", "Model", "Method", "Layout", "Cuts away", "#Done", "Phase", "#Time", "Ordered"], []);
+  const list = table("Jobs, newest first", ["Pick", "State", "Job", "Model", "Method", "Cut", "#Done", "Phase", "#Time", "Ordered"], [], true);
   const body = list.querySelector("tbody");
 
   const address = `v1/pruning-jobs?limit=50${only ? `&state=${only}` : ""}${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ""}`;
@@ -36,8 +36,8 @@ export async function jobs(place, { query, signal }) {
         compare.textContent = picked.size === 0 ? "Compare picked" : picked.size > MOST ? `${picked.size} picked, at most ${MOST}` : `Compare ${picked.size} picked`;
       } });
     const took = job.finished_at && job.started_at ? (new Date(job.finished_at) - new Date(job.started_at)) / 1000 : null;
-    return row(pick, state(job), h("a", { href: `#/jobs/${job.id}` }, h("code", {}, job.id)), job.recipe.model, job.recipe.method.name, job.recipe.layout, cut(job.recipe),
-      n(`${job.percent.toFixed(0)} %`), job.phase ?? "–", n(job.terminal ? duration(took) : job.eta_seconds === null ? "–" : `${duration(job.eta_seconds)} left`), when(job.created_at));
+    return row(pick, state(job), h("a", { href: `#/jobs/${job.id}` }, h("code", {}, job.id)), h("span", { class: "name" }, job.recipe.model), job.recipe.method.name, `${job.recipe.layout}, ${cut(job.recipe).replace(" of atoms", "")}`,
+      n(`${job.percent.toFixed(0)} %`), job.phase ?? "–", n(job.terminal ? duration(took) : job.eta_seconds === null ? "–" : `${duration(job.eta_seconds)} left`), h("span", { class: "tight number", title: when(job.created_at) }, minute(job.created_at)));
   };
   const lines = new Map();
   async function load() {

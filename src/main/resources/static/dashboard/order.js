@@ -8,7 +8,7 @@ import { preflight } from "./preflight.js";
 export async function order(place, { signal }) {
   const [models, corpora, methods] = await Promise.all(["models", "corpora", "methods"].map((kind) => get(`v1/${kind}`, signal).then((page) => page.items)));
   const names = (page) => page.map((one) => [one.name, one.name]);
-  const model = choice(names(models), null, put(named));
+  const model = choice(names(models), null, put((recipe) => { recipe.model = model.value; }));
   const method = choice(names(methods), "heapr", put(ranked));
   const calibration = choice(names(corpora), like(corpora, "train") ?? corpora[0]?.name, put(ranked));
   const sequences = h("input", { type: "number", min: "1", value: "32", oninput: put(ranked) });
@@ -18,10 +18,6 @@ export async function order(place, { signal }) {
   const evaluation = choice([["", "do not measure"], ...names(corpora)], like(corpora, "test") ?? "", put(measured));
   const text = h("textarea", { rows: "20", spellcheck: "false", id: "recipe" });
   const said = h("div", {});
-
-  function named(recipe) {
-    recipe.model = model.value;
-  }
 
   /** A method that sees no tokens needs none to be named. */
   function ranked(recipe) {
@@ -36,7 +32,7 @@ export async function order(place, { signal }) {
   /** Windows as long as the calibration's sequences, which have to be said where there is none. */
   function measured(recipe) {
     if (!evaluation.value) delete recipe.evaluation;
-    else recipe.evaluation = { windows: 16, ...recipe.evaluation, corpus: evaluation.value, sequence_length: Number(length.value) };
+    else recipe.evaluation = { corpus: null, windows: 16, ...recipe.evaluation, corpus: evaluation.value, sequence_length: Number(length.value) };
   }
 
   /** A field changes its own words in the order and leaves what else was written there. */
@@ -66,7 +62,8 @@ export async function order(place, { signal }) {
     try {
       const answer = await post(`v1/pruning-jobs${dry ? "?dry_run=true" : ""}`, recipe, signal);
       if (dry && !answer.id) {
-        said.replaceChildren(h("h2", {}, "What it would come to"), preflight(answer), taken("The order as a curl command", curl("v1/pruning-jobs", recipe)));
+        said.replaceChildren(h("h2", {}, "What it would come to"), preflight(answer),
+          h("details", {}, h("summary", {}, "The order, for a shell"), taken("The order as a curl command", curl("v1/pruning-jobs", recipe))));
         say("Preflight is there");
       } else {
         say(`Ordered ${answer.id}`);
@@ -82,8 +79,7 @@ export async function order(place, { signal }) {
     field("Measure on", evaluation))), h("label", { for: "recipe" }, "The order as it is sent"),
   h("p", { class: "faint" }, "What the fields above say, and whatever else you write; ", h("a", { href: "openapi.yaml" }, "openapi.yaml"), " names every word."), text,
   h("div", { class: "row bar" }, h("button", { type: "button", onclick: () => send(true) }, "Preflight"), h("button", { type: "button", class: "primary", onclick: () => send(false) }, "Order")), said);
-  const recipe = { budget: { ratio: Number(ratio.value) }, layout: layout.value };
-  named(recipe);
+  const recipe = { model: model.value, method: method.value, calibration: {}, budget: { ratio: Number(ratio.value) }, layout: layout.value };
   ranked(recipe);
   text.value = JSON.stringify(recipe, null, 2);
 }

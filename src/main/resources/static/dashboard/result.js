@@ -1,7 +1,7 @@
 // What a job came to. Drawn once: a result does not change any more.
 
 import { curl, get, token } from "./api.js";
-import { even, figures, h, less, n, number, percent, row, size, table, taken, trouble, whole } from "./dom.js";
+import { even, figures, h, less, n, percent, row, size, table, taken, trouble, whole } from "./dom.js";
 import { engines } from "./engines.js";
 
 export function result(place, job, signal) {
@@ -29,7 +29,7 @@ function outputs(job, r) {
   const all = [{ output: job.recipe, after: r.after, achieved: r.achieved, perplexity: r.perplexity, predicted_loss_change: r.predicted_loss_change }, ...r.further];
   return table("Outputs of the job", ["Artifact", "Layout", "#Alignment", "#Atoms removed", "#Bytes", "#Widths", "#Perplexity", "#Predicted loss change"], all.map((o, i) =>
     row(h("code", {}, job.artifacts[i]?.id ?? "–"), o.output.layout, n(whole(o.achieved.alignment)), n(percent(o.achieved.routed_atom_ratio)), n(size(o.after.bytes)),
-      n(`${o.achieved.min_width} to ${o.achieved.max_width}`), n(even(o.perplexity?.after)), n(number(o.predicted_loss_change, 3)))));
+      n(`${o.achieved.min_width} to ${o.achieved.max_width}`), n(even(o.perplexity?.after)), n(even(o.predicted_loss_change, 3)))));
 }
 
 function artifact(link, signal) {

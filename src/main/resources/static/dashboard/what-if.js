@@ -2,7 +2,7 @@
 
 import { curl, get, passes, plain, post } from "./api.js";
 import { chart, series } from "./charts.js";
-import { choice, field, figures, h, less, n, notice, number, percent, row, say, size, table, taken, trouble, whole } from "./dom.js";
+import { choice, even, field, figures, h, less, n, notice, percent, row, say, size, table, taken, trouble, whole } from "./dom.js";
 import { LAYOUTS, engines, loads } from "./engines.js";
 
 const ALIGNMENTS = ["1", "8", "32", "64", "128", "256", "auto"];
@@ -19,12 +19,13 @@ export async function whatIf(place, set, signal, planned) {
   const said = notice();
   const canvas = h("canvas", { role: "img", "aria-label": "Predicted change of the loss against the ratio, a line for each layout" });
   const widths = h("canvas", { role: "img", "aria-label": "Atoms kept in each layer" });
-  const compared = layouts();
+  const compared = layouts(() => layout.value);
   const why = h("div", {});
   const shell = h("div", {});
   const ordered = h("p", { role: "status" });
   const button = h("button", { type: "button", class: "primary", disabled: true, onclick: order }, "Order this");
   ratio.addEventListener("input", () => ask());
+  figures(cards, ["Parameters", "Bytes", "Atoms removed", "Predicted loss change", "Widths"].map((name) => [name, "–"]));
   place.append(h("div", { class: "grid" }, field("Cut away", ratio), field("Of", of), field("Layout", layout), field("Alignment", alignment)),
     h("p", {}, "Ratio: ", shown, " ", h("span", { class: "faint", id: "by-key" }, "(arrow keys move it by half a percent)")),
     cards, h("div", { class: "wide" }, h("div", { class: "chart" }, canvas), h("div", { class: "chart" }, widths)),
@@ -32,17 +33,13 @@ export async function whatIf(place, set, signal, planned) {
     h("details", {}, h("summary", {}, "Why, for the layout that is chosen"), why),
     h("details", {}, h("summary", {}, "The same question for a shell"), shell), h("div", { class: "row bar" }, button), ordered, said.place);
 
-  const curves = await get(`v1/score-sets/${set.id}/curve?points=41&ratio_of=routed_atoms`, signal).catch(() => null);
-  const lines = curves ? curves.layouts.map((l, i) => ({ label: l.layout, borderColor: series(i), pointRadius: 0,
-    data: l.points.filter((p) => p.predicted_loss_change !== null).map((p) => ({ x: 100 * p.routed_atom_ratio, y: p.predicted_loss_change })) })) : [];
-  const curve = chart(canvas, "line", { datasets: lines }, { x: "% of routed atoms removed", y: "predicted loss change, nats a token", xMore: { type: "linear" } });
   const bars = chart(widths, "bar", { datasets: [{ label: "kept", data: [], backgroundColor: series(0) }] }, { x: "layer", y: "% of atoms kept",
     xMore: { type: "linear", ticks: { stepSize: 1 } }, yMore: { min: 0, max: 100 } });
   let asking = false;
   let again = false;
   let plan = null;
   let rest;
-  signal.addEventListener("abort", () => { curve.destroy(); bars.destroy(); clearTimeout(rest); });
+  signal.addEventListener("abort", () => { bars.destroy(); clearTimeout(rest); });
 
   const body = (which = layout.value) => ({ budget: { ratio: Number(ratio.value), ratio_of: of.value }, layout: which,
     alignment: which === "experts" ? 1 : alignment.value === "auto" ? "auto" : Number(alignment.value) });
@@ -98,7 +95,7 @@ export async function whatIf(place, set, signal, planned) {
   function show() {
     figures(cards, [["Parameters", `${whole(plan.after.total_parameters)} ${less(plan.achieved.total_parameter_ratio)}`],
       ["Bytes", `${size(plan.after.bytes)} ${less(plan.achieved.byte_ratio)}`], ["Atoms removed", percent(plan.achieved.routed_atom_ratio)],
-      ["Predicted loss change", plan.predicted_loss_change === null ? "these scores only rank" : `${number(plan.predicted_loss_change, 3)} nats`],
+      ["Predicted loss change", plan.predicted_loss_change === null ? "these scores only rank" : `${even(plan.predicted_loss_change, 3)} nats`],
       ["Widths", `${plan.achieved.min_width} to ${plan.achieved.max_width}`]]);
     bars.data.datasets[0].data = plan.layers.map((l) => ({ x: l.layer, y: 100 * l.kept_atoms / l.atoms }));
     bars.update("none");
@@ -120,23 +117,40 @@ export async function whatIf(place, set, signal, planned) {
     }
   }
 
-  await ask();
+  await Promise.all([ask(), curves(canvas, set, signal)]);
+}
+
+/** The predicted change of the loss over every ratio; a sentence where the scores predict none. */
+async function curves(canvas, set, signal) {
+  const answer = await get(`v1/score-sets/${set.id}/curve?points=41&ratio_of=routed_atoms`, signal).catch(() => null);
+  if (signal.aborted) return;
+  const lines = (answer?.layouts ?? []).map((l, i) => ({ label: l.layout, borderColor: series(i), pointRadius: 0,
+    data: l.points.filter((p) => p.predicted_loss_change !== null).map((p) => ({ x: 100 * p.routed_atom_ratio, y: p.predicted_loss_change })) }));
+  if (lines.every((line) => line.data.length === 0)) {
+    canvas.replaceWith(h("p", { class: "empty" }, answer ? "These scores rank atoms and predict no loss." : "The curves could not be had."));
+    return;
+  }
+  const drawn = chart(canvas, "line", { datasets: lines }, { x: "% of routed atoms removed", y: "predicted loss change, nats a token", xMore: { type: "linear" } });
+  signal.addEventListener("abort", () => drawn.destroy());
 }
 
 /** A line for each layout, there from the beginning; what is not known yet, or cannot be, is a dash. */
-function layouts() {
+function layouts(chosen) {
   const names = ["transformers 4", "transformers 5", "vLLM", "SGLang", "llama.cpp"];
-  const blank = (layout, title) => row(layout, ...["–", "–", "–"].map(n), ...names.map(() => h("span", { title }, "–")));
+  const blank = (layout) => row(layout, ...["–", "–", "–"].map(n), ...names.map(() => "–"));
+  const refused = (layout, error) => row(layout, h("td", { colspan: 3 + names.length, class: "faint" },
+    error.violations?.map((v) => `${v.field}: expected ${v.expected}`).join("; ") || error.message));
   const lines = new Map(LAYOUTS.map((layout) => [layout, blank(layout)]));
   const place = table("The same cut in each layout", ["Layout", "#Predicted loss change", "#Bytes", "#Widths", ...names], [...lines.values()]);
   return {
     place,
     say(layout, answer) {
-      const now = answer instanceof Error ? blank(layout, answer.message) : row(layout, n(number(answer.predicted_loss_change, 3)), n(size(answer.after.bytes)),
+      const now = answer instanceof Error ? refused(layout, answer) : row(layout, n(even(answer.predicted_loss_change, 3)), n(size(answer.after.bytes)),
         n(`${answer.achieved.min_width} to ${answer.achieved.max_width}`),
         ...names.map((name) => loads(answer.compatibility?.find((one) => one.engine === name))));
       lines.get(layout).replaceWith(now);
       lines.set(layout, now);
+      now.classList.toggle("chosen", layout === chosen());
     },
   };
 }

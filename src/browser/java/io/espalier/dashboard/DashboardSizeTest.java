@@ -152,7 +152,11 @@ class DashboardSizeTest extends Visitor {
         route.fulfill(json("""
                 {"after": {"total_parameters": 1000000000, "routed_atoms": 10, "bytes": 2000000000}, "predicted_loss_change": 0.01,
                  "achieved": {"routed_atom_ratio": %s, "total_parameter_ratio": 0.2, "byte_ratio": 0.2, "min_width": 1, "max_width": 2},
-                 "layers": %s}""".formatted(ratio, layers)));
+                 "compatibility": [%s], "layers": %s}""".formatted(ratio, engine("vLLM") + ", " + engine("llama.cpp"), layers)));
+    }
+
+    private static String engine(String name) {
+        return "{\"engine\": \"%s\", \"loads\": \"no\", \"needs\": null, \"why\": \"its experts have several widths\"}".formatted(name);
     }
 
     private interface Cell {
