@@ -14,8 +14,8 @@ export function preflight(p) {
     ["Parameters", whole(p.size?.total_parameters)],
     ["Memory", p.memory?.plan ? `${size(p.memory.plan.estimated_bytes)} of ${size(p.memory.budget_bytes)} on ${p.memory.device}` : p.memory ? "none to measure in" : "not known"],
     ["Slices", whole(p.memory?.slices)],
-    ["Disk", p.disk ? `${size(p.disk.artifact_bytes)} + ${size(p.disk.work_bytes)} at work, ${size(p.disk.free_bytes)} free` : "not known"],
-    ["Scores", p.scores?.exist ? "there already: no calibration" : "to be measured"],
+    ["Disk", p.disk?.artifact_bytes === null ? `${size(p.disk.free_bytes)} free` : p.disk ? `${size(p.disk.artifact_bytes)} + ${size(p.disk.work_bytes)} at work, ${size(p.disk.free_bytes)} free` : "not known"],
+    ["Scores", p.scores?.exist ? "there already: no calibration" : p.scores?.exist === false ? "to be measured" : "not known"],
     ["Calibration tokens", tokens(p.calibration)],
     ["Evaluation tokens", tokens(p.evaluation)],
   ]);

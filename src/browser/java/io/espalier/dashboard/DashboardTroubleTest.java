@@ -105,7 +105,7 @@ class DashboardTroubleTest extends Visitor {
         if (where.contains("nothere")) {
             holds(page.getByRole(AriaRole.ALERT), "scr_01nothere");
         } else {
-            counts(page.locator("main > div > [role=alert]"), 0);
+            counts(page.locator(".trouble"), 0);
             counts(button("Try again"), 0);
         }
     }

@@ -49,6 +49,13 @@ class CurveTest {
     }
 
     @Test
+    void scoresOfBeforeTheModelsShapeWasKeptSayNothingOfEngines() {
+        Allocation order = new Allocation(new Budget(new BigDecimal("0.1"), RatioOf.ROUTED_ATOMS), Layout.RAGGED, 1, true, Scope.GLOBAL,
+                Granularity.ATOM, 1);
+        assertThat(Forecast.of(order, scores(new Random(5), 1)).compatibility()).isNull();
+    }
+
+    @Test
     void everyPointIsWhatAPlanOfItsOwnWouldSayAndThePlanKeepsWhatItSays() {
         Random random = new Random(5);
         int points = 0;
