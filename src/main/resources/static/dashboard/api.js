@@ -6,7 +6,7 @@ const LAST_PAUSE = 15000;
 const SILENCE = 30000;
 
 /** What the API refused, with everything that it said. */
-export class Refused extends Error {
+class Refused extends Error {
   constructor(status, problem) {
     super(problem?.detail ?? problem?.title ?? `HTTP ${status}`);
     this.status = status;
@@ -16,7 +16,7 @@ export class Refused extends Error {
 }
 
 /** The service did not answer at all. */
-export class Unreachable extends Error {}
+class Unreachable extends Error {}
 
 export function token() {
   return sessionStorage.getItem(KEY);

@@ -19,7 +19,7 @@ export async function whatIf(place, set, signal, planned) {
   const said = notice();
   const canvas = h("canvas", { role: "img", "aria-label": "Predicted change of the loss against the ratio, a line for each layout" });
   const widths = h("canvas", { role: "img", "aria-label": "Atoms kept in each layer" });
-  const compared = layouts(() => layout.value);
+  const compared = layouts();
   const why = h("div", {});
   const shell = h("div", {});
   const ordered = h("p", { role: "status" });
@@ -63,7 +63,7 @@ export async function whatIf(place, set, signal, planned) {
     } catch (e) {
       if (signal.aborted) return;
       plan = null;
-      compared.say(layout.value, e);
+      compared.choose(layout.value, e);
       said.say(e);
       if (passes(e)) rest = setTimeout(ask, 1000 * (e.retryAfter ?? 2));
     } finally {
@@ -99,7 +99,7 @@ export async function whatIf(place, set, signal, planned) {
       ["Widths", `${plan.achieved.min_width} to ${plan.achieved.max_width}`]]);
     bars.data.datasets[0].data = plan.layers.map((l) => ({ x: l.layer, y: 100 * l.kept_atoms / l.atoms }));
     bars.update("none");
-    compared.say(layout.value, plan);
+    compared.choose(layout.value, plan);
     shell.replaceChildren(taken("Question as a curl command", curl(`v1/score-sets/${set.id}/plans`, body())));
     why.replaceChildren(plan.compatibility ? engines(plan.compatibility, "Engines that would load it")
       : h("p", {}, "These scores were measured by a version that did not keep what decides it. The preflight of an order says it."));
@@ -135,24 +135,34 @@ async function curves(canvas, set, signal) {
 }
 
 /** A line for each layout, there from the beginning; what is not known yet, or cannot be, is a dash. */
-function layouts(chosen) {
+function layouts() {
   const names = ["transformers 4", "transformers 5", "vLLM", "SGLang", "llama.cpp"];
   const blank = (layout) => row(layout, ...["–", "–", "–"].map(n), ...names.map(() => "–"));
   const refused = (layout, error) => row(layout, h("td", { colspan: 3 + names.length, class: "faint" },
     error.violations?.map((v) => `${v.field}: expected ${v.expected}`).join("; ") || error.message));
   const lines = new Map(LAYOUTS.map((layout) => [layout, blank(layout)]));
   const place = table("The same cut in each layout", ["Layout", "#Predicted loss change", "#Bytes", "#Widths", ...names], [...lines.values()]);
-  return {
-    place,
-    say(layout, answer) {
-      const now = answer instanceof Error ? refused(layout, answer) : row(layout, n(even(answer.predicted_loss_change, 3)), n(size(answer.after.bytes)),
-        n(`${answer.achieved.min_width} to ${answer.achieved.max_width}`),
-        ...names.map((name) => loads(answer.compatibility?.find((one) => one.engine === name))));
-      lines.get(layout).replaceWith(now);
-      lines.set(layout, now);
-      now.classList.toggle("chosen", layout === chosen());
-    },
-  };
+  place.classList.add("layouts");
+
+  function put(layout, line) {
+    lines.get(layout).replaceWith(line);
+    lines.set(layout, line);
+  }
+
+  function say(layout, answer) {
+    put(layout, answer instanceof Error ? refused(layout, answer) : row(layout, n(even(answer.predicted_loss_change, 3)), n(size(answer.after.bytes)),
+      n(`${answer.achieved.min_width} to ${answer.achieved.max_width}`),
+      ...names.map((name) => loads(answer.compatibility?.find((one) => one.engine === name)))));
+  }
+
+  /** What the others said was about another question. */
+  function choose(layout, answer) {
+    LAYOUTS.forEach((other) => put(other, blank(other)));
+    say(layout, answer);
+    lines.get(layout).classList.add("chosen");
+  }
+
+  return { place, say, choose };
 }
 
 /** What the first order measured, in windows as long as it took: without a calibration of its own the order has no length to go by. */

@@ -31,8 +31,9 @@ class DashboardLiveTest extends Visitor {
 
     /** More tokens than any machine goes through while somebody presses buttons. */
     private static String longJob() {
-        return ordered("""
-                {"model": "tiny-qwen2moe", "calibration": {"corpus": "kjv-train", "sequences": 1500, "sequence_length": 256}, "budget": {"ratio": 0.25}}""");
+        return ordered(
+                """
+                        {"model": "tiny-qwen2moe", "calibration": {"corpus": "kjv-train", "sequences": 1500, "sequence_length": 256}, "budget": {"ratio": 0.25}}""");
     }
 
     private static String ordered(String order) {
@@ -81,7 +82,8 @@ class DashboardLiveTest extends Visitor {
             picture("job-without-service");
             // why: what the service does meanwhile has to be there afterwards
             send(to("/v1/pruning-jobs/" + id + "/cancel").POST(HttpRequest.BodyPublishers.noBody()));
-            await().atMost(Duration.ofMinutes(1)).until(() -> send(to("/v1/pruning-jobs/" + id)).body().contains("\"state\":\"cancelled\""));
+            await().atMost(Duration.ofMinutes(1))
+                    .until(() -> send(to("/v1/pruning-jobs/" + id)).body().contains("\"state\":\"cancelled\""));
             reads(state(), "running");
             service.refuse(false);
             reads(state(), "cancelled");
@@ -92,9 +94,10 @@ class DashboardLiveTest extends Visitor {
 
     @Test
     void aJobThatIsWatchedToItsEndMovesNothing() {
-        String id = ordered("""
-                {"model": "tiny-qwen2moe", "calibration": {"corpus": "kjv-train", "sequences": 24, "sequence_length": 128}, "budget": {"ratio": 0.3},
-                 "evaluation": {"corpus": "kjv-test", "windows": 2}}""");
+        String id = ordered(
+                """
+                        {"model": "tiny-qwen2moe", "calibration": {"corpus": "kjv-train", "sequences": 24, "sequence_length": 128}, "budget": {"ratio": 0.3},
+                         "evaluation": {"corpus": "kjv-test", "windows": 2}}""");
         page.addInitScript(SHIFTS);
         visit("#/jobs/" + id);
         reads(state(), "succeeded");
@@ -120,8 +123,9 @@ class DashboardLiveTest extends Visitor {
 
     @Test
     void theThroughputOfAFinishedJobIsWhatTheServiceKeptOfIt() {
-        String id = ordered("""
-                {"model": "tiny-qwen2moe", "calibration": {"corpus": "kjv-train", "sequences": 40, "sequence_length": 256}, "budget": {"ratio": 0.2}}""");
+        String id = ordered(
+                """
+                        {"model": "tiny-qwen2moe", "calibration": {"corpus": "kjv-train", "sequences": 40, "sequence_length": 256}, "budget": {"ratio": 0.2}}""");
         await().atMost(Duration.ofMinutes(3)).until(() -> send(to("/v1/pruning-jobs/" + id)).body().contains("\"state\":\"succeeded\""));
         Matcher value = Pattern.compile("\"value\":([-+0-9.eE]+)")
                 .matcher(send(to("/v1/pruning-jobs/" + id + "/metrics?name=tokens_per_second")).body());

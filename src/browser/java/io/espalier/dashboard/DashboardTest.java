@@ -103,7 +103,7 @@ class DashboardTest extends Visitor {
         field("Pick " + second + " for comparison").check();
         picture("jobs");
         accessible();
-        button("Compare picked").click();
+        button("Compare 2 picked").click();
         seen(heading("Overlap of what stays"));
         Locator cells = page.getByRole(AriaRole.REGION, named("Overlap of kept atoms")).locator("td.n");
         counts(cells, 4);

@@ -48,7 +48,8 @@ final class ScoreBytes {
                     new Declared("loss_weight", DType.F64, perExpert)),
                     Map.of("method", "heapr", "unit", "nats per routed token", "tokens", "2048", "granularity", "ATOM", "source_block", "1",
                             "top_k", "1", SourceShape.KEY,
-                            new SourceShape("qwen2_moe", ModelShape.Dialect.PER_EXPERT, ModelShape.NOT_FP8, false, WIDTH, 0, false).toJson(),
+                            new SourceShape("qwen2_moe", ModelShape.Dialect.PER_EXPERT, ModelShape.NOT_FP8, false, WIDTH, 0, false)
+                                    .toJson(),
                             "model_parameters", String.valueOf(PARAMETERS), "model_bytes", String.valueOf(BYTES)))) {
                 writer.begin("scores").doubles(scores);
                 writer.begin("widths").longs(filled(each, WIDTH));
