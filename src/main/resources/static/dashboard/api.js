@@ -6,7 +6,7 @@ const LAST_PAUSE = 15000;
 const SILENCE = 30000;
 
 /** What the API refused, with everything that it said. */
-export class Refused extends Error {
+class Refused extends Error {
   constructor(status, problem) {
     super(problem?.detail ?? problem?.title ?? `HTTP ${status}`);
     this.status = status;
@@ -16,7 +16,7 @@ export class Refused extends Error {
 }
 
 /** The service did not answer at all. */
-export class Unreachable extends Error {}
+class Unreachable extends Error {}
 
 export function token() {
   return sessionStorage.getItem(KEY);
@@ -28,6 +28,19 @@ export function useToken(value) {
   } else {
     sessionStorage.removeItem(KEY);
   }
+}
+
+/** The same request for a shell, a POST where there is a body; a token is named, not shown. */
+export function curl(path, body) {
+  const quoted = body && `'${JSON.stringify(body).replaceAll("'", "'\\''")}'`;
+  return `curl -s ${token() ? '-H "Authorization: Bearer $ESPALIER_TOKEN" ' : ""}${body ? `-H 'Content-Type: application/json' -d ${quoted} ` : ""}${
+    new URL(path, location.href.split("#")[0])}`;
+}
+
+/** Without what is null: an order leaves out what it does not say. */
+export function plain(value) {
+  return value === null || typeof value !== "object" || Array.isArray(value) ? value
+    : Object.fromEntries(Object.entries(value).filter(([, one]) => one !== null && one !== undefined).map(([key, one]) => [key, plain(one)]));
 }
 
 function headers(more) {

@@ -6,7 +6,7 @@ export const series = (i) => colour(`--series-${(i % 4) + 1}`);
 
 /** @returns the chart, to be destroyed with its page */
 export function chart(canvas, type, data, axes, more = {}) {
-  const axis = (title, rest) => ({ title: { display: true, text: title, color: colour("--faint") }, ticks: { color: colour("--faint") },
+  const axis = (title, { ticks, ...rest } = {}) => ({ title: { display: true, text: title, color: colour("--faint") }, ticks: { color: colour("--faint"), ...ticks },
     grid: { color: colour("--line") }, ...rest });
   return new Chart(canvas, {
     type,

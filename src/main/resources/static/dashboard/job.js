@@ -1,8 +1,8 @@
 // One job, live: where it is, how fast, what happened, what it cost. Every part keeps its elements, so nothing moves and no focus is lost.
 
-import { follow, get, post, remove } from "./api.js";
+import { curl, follow, get, plain, post, remove } from "./api.js";
 import { chart, series } from "./charts.js";
-import { duration, figures, h, notice, number, say, when } from "./dom.js";
+import { copier, duration, figures, h, notice, number, say, size, taken, when, whole } from "./dom.js";
 import { result } from "./result.js";
 
 const PHASES = ["open", "calibrate", "score", "plan", "cut", "check", "publish"];
@@ -23,10 +23,13 @@ export async function job(place, { id, signal }) {
   const came = h("div", {});
   const log = h("div", { class: "log", tabindex: "0", role: "log", "aria-label": "Events of the job" });
   const pace = await throughput(now, signal);
-  const running = [h("h2", {}, "Phases"), phases, h("h2", {}, "Progress"), bar, cards, pace.place, h("h2", {}, "Events"), log];
-  place.append(h("h1", {}, h("code", {}, id), " ", named), h("p", { class: "faint" },
-    `${now.recipe.model}, ${now.recipe.method.name}, layout ${now.recipe.layout}, ordered ${when(now.created_at)}`),
-  h("div", { class: "row" }, verbs, ways), failed, ...(now.terminal ? [came, ...running] : [...running, came]), lost.place);
+  const progress = now.state === "succeeded" ? [] : [h("h2", {}, "Progress"), bar, cards];
+  const running = [h("h2", {}, "Phases"), phases, ...progress, pace.place, h("h2", {}, "Events"), log];
+  const name = h("code", {}, id);
+  place.append(h("h1", { class: "row" }, name, copier("Copy the job's id", name), named), h("p", { class: "faint" },
+    `${now.recipe.model}, ${now.recipe.method.name}, ${cut(now.recipe)}, layout ${now.recipe.layout}, ordered ${when(now.created_at)}`),
+  h("div", { class: "row" }, verbs, ways), failed, ...(now.terminal ? [came, ...running] : [...running, came]),
+  h("details", {}, h("summary", {}, "The order, for a shell"), taken("The order as a curl command", curl("v1/pruning-jobs", plain(now.recipe)))), lost.place);
 
   function buttons() {
     const all = VERBS.map((verb) => h("button", { type: "button", class: verb === "cancel" ? "danger" : null, "data-link": verb, onclick: () => act(async () => {
@@ -56,6 +59,7 @@ export async function job(place, { id, signal }) {
   function show() {
     named.className = `state ${now.state}`;
     named.textContent = now.state;
+    document.title = `${now.state}: ${id} – Espalier`;
     failed.textContent = now.error ? `${now.error.code}: ${now.error.message}` : "";
     verbs.forEach((button) => { button.disabled = !now.links[button.dataset.link]; });
     const links = [now.score_set && ["Scores and what-if", `#/scores/${now.score_set.id}`], now.result && ["Compare", `#/compare?job=${id}`]].filter(Boolean);
@@ -103,6 +107,12 @@ export async function job(place, { id, signal }) {
   }, (e) => (e ? lost.say(e, "Not live: ") : lost.clear()));
 }
 
+/** How much an order cuts away, in a word or two. */
+export function cut({ budget }) {
+  return (budget.ratio ?? null) !== null ? `${number(100 * budget.ratio)} % of ${{ routed_atoms: "atoms", total_parameters: "parameters" }[budget.ratio_of] ?? budget.ratio_of}`
+    : budget.target_bytes ? `down to ${size(budget.target_bytes)}` : `down to ${whole(budget.target_parameters)} parameters`;
+}
+
 /** Events by their numbers, each once, drawn together before the next frame: a long history is one drawing. */
 function batches(log, signal) {
   const seen = new Set();
@@ -117,7 +127,7 @@ function batches(log, signal) {
     if (seen.has(event.seq) || signal.aborted) return;
     seen.add(event.seq);
     if (waiting.length === 0) setTimeout(draw, 16);
-    waiting.push(h("p", {}, h("span", { class: "faint number" }, `${new Date(event.at).toLocaleTimeString("en-GB")} `), event.message));
+    waiting.push(h("p", {}, h("span", { class: "faint number", title: when(event.at) }, `${new Date(event.at).toLocaleTimeString("sv-SE")} `), event.message));
   };
 }
 
@@ -133,7 +143,7 @@ async function throughput(job, signal) {
   }
   const canvas = h("canvas", { role: "img", "aria-label": "Tokens a second over the job's time" });
   const drawn = chart(canvas, "line", { datasets: [{ label: "tokens a second", data: points, borderColor: series(0), pointRadius: 1 }] },
-    { x: "seconds since the job began", y: "tokens a second", xMore: { type: "linear", min: 0 }, yMore: { beginAtZero: true } });
+    { x: "since the job began", y: "tokens a second", xMore: { type: "linear", min: 0, ticks: { callback: duration } }, yMore: { beginAtZero: true } });
   signal.addEventListener("abort", () => drawn.destroy());
   return {
     place: h("div", {}, h("h2", {}, "Throughput"), h("div", { class: "chart" }, canvas)),

@@ -1,11 +1,14 @@
 // The list of jobs, live.
 
 import { get } from "./api.js";
-import { choice, duration, h, n, notice, row, state, table, when } from "./dom.js";
+import { choice, duration, h, minute, n, notice, row, state, table, when } from "./dom.js";
+import { cut } from "./job.js";
 
 const STATES = ["queued", "running", "paused", "cancelling", "succeeded", "failed", "cancelled"];
 const EVERY = 2500;
 const SLOWEST = 30000;
+/** Runs that a comparison shows beside each other. */
+const MOST = 6;
 
 export async function jobs(place, { query, signal }) {
   const only = query.get("state") ?? "";
@@ -17,10 +20,10 @@ export async function jobs(place, { query, signal }) {
   const picked = new Set();
   const compare = h("button", { type: "button", disabled: true, onclick: () => { location.hash = `#/compare?${[...picked].map((id) => `job=${id}`).join("&")}`; } },
     "Compare picked");
-  const older = h("p", {});
+  const older = h("p", { class: "row" });
   const none = h("div", { class: "empty", hidden: true }, h("p", {}, only ? `No job is ${only}.` : "No job yet."),
     h("p", {}, h("a", { href: "#/order" }, "Order the first one"), ", or post one to /v1/pruning-jobs."));
-  const list = table("Jobs, newest first", ["Pick", "State", "Job", "Model", "Method", "#Done", "Phase", "#Took / left", "Ordered"], []);
+  const list = table("Jobs, newest first", ["Pick", "State", "Job", "Model", "Method", "Cut", "#Done", "Phase", "#Time", "Ordered"], [], true);
   const body = list.querySelector("tbody");
 
   const address = `v1/pruning-jobs?limit=50${only ? `&state=${only}` : ""}${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ""}`;
@@ -29,11 +32,12 @@ export async function jobs(place, { query, signal }) {
       onchange: () => {
         if (pick.checked) picked.add(job.id);
         else picked.delete(job.id);
-        compare.disabled = picked.size < 1;
+        compare.disabled = picked.size < 1 || picked.size > MOST;
+        compare.textContent = picked.size === 0 ? "Compare picked" : picked.size > MOST ? `${picked.size} picked, at most ${MOST}` : `Compare ${picked.size} picked`;
       } });
     const took = job.finished_at && job.started_at ? (new Date(job.finished_at) - new Date(job.started_at)) / 1000 : null;
-    return row(pick, state(job), h("a", { href: `#/jobs/${job.id}` }, h("code", {}, job.id)), job.recipe.model, job.recipe.method.name,
-      n(`${job.percent.toFixed(0)} %`), job.phase ?? "–", n(job.terminal ? duration(took) : duration(job.eta_seconds)), when(job.created_at));
+    return row(pick, state(job), h("a", { href: `#/jobs/${job.id}` }, h("code", {}, job.id)), h("span", { class: "name" }, job.recipe.model), job.recipe.method.name, `${job.recipe.layout}, ${cut(job.recipe).replace(" of atoms", "")}`,
+      n(`${job.percent.toFixed(0)} %`), job.phase ?? "–", n(job.terminal ? duration(took) : job.eta_seconds === null ? "–" : `${duration(job.eta_seconds)} left`), h("span", { class: "tight number", title: when(job.created_at) }, minute(job.created_at)));
   };
   const lines = new Map();
   async function load() {
@@ -48,7 +52,9 @@ export async function jobs(place, { query, signal }) {
     });
     none.hidden = page.items.length > 0;
     list.hidden = !none.hidden;
-    older.replaceChildren(page.next_cursor ? h("a", { href: `#/jobs?${only ? `state=${only}&` : ""}cursor=${encodeURIComponent(page.next_cursor)}` }, "Older jobs") : "");
+    const all = only ? `state=${only}` : "";
+    older.replaceChildren(...[cursor && h("a", { class: "button", href: `#/jobs${all && `?${all}`}` }, "Newest jobs"),
+      page.next_cursor && h("a", { class: "button", href: `#/jobs?${all}${all && "&"}cursor=${encodeURIComponent(page.next_cursor)}` }, "Older jobs")].filter(Boolean));
   }
   await load();
   place.append(h("h1", {}, "Jobs"), h("div", { class: "row bar" }, h("div", {}, h("label", { for: "state" }, "State"), filter), compare,

@@ -1,44 +1,69 @@
 // A new job: the usual words as fields, all others as JSON, and a look ahead before anything is ordered.
 
-import { get, post } from "./api.js";
-import { choice, field, h, say, trouble } from "./dom.js";
+import { curl, get, post } from "./api.js";
+import { choice, field, h, say, taken, trouble } from "./dom.js";
+import { LAYOUTS } from "./engines.js";
 import { preflight } from "./preflight.js";
 
 export async function order(place, { signal }) {
-  const [models, corpora, methods] = await Promise.all(["models", "corpora", "methods"].map((kind) => get(`v1/${kind}`, signal)));
-  const names = (page) => (page.items ?? page).map((one) => [one.name, one.name]);
-  const model = choice(names(models), null, fill);
-  const method = choice(names(methods), "heapr", fill);
-  const calibration = choice(names(corpora), null, fill);
-  const evaluation = choice([["", "do not measure"], ...names(corpora)], names(corpora).at(-1)?.[0] ?? "", fill);
-  const sequences = h("input", { type: "number", min: "1", value: "32", oninput: fill });
-  const length = h("input", { type: "number", min: "2", value: "256", oninput: fill });
-  const ratio = h("input", { type: "number", min: "0", max: "0.99", step: "0.01", value: "0.25", oninput: fill });
-  const layout = choice(["ragged", "per_layer", "uniform", "experts"].map((l) => [l, l]), "ragged", fill);
-  const text = h("textarea", { rows: "14", spellcheck: "false", id: "recipe" });
+  const [models, corpora, methods] = await Promise.all(["models", "corpora", "methods"].map((kind) => get(`v1/${kind}`, signal).then((page) => page.items)));
+  const names = (page) => page.map((one) => [one.name, one.name]);
+  const model = choice(names(models), null, put((recipe) => { recipe.model = model.value; }));
+  const method = choice(names(methods), "heapr", put(ranked));
+  const calibration = choice(names(corpora), like(corpora, "train") ?? corpora[0]?.name, put(ranked));
+  const sequences = h("input", { type: "number", min: "1", value: "32", oninput: put(ranked) });
+  const length = h("input", { type: "number", min: "2", value: "256", oninput: put(ranked) });
+  const ratio = h("input", { type: "number", min: "0", max: "0.99", step: "0.01", value: "0.25", oninput: put((recipe) => { recipe.budget = { ratio: Number(ratio.value) }; }) });
+  const layout = choice(LAYOUTS.map((l) => [l, l]), "ragged", put((recipe) => { recipe.layout = layout.value; }));
+  const evaluation = choice([["", "do not measure"], ...names(corpora)], like(corpora, "test") ?? "", put(measured));
+  const text = h("textarea", { rows: "20", spellcheck: "false", id: "recipe" });
   const said = h("div", {});
 
-  function fill() {
-    const recipe = { model: model.value, method: method.value,
-      calibration: { corpus: calibration.value, sequences: Number(sequences.value), sequence_length: Number(length.value) },
-      budget: { ratio: Number(ratio.value) }, layout: layout.value };
-    if (evaluation.value) recipe.evaluation = { corpus: evaluation.value, windows: 16 };
-    text.value = JSON.stringify(recipe, null, 2);
+  /** A method that sees no tokens needs none to be named. */
+  function ranked(recipe) {
+    const tokens = methods.find((m) => m.name === method.value)?.needs_tokens !== false;
+    [calibration, sequences, length].forEach((control) => { control.disabled = !tokens; });
+    recipe.method = typeof recipe.method === "object" && recipe.method?.name === method.value ? recipe.method : method.value;
+    if (tokens) recipe.calibration = { ...recipe.calibration, corpus: calibration.value, sequences: Number(sequences.value), sequence_length: Number(length.value) };
+    else delete recipe.calibration;
+    measured(recipe);
+  }
+
+  /** Windows as long as the calibration's sequences, which have to be said where there is none. */
+  function measured(recipe) {
+    if (!evaluation.value) delete recipe.evaluation;
+    else recipe.evaluation = { corpus: null, windows: 16, ...recipe.evaluation, corpus: evaluation.value, sequence_length: Number(length.value) };
+  }
+
+  /** A field changes its own words in the order and leaves what else was written there. */
+  function put(change) {
+    return () => {
+      const recipe = read();
+      if (recipe) {
+        change(recipe);
+        text.value = JSON.stringify(recipe, null, 2);
+      }
+    };
+  }
+
+  function read() {
+    said.replaceChildren();
+    try {
+      return JSON.parse(text.value);
+    } catch (e) {
+      said.replaceChildren(h("div", { role: "alert" }, trouble(new Error(`The order is no JSON: ${e.message}`))));
+      return null;
+    }
   }
 
   async function send(dry) {
-    said.replaceChildren();
-    let recipe;
-    try {
-      recipe = JSON.parse(text.value);
-    } catch (e) {
-      said.replaceChildren(h("div", { role: "alert" }, trouble(new Error(`The order is no JSON: ${e.message}`))));
-      return;
-    }
+    const recipe = read();
+    if (!recipe) return;
     try {
       const answer = await post(`v1/pruning-jobs${dry ? "?dry_run=true" : ""}`, recipe, signal);
       if (dry && !answer.id) {
-        said.replaceChildren(h("h2", {}, "What it would come to"), preflight(answer));
+        said.replaceChildren(h("h2", {}, "What it would come to"), preflight(answer),
+          h("details", {}, h("summary", {}, "The order, for a shell"), taken("The order as a curl command", curl("v1/pruning-jobs", recipe))));
         say("Preflight is there");
       } else {
         say(`Ordered ${answer.id}`);
@@ -54,5 +79,12 @@ export async function order(place, { signal }) {
     field("Measure on", evaluation))), h("label", { for: "recipe" }, "The order as it is sent"),
   h("p", { class: "faint" }, "What the fields above say, and whatever else you write; ", h("a", { href: "openapi.yaml" }, "openapi.yaml"), " names every word."), text,
   h("div", { class: "row bar" }, h("button", { type: "button", onclick: () => send(true) }, "Preflight"), h("button", { type: "button", class: "primary", onclick: () => send(false) }, "Order")), said);
-  fill();
+  const recipe = { model: model.value, method: method.value, calibration: {}, budget: { ratio: Number(ratio.value) }, layout: layout.value };
+  ranked(recipe);
+  text.value = JSON.stringify(recipe, null, 2);
+}
+
+/** The first text whose name says what it is for: nobody wants to calibrate on what is measured afterwards. */
+function like(corpora, word) {
+  return corpora.find((one) => one.name.includes(word))?.name;
 }

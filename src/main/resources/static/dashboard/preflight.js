@@ -1,21 +1,21 @@
 // What an order would come to, as the service says before it is ordered.
 
-import { duration, figures, h, number, percent, size, table, whole, row, n } from "./dom.js";
-import { engines } from "./result.js";
+import { duration, figures, h, many, number, percent, size, table, whole, row, n } from "./dom.js";
+import { engines } from "./engines.js";
 
 export function preflight(p) {
   const cards = h("div", { class: "grid" });
   figures(cards, [
     ["Time", p.time.total_seconds === null ? "not known yet" : `about ${duration(p.time.total_seconds)}`],
-    ["Going by", p.time.basis === null ? "no earlier job" : `${p.time.jobs} jobs on ${p.time.basis === "same_model" ? "this model" : "other models"}`],
-    ["Model", p.model ? `${size(p.model.bytes)} in ${whole(p.model.files)} files` : "cannot be read"],
+    ["Going by", p.time.basis === null ? "no earlier job" : `${many(p.time.jobs, "job")} on ${p.time.basis === "same_model" ? "this model" : "other models"}`],
+    ["Model", p.model ? `${size(p.model.bytes)} in ${many(p.model.files, "file")}` : "cannot be read"],
     ["Architecture", p.architecture ?? "not supported"],
     ["Layers, experts", `${whole(p.layers)}, ${whole(p.experts)}`],
     ["Parameters", whole(p.size?.total_parameters)],
     ["Memory", p.memory?.plan ? `${size(p.memory.plan.estimated_bytes)} of ${size(p.memory.budget_bytes)} on ${p.memory.device}` : p.memory ? "none to measure in" : "not known"],
     ["Slices", whole(p.memory?.slices)],
-    ["Disk", p.disk ? `${size(p.disk.artifact_bytes)} + ${size(p.disk.work_bytes)} at work, ${size(p.disk.free_bytes)} free` : "not known"],
-    ["Scores", p.scores?.exist ? "there already: no calibration" : "to be measured"],
+    ["Disk", p.disk?.artifact_bytes === null ? `${size(p.disk.free_bytes)} free` : p.disk ? `${size(p.disk.artifact_bytes)} + ${size(p.disk.work_bytes)} at work, ${size(p.disk.free_bytes)} free` : "not known"],
+    ["Scores", p.scores?.exist ? "there already: no calibration" : p.scores?.exist === false ? "to be measured" : "not known"],
     ["Calibration tokens", tokens(p.calibration)],
     ["Evaluation tokens", tokens(p.evaluation)],
   ]);

@@ -2,7 +2,7 @@
 
 import { get } from "./api.js";
 import { chart, heat, series } from "./charts.js";
-import { choice, field, figure, h, number, percent, trouble, whole } from "./dom.js";
+import { choice, copier, field, figure, h, number, percent, trouble, whole } from "./dom.js";
 import { header, values } from "./safetensors.js";
 import { whatIf } from "./what-if.js";
 
@@ -14,8 +14,10 @@ export async function scoreSet(place, { id, signal }) {
   const path = `v1/score-sets/${encodeURIComponent(id)}`;
   const set = await get(path, signal);
   const layers = set.summary.layers;
-  const agreement = set.summary.agreement ?? set.agreement;
-  place.append(h("h1", {}, h("code", {}, id)), h("p", { class: "faint" }, `${set.model}, ${set.method.name}, ${set.unit}`),
+  const agreement = set.summary.agreement;
+  document.title = `Scores: ${id} – Espalier`;
+  const name = h("code", {}, id);
+  place.append(h("h1", { class: "row" }, name, copier("Copy the score set's id", name)), h("p", { class: "faint" }, `${set.model}, ${set.method.name}, ${set.unit}`, set.job && [", measured by ", h("a", { href: `#/jobs/${set.job.id}` }, set.job.id)]),
     h("div", { class: "grid" }, figure("Calibration tokens", whole(set.tokens)), figure("Layers with experts", whole(layers.length)),
       figure("Experts a layer", whole(layers[0].experts.length)),
       figure("Agreement of halves (Spearman)", number(agreement?.spearman, 3)),
@@ -25,7 +27,7 @@ export async function scoreSet(place, { id, signal }) {
   const canvas = h("canvas", { class: "heat", tabindex: "0", role: "application", "aria-roledescription": "heat map", "aria-label": "Heat map, layers down, experts across; arrow keys move, Enter opens an expert" });
   const [low, high, note] = [h("span", {}), h("span", {}), h("span", { class: "faint" })];
   const legend = h("p", { class: "legend number" }, low, h("span", { class: "ramp", "aria-hidden": "true" }), high, note);
-  const detail = h("div", {});
+  const detail = h("div", { class: "atoms" });
   let plan = null;
   const which = choice(QUESTIONS, "mean", () => draw());
   let map = null;
@@ -76,7 +78,7 @@ export async function scoreSet(place, { id, signal }) {
       h("div", { class: "wide" }, h("div", { class: "chart" }, one), h("div", { class: "chart" }, many)));
     drawn = [
       chart(one, "line", { datasets: [{ label: "score", data: own.map((v, i) => ({ x: i, y: v })), borderColor: series(0), pointRadius: 0 }] },
-        { x: "atom, by rank", y: "score", xMore: { type: "linear" }, yMore: { type: "logarithmic" } }),
+        { x: "atom, by rank", y: "score", xMore: { type: "linear" }, yMore: { type: "logarithmic", ticks: { callback: (v) => (/^[13]e/.test(v.toExponential()) ? number(v) : "") } } }),
       histogram(many, all, own),
     ];
   }

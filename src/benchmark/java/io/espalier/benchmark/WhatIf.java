@@ -23,6 +23,8 @@ import io.espalier.checkpoint.DType;
 import io.espalier.checkpoint.SafetensorsWriter;
 import io.espalier.checkpoint.SafetensorsWriter.Declared;
 import io.espalier.job.PruningJobs;
+import io.espalier.plan.ModelShape;
+import io.espalier.plan.SourceShape;
 import io.espalier.recipe.Budget;
 import io.espalier.recipe.Calibration;
 import io.espalier.recipe.CorpusRef;
@@ -125,8 +127,11 @@ final class WhatIf {
                         new Declared("widths", DType.I64, each), new Declared("layer_index", DType.I64, List.of((long) layers)),
                         new Declared("parameters_per_atom", DType.I64, each), new Declared("bytes_per_atom", DType.I64, each),
                         new Declared("bytes_per_block", DType.I64, each), new Declared("token_count", DType.I64, each),
-                        new Declared("loss_weight", DType.F64, each)),
+                        new Declared("loss_weight", DType.F64, each),
+                        new Declared("parameters_per_expert", DType.I64, each), new Declared("bytes_per_expert", DType.I64, each)),
                 Map.of("method", "heapr", "unit", "nats per routed token", "tokens", "262144", "granularity", "ATOM", "source_block", "1",
+                        "top_k", "8", SourceShape.KEY,
+                        new SourceShape("qwen3_moe", ModelShape.Dialect.PER_EXPERT, ModelShape.NOT_FP8, false, width, 0, false).toJson(),
                         "model_parameters", String.valueOf(bytes() / 2 + 1_000_000_000L), "model_bytes",
                         String.valueOf(bytes() + 2_000_000_000L)))) {
             writer.begin("scores");
@@ -148,6 +153,10 @@ final class WhatIf {
             Arrays.fill(filled, 1000);
             writer.begin("token_count").longs(filled);
             writer.begin("loss_weight").doubles(weights);
+            Arrays.fill(filled, HIDDEN);
+            writer.begin("parameters_per_expert").longs(filled);
+            Arrays.fill(filled, 2 * HIDDEN);
+            writer.begin("bytes_per_expert").longs(filled);
             writer.finish();
         }
         return file;

@@ -45,6 +45,31 @@ class DashboardSizeTest extends Visitor {
               return `${name}: p50 ${took[50].toFixed(2)} ms, p99 ${took[98].toFixed(2)} ms of script`;
             }""";
 
+    /** Moves the slider, answers by itself, and tells how long each plan took from the hand to the frame that shows it. */
+    private static final String SLIDES = """
+            async () => {
+              const ask = window.fetch;
+              const plan = await (await ask("/v1/score-sets/scr_big/plans", { method: "POST", body: '{"budget":{"ratio":0.3}}' })).text();
+              window.fetch = async (address, options) => String(address).endsWith("/plans")
+                ? new Response(plan.replace('"routed_atom_ratio": 0.3', '"routed_atom_ratio": ' + JSON.parse(options.body).budget.ratio)) : ask(address, options);
+              const slider = document.querySelector("input[type=range]");
+              const shown = [...document.querySelectorAll("dl.figure")].find((figure) => figure.textContent.startsWith("Atoms removed"));
+              const took = [];
+              for (let i = 0; i < 100; i++) {
+                const began = performance.now();
+                slider.value = 0.2 + i * 0.005;
+                slider.dispatchEvent(new Event("input"));
+                while (!shown.textContent.includes((20 + i * 0.5).toFixed(1))) {
+                  if (performance.now() - began > 30000) throw new Error("no plan for " + slider.value + ", but " + shown.textContent);
+                  await new Promise(requestAnimationFrame);
+                }
+                took.push(performance.now() - began);
+              }
+              window.fetch = ask;
+              took.sort((a, b) => a - b);
+              return `slide: p50 ${took[50].toFixed(1)} ms, p99 ${took[98].toFixed(1)} ms from the slider to the plan's frame`;
+            }""";
+
     @Test
     void aModelOf94LayersOf256ExpertsIsExplored() throws IOException {
         route(_ -> {});
@@ -55,6 +80,7 @@ class DashboardSizeTest extends Visitor {
         note("94 x 256: %.0f ms from navigation to the first plan drawn".formatted((System.nanoTime() - began) / 1e6));
         note(String.valueOf(page.evaluate(FRAMES, "key")));
         note(String.valueOf(page.evaluate(FRAMES, "move")));
+        note(String.valueOf(page.evaluate(SLIDES)));
         field("Colour by").selectOption("kept_width");
         page.locator("canvas.heat").scrollIntoViewIfNeeded();
         BoundingBox box = page.locator("canvas.heat").boundingBox();
@@ -152,7 +178,11 @@ class DashboardSizeTest extends Visitor {
         route.fulfill(json("""
                 {"after": {"total_parameters": 1000000000, "routed_atoms": 10, "bytes": 2000000000}, "predicted_loss_change": 0.01,
                  "achieved": {"routed_atom_ratio": %s, "total_parameter_ratio": 0.2, "byte_ratio": 0.2, "min_width": 1, "max_width": 2},
-                 "layers": %s}""".formatted(ratio, layers)));
+                 "compatibility": [%s], "layers": %s}""".formatted(ratio, engine("vLLM") + ", " + engine("llama.cpp"), layers)));
+    }
+
+    private static String engine(String name) {
+        return "{\"engine\": \"%s\", \"loads\": \"no\", \"needs\": null, \"why\": \"its experts have several widths\"}".formatted(name);
     }
 
     private interface Cell {
@@ -167,7 +197,8 @@ class DashboardSizeTest extends Visitor {
 
     private static String job(String id) {
         return """
-                {"id": "%s", "state": "succeeded", "terminal": true, "recipe": {"model": "big", "method": {"name": "heapr"}, "layout": "ragged"}, "created_at": %s,
+                {"id": "%s", "state": "succeeded", "terminal": true, "recipe": {"model": "big", "method": {"name": "heapr"}, "layout": "ragged",
+                 "budget": {"ratio": 0.25, "ratio_of": "routed_atoms"}}, "created_at": %s,
                  "started_at": %s, "finished_at": %s, "phases": [], "percent": 100, "phase": "publish", "layer": null, "layers": null, "tokens_per_second": null,
                  "eta_seconds": null, "slices": 0, "slices_done": 0, "result": null, "error": null, "artifact": null, "artifacts": [], "score_set": null,
                  "links": {}}"""

@@ -79,6 +79,10 @@ class DashboardTest extends Visitor {
         field("Layout").selectOption("uniform");
         field("Alignment").selectOption("32");
         reads(figure("Widths"), Pattern.compile("(32|64) to \\1"));
+        Locator layouts = page.getByRole(AriaRole.REGION, named("The same cut in each layout")).locator("tbody tr");
+        holds(layouts.filter(new Locator.FilterOptions().setHasText("ragged")), "no");
+        List<String> foreseen = layouts.filter(new Locator.FilterOptions().setHasText("uniform")).locator("td span").allTextContents();
+        assertThat(foreseen).containsExactly("yes", "yes", "yes", "yes", "needs help");
         picture("what-if");
         button("Order this").click();
         Locator ordered = page.getByText("Ordered job_").getByRole(AriaRole.LINK);
@@ -87,6 +91,8 @@ class DashboardTest extends Visitor {
         assertThat(send(to("/v1/pruning-jobs/" + second)).body()).contains("\"layout\":\"uniform\"", "\"alignment\":32", "\"ratio\":0.5");
         visit("#/jobs/" + second);
         reads(page.locator("h1 .state"), "succeeded");
+        assertThat(page.getByRole(AriaRole.REGION, named("Engines that load the result")).locator("td:nth-child(2)").allTextContents())
+                .as("what the artifact says, and what was said before it was ordered").isEqualTo(foreseen);
     }
 
     @Test
@@ -97,9 +103,9 @@ class DashboardTest extends Visitor {
         field("Pick " + second + " for comparison").check();
         picture("jobs");
         accessible();
-        button("Compare picked").click();
+        button("Compare 2 picked").click();
         seen(heading("Overlap of what stays"));
-        Locator cells = page.getByRole(AriaRole.REGION, new Page.GetByRoleOptions().setName("Overlap of kept atoms")).locator("td.n");
+        Locator cells = page.getByRole(AriaRole.REGION, named("Overlap of kept atoms")).locator("td.n");
         counts(cells, 4);
         assertThat(cells.nth(0).textContent()).isEqualTo("100.0 %");
         assertThat(cells.nth(1).textContent()).as("to and fro").isEqualTo(cells.nth(2).textContent())
@@ -195,7 +201,7 @@ class DashboardTest extends Visitor {
 
     private void openScores() {
         visit("#/jobs/" + first);
-        page.getByRole(AriaRole.LINK, new Page.GetByRoleOptions().setName("Scores and what-if")).click();
+        page.getByRole(AriaRole.LINK, named("Scores and what-if")).click();
         seen(figure("Atoms removed"));
         seen(page.getByText("Layer 0, expert 0: 96 atoms"));
     }

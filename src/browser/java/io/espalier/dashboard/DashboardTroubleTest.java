@@ -13,6 +13,8 @@ import com.microsoft.playwright.Locator;
 import com.microsoft.playwright.Page;
 import com.microsoft.playwright.options.AriaRole;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** What the dashboard says when the service refuses, is away, or has nothing yet; and how it goes on. */
 class DashboardTroubleTest extends Visitor {
@@ -78,6 +80,34 @@ class DashboardTroubleTest extends Visitor {
         seen(page.getByText("this page waits as long as it was told to"));
         seen(page.getByText("No job yet."));
         assertThat(asked.get()).isGreaterThanOrEqualTo(3);
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"#/jobs", "#/jobs/ID", "#/scores", "#/scores/scr_01nothere", "#/compare?job=ID", "#/order"})
+    void everyPageSaysWhatWasRefusedAndGoesOnWhenTheServiceDoes(String where) {
+        String there = where.replace("ID", done());
+        page.route("**/v1/**", route -> route.fulfill(refusal(404, "gone with the wind")));
+        visit(there);
+        holds(page.getByRole(AriaRole.ALERT), "gone with the wind");
+        holds(page.getByRole(AriaRole.ALERT), "It may have been deleted");
+        seen(button("Try again"));
+        page.unroute("**/v1/**");
+        page.route("**/v1/**", route -> route.fulfill(refusal(503, "the database does not answer")));
+        button("Try again").click();
+        holds(page.getByRole(AriaRole.ALERT), "the database does not answer");
+        holds(page.getByRole(AriaRole.ALERT), "This page tries again by itself.");
+        accessible();
+        page.unroute("**/v1/**");
+        page.route("**/v1/**", route -> route.fulfill(refusal(429, "too many requests")
+                .setHeaders(Map.of("Retry-After", "1", "Content-Type", "application/problem+json"))));
+        holds(page.getByRole(AriaRole.ALERT), "too many requests");
+        page.unroute("**/v1/**");
+        if (where.contains("nothere")) {
+            holds(page.getByRole(AriaRole.ALERT), "scr_01nothere");
+        } else {
+            counts(page.locator(".trouble"), 0);
+            counts(button("Try again"), 0);
+        }
     }
 
     @Test

@@ -8,6 +8,7 @@ import java.util.stream.LongStream;
 import io.espalier.catalog.ScoreSet;
 import io.espalier.plan.Curve;
 import io.espalier.plan.Forecast;
+import io.espalier.recipe.Loadability;
 import io.espalier.recipe.MethodChoice;
 import io.espalier.recipe.Precision;
 import io.espalier.recipe.PruningRecipe;
@@ -51,11 +52,11 @@ record ScoreSetView(String id, Instant createdAt, String address, String fingerp
     /** What an order would do, and the order, ready to be posted. */
     @JsonNaming(SnakeCaseStrategy.class)
     record Plan(String scoreSet, PruningRecipe recipe, Forecast.Size before, Forecast.Size after, Achieved achieved,
-            Double predictedLossChange, List<Forecast.Layer> layers) {
+            Double predictedLossChange, List<Forecast.Layer> layers, List<Loadability> compatibility) {
 
         static Plan of(ScoreSet set, PruningRecipe recipe, Forecast forecast) {
             return new Plan(set.id(), recipe, forecast.before(), forecast.after(), forecast.achieved(), forecast.predictedLossChange(),
-                    forecast.layers());
+                    forecast.layers(), forecast.compatibility());
         }
     }
 

@@ -1,6 +1,7 @@
 package io.espalier.plan;
 
 import java.util.List;
+import java.util.SortedSet;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 
@@ -24,10 +25,12 @@ public final class Compatibility {
     private static final int QUANT = 32;
 
     private final ModelShape shape;
+    private final SortedSet<Integer> widths;
     private final boolean foreseen;
 
     private Compatibility(ModelShape shape, boolean foreseen) {
         this.shape = shape;
+        this.widths = shape.distinctWidths();
         this.foreseen = foreseen;
     }
 
@@ -82,9 +85,9 @@ public final class Compatibility {
         }
         if (shape.fp8Block() > 0) {
             return Loadability.needs(engine, "a GPU of compute capability 9 or newer",
-                    "all experts have the width " + shape.width() + ", and its FP8 in blocks asks for such a GPU");
+                    "all experts have the width " + width() + ", and its FP8 in blocks asks for such a GPU");
         }
-        return Loadability.stock(engine, oneWidth());
+        return Loadability.stock(engine, saidWithTheStockKey());
     }
 
     private Loadability byModelingFile(String engine, String why) {
@@ -102,19 +105,19 @@ public final class Compatibility {
         if (shape.sharedWidthAside()) {
             return Loadability.no(engine, "it computes the shared expert's width from the routed experts', and here no integer gives it");
         }
-        if (!shape.oneWidth()) {
+        if (!oneWidth()) {
             return Loadability.no(engine, "its fused mixture of experts has one width for all experts of the model, and here they have "
-                    + (foreseen ? "several" : shape.empty() ? "none" : shape.distinctWidths().size()));
+                    + (foreseen ? "several" : shape.empty() ? "none" : widths.size()));
         }
-        if (shape.fp8Block() > 0 && shape.width() % shape.fp8Block() != 0) {
+        if (shape.fp8Block() > 0 && width() % shape.fp8Block() != 0) {
             return Loadability.no(engine, "it refuses FP8 in blocks of " + shape.fp8Block() + " where the width is no multiple, and "
-                    + shape.width() + " is none");
+                    + width() + " is none");
         }
         if (shape.fp8Block() == ModelShape.FP8_ROWS) {
             return Loadability.needs(engine, "an FP8 scheme with a scale a row named in quantization_config",
                     "quant_method fp8 was found to read scales in blocks or one a tensor");
         }
-        String why = oneWidth() + "; tensor parallel sizes that divide it: " + splits();
+        String why = saidWithTheStockKey() + "; tensor parallel sizes that divide it: " + splits();
         if (deepseek() && shape.dialect() == ModelShape.Dialect.PER_EXPERT) {
             String files = shape.ownCode()
                     ? "trust in remote code, which lets it read the configuration_deepseek.py of this model"
@@ -131,13 +134,13 @@ public final class Compatibility {
     private String splits() {
         int block = Math.max(1, shape.fp8Block());
         return IntStream.rangeClosed(1, Math.min(LARGEST_SPLIT, shape.experts()))
-                .filter(size -> shape.width() % size == 0 && shape.width() / size % block == 0)
+                .filter(size -> width() % size == 0 && width() / size % block == 0)
                 .mapToObj(String::valueOf).collect(Collectors.joining(", "));
     }
 
     private Loadability llamaCpp() {
-        if (shape.sharedWidthAside() || !shape.oneWidth()) {
-            return Loadability.no(LLAMA_CPP, shape.oneWidth()
+        if (shape.sharedWidthAside() || !oneWidth()) {
+            return Loadability.no(LLAMA_CPP, oneWidth()
                     ? "it computes the shared expert's width from the routed experts', and here no integer gives it"
                     : "its converter stacks the experts of a layer and writes one expert width for the model");
         }
@@ -149,26 +152,35 @@ public final class Compatibility {
             return Loadability.no(LLAMA_CPP,
                     "its converter was found to dequantise FP8 with scales in blocks, and here every row has its own");
         }
-        String quants = shape.width() % K_QUANT == 0
+        String quants = width() % K_QUANT == 0
                 ? "K-quants fit"
-                : shape.width() % QUANT == 0
+                : width() % QUANT == 0
                         ? "K-quants of the down projection fall back to types with blocks of " + QUANT
                                 + ", as their width is no multiple of "
                                 + K_QUANT
                         : "the down projection stays in F16 when quantised, as its width is no multiple of " + QUANT;
-        return Loadability.needs(LLAMA_CPP, "conversion with convert_hf_to_gguf.py", oneWidth() + "; " + quants);
+        return Loadability.needs(LLAMA_CPP, "conversion with convert_hf_to_gguf.py", saidWithTheStockKey() + "; " + quants);
     }
 
     /** Whether no stock class has these shapes. */
     private boolean special() {
-        return !shape.oneWidth() || shape.sharedWidthAside();
+        return !oneWidth() || shape.sharedWidthAside();
     }
 
     private boolean deepseek() {
         return shape.modelType().equals("deepseek");
     }
 
-    private String oneWidth() {
-        return "all experts have one width, " + shape.width() + ", said with the stock key";
+    /** Whether there is one that stock classes build. */
+    private boolean oneWidth() {
+        return widths.size() == 1 && !shape.empty();
+    }
+
+    private int width() {
+        return widths.first();
+    }
+
+    private String saidWithTheStockKey() {
+        return "all experts have one width, " + width() + ", said with the stock key";
     }
 }

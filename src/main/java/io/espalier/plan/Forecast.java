@@ -4,10 +4,13 @@ import java.math.BigDecimal;
 import java.math.MathContext;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.SequencedMap;
 import java.util.stream.IntStream;
 
 import io.espalier.recipe.Budget.RatioOf;
+import io.espalier.recipe.Loadability;
 import io.espalier.recipe.PruningResult.Achieved;
 import tools.jackson.databind.PropertyNamingStrategies.SnakeCaseStrategy;
 import tools.jackson.databind.annotation.JsonNaming;
@@ -21,9 +24,11 @@ import tools.jackson.databind.annotation.JsonNaming;
  * @param predictedLossChange mean negative log-likelihood a token that the scores say the removed atoms are worth (nats); {@code null} where the
  *     criterion is not in units of loss
  * @param layers MoE layers, in order
+ * @param compatibility which engines would open the result; {@code null} where the scores do not say what of the model decides it
  */
 @JsonNaming(SnakeCaseStrategy.class)
-public record Forecast(Size before, Size after, Achieved achieved, Double predictedLossChange, List<Layer> layers) {
+public record Forecast(Size before, Size after, Achieved achieved, Double predictedLossChange, List<Layer> layers,
+        List<Loadability> compatibility) {
 
     /** How big a model is: all parameters, atoms of its routed experts, bytes of all tensors. */
     @JsonNaming(SnakeCaseStrategy.class)
@@ -54,18 +59,15 @@ public record Forecast(Size before, Size after, Achieved achieved, Double predic
         double[] changes = scores.lossWeights() == null ? null : stay.lossChanges(scores.lossWeights());
         List<ExpertScores> experts = scores.ranked().experts();
         List<Layer> layers = new ArrayList<>();
-        for (int from = 0; from < experts.size();) {
-            int to = from;
-            while (to < experts.size() && experts.get(to).layer() == experts.get(from).layer()) {
-                to++;
-            }
-            layers.add(layer(stay, experts, from, to, changes));
-            from = to;
+        SequencedMap<Integer, int[]> widths = new LinkedHashMap<>();
+        for (LayerRange layer : LayerRange.of(experts)) {
+            layers.add(layer(stay, experts, layer.from(), layer.to(), changes));
+            widths.put(layer.layer(), IntStream.range(layer.from(), layer.to()).filter(e -> !stay.removed(e)).map(stay::width).toArray());
         }
         Size before = before(scores);
         Size after = before.less(gone(stay, scores));
         return new Forecast(before, after, achieved(order, stay, before, after), changes == null ? null : sum(changes, 0, changes.length),
-                layers);
+                layers, scores.shape() == null ? null : Compatibility.of(scores.shape().cutTo(widths)));
     }
 
     private static Layer layer(Stay stay, List<ExpertScores> experts, int from, int to, double[] changes) {

@@ -1,8 +1,10 @@
 package io.espalier.plan;
 
+import java.util.Arrays;
 import java.util.SequencedMap;
 import java.util.SortedSet;
 import java.util.TreeSet;
+import java.util.stream.Collectors;
 
 /**
  * What decides which engine opens a model: its architecture and the shapes and names of its routed experts.
@@ -34,13 +36,7 @@ public record ModelShape(String modelType, SequencedMap<Integer, int[]> widths, 
     }
 
     SortedSet<Integer> distinctWidths() {
-        SortedSet<Integer> distinct = new TreeSet<>();
-        widths.values().forEach(layer -> {
-            for (int width : layer) {
-                distinct.add(width);
-            }
-        });
-        return distinct;
+        return widths.values().stream().flatMapToInt(Arrays::stream).distinct().boxed().collect(Collectors.toCollection(TreeSet::new));
     }
 
     /** Whether no atom is left. */
@@ -48,17 +44,8 @@ public record ModelShape(String modelType, SequencedMap<Integer, int[]> widths, 
         return distinctWidths().last() == 0;
     }
 
-    /** Whether there is one that stock classes build. */
-    boolean oneWidth() {
-        return distinctWidths().size() == 1 && !empty();
-    }
-
     boolean oneWidthALayer() {
-        return widths.values().stream().allMatch(layer -> java.util.Arrays.stream(layer).distinct().count() == 1);
-    }
-
-    int width() {
-        return distinctWidths().first();
+        return widths.values().stream().allMatch(layer -> Arrays.stream(layer).distinct().count() == 1);
     }
 
     /** Experts of a layer. */

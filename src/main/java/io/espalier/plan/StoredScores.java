@@ -23,11 +23,11 @@ import io.espalier.recipe.PruningRecipe;
  * @param router what its routers look like
  * @param routedTokens calibration tokens that reached each expert; {@code null} for methods that see none
  * @param tokens calibration tokens; {@code null} for methods that see none
+ * @param shape of the model, for the engines; {@code null} in a file of before it was kept
  * @param metadata the file's: {@code method}, {@code unit}, {@code model_sha256} and others
  */
 public record StoredScores(RankedScores ranked, double[][] scores, double[] lossWeights, ModelSize model, RouterShape router,
-        long[] routedTokens,
-        Long tokens, Map<String, String> metadata) {
+        long[] routedTokens, Long tokens, SourceShape shape, Map<String, String> metadata) {
 
     /**
      * Reads what {@code ScoreFile} of the room {@code method} wrote.
@@ -60,7 +60,8 @@ public record StoredScores(RankedScores ranked, double[][] scores, double[] loss
                     new ModelSize(Long.parseLong(metadata.get("model_parameters")), Long.parseLong(metadata.get("model_bytes"))),
                     new RouterShape(Integer.parseInt(metadata.get("top_k")), stored.longs("parameters_per_expert"),
                             stored.longs("bytes_per_expert")),
-                    tokens ? stored.longs("token_count") : null, tokens ? Long.valueOf(metadata.get("tokens")) : null, metadata);
+                    tokens ? stored.longs("token_count") : null, tokens ? Long.valueOf(metadata.get("tokens")) : null,
+                    metadata.containsKey(SourceShape.KEY) ? SourceShape.fromJson(metadata.get(SourceShape.KEY)) : null, metadata);
         }
     }
 

@@ -17,6 +17,7 @@ import io.espalier.method.Scores;
 import io.espalier.plan.Allocation;
 import io.espalier.plan.ExpertScores;
 import io.espalier.plan.Halves;
+import io.espalier.plan.SourceShape;
 import io.espalier.plan.StoredScores;
 import io.espalier.recipe.ErrorCode;
 import io.espalier.recipe.MethodChoice;
@@ -60,6 +61,7 @@ record Scored(Path file, double[][] values, double[] lossWeight, String unit, Lo
         metadata.put("model_bytes", String.valueOf(run.checkpoint().tensorBytes()));
         metadata.put("top_k", String.valueOf(run.router().topK()));
         metadata.put("source_block", String.valueOf(Allocation.sourceBlock(run.checkpoint(), run.spec().experts())));
+        metadata.put(SourceShape.KEY, WrittenShape.source(run.checkpoint(), run.spec()).toJson());
         if (origin.calibrationSha256() != null) {
             metadata.put("calibration_sha256", origin.calibrationSha256());
         }

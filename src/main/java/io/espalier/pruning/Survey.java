@@ -185,7 +185,7 @@ public final class Survey {
                 return null;
             }
             outputs.add(new Foreseen(order.layout(), OpenedRun.alignment(order, spec, checkpoint).atoms(), cut.bytes(),
-                    WrittenShape.foreseen(checkpoint, spec, plan, cut.unfused(), order.layout())));
+                    WrittenShape.foreseen(checkpoint, spec, plan, order.layout())));
         }
         return outputs;
     }

@@ -5,6 +5,7 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Objects;
 import java.util.SequencedMap;
 
 import io.espalier.architecture.Architecture;
@@ -17,6 +18,7 @@ import io.espalier.plan.Compatibility;
 import io.espalier.plan.KeepPlan;
 import io.espalier.plan.ModelShape;
 import io.espalier.plan.ModelShape.Dialect;
+import io.espalier.plan.SourceShape;
 import io.espalier.recipe.Layout;
 import io.espalier.recipe.Loadability;
 import tools.jackson.databind.json.JsonMapper;
@@ -27,6 +29,10 @@ final class WrittenShape {
 
     static final String FILE = "compatibility.json";
 
+    /** The architecture whose stock class computes the shared expert's width from the routed experts'. */
+    private static final String SHARED_BY_ROUTED = "deepseek";
+    private static final String OWN_CODE = "modeling_deepseek.py";
+
     private static final JsonMapper JSON = JsonMapper.builder().build();
 
     private WrittenShape() {}
@@ -36,19 +42,22 @@ final class WrittenShape {
         return Compatibility.of(of(written, spec, directory));
     }
 
-    /**
-     * Which engines would open the model that a plan makes.
-     *
-     * @param unfused layers whose fused tensors would be written apart
-     */
-    static List<Loadability> foreseen(Checkpoint source, DecoderSpec spec, KeepPlan plan, List<Integer> unfused, Layout layout) {
-        SequencedMap<Integer, int[]> widths = pattern(plan.remainingWidths(), layout);
-        ObjectNode config = Architecture.of(source).resized(source.config(), spec, widths);
-        List<ExpertTensors> experts = spec.experts();
-        Dialect dialect = unfused.isEmpty() ? dialect(experts) : unfused.size() == widths.size() ? Dialect.PER_EXPERT : Dialect.MIXED;
-        boolean ownCode = source.companions().stream().anyMatch(file -> file.getFileName().toString().equals("modeling_deepseek.py"));
-        return Compatibility.foreseen(new ModelShape(spec.modelType(), widths, dialect, fp8Block(source, experts),
-                config.path(Architecture.WIDTHS_KEY).has("shared_expert_width"), ModelingFile.of(config, source).name() != null, ownCode));
+    /** Which engines would open the model that a plan of this layout makes. */
+    static List<Loadability> foreseen(Checkpoint source, DecoderSpec spec, KeepPlan plan, Layout layout) {
+        return Compatibility.foreseen(source(source, spec).cutTo(pattern(plan.remainingWidths(), layout)));
+    }
+
+    /** What has to be known of a model to say which engines open what is cut from it. */
+    static SourceShape source(Checkpoint source, DecoderSpec spec) {
+        int shared = spec.modelType().equals(SHARED_BY_ROUTED)
+                ? spec.layers().stream().map(DecoderSpec.LayerSpec::mlp).filter(DecoderSpec.Moe.class::isInstance)
+                        .map(DecoderSpec.Moe.class::cast).map(DecoderSpec.Moe::shared).filter(Objects::nonNull)
+                        .mapToInt(DecoderSpec.MlpTensors::width).findFirst().orElse(0)
+                : 0;
+        ObjectNode config = source.config();
+        return new SourceShape(spec.modelType(), dialect(spec.experts()), fp8Block(source, spec.experts()),
+                config.path("quantization_config").isObject(), config.path(Architecture.of(source).expertWidthKey()).intValue(0), shared,
+                source.companions().stream().anyMatch(file -> file.getFileName().toString().equals(OWN_CODE)));
     }
 
     /** The plan of equal scores takes from the first experts; a real one from all, so that widths differ wherever the layout lets them. */
@@ -77,7 +86,7 @@ final class WrittenShape {
                 .mapToInt(ExpertTensors::width).toArray()));
         return new ModelShape(spec.modelType(), widths, dialect(spec.experts()), fp8Block(written, spec.experts()),
                 written.config().path(Architecture.WIDTHS_KEY).has("shared_expert_width"),
-                ModelingFile.in(directory, spec.modelType()), Files.exists(directory.resolve("modeling_deepseek.py")));
+                ModelingFile.in(directory, spec.modelType()), Files.exists(directory.resolve(OWN_CODE)));
     }
 
     private static Dialect dialect(List<ExpertTensors> experts) {

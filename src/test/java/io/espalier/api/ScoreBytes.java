@@ -13,6 +13,8 @@ import java.util.stream.IntStream;
 import io.espalier.checkpoint.DType;
 import io.espalier.checkpoint.SafetensorsWriter;
 import io.espalier.checkpoint.SafetensorsWriter.Declared;
+import io.espalier.plan.ModelShape;
+import io.espalier.plan.SourceShape;
 import io.espalier.recipe.MethodName;
 import io.espalier.recipe.ScoreSummary;
 
@@ -45,7 +47,9 @@ final class ScoreBytes {
                     new Declared("token_count", DType.I64, perExpert),
                     new Declared("loss_weight", DType.F64, perExpert)),
                     Map.of("method", "heapr", "unit", "nats per routed token", "tokens", "2048", "granularity", "ATOM", "source_block", "1",
-                            "top_k", "1",
+                            "top_k", "1", SourceShape.KEY,
+                            new SourceShape("qwen2_moe", ModelShape.Dialect.PER_EXPERT, ModelShape.NOT_FP8, false, WIDTH, 0, false)
+                                    .toJson(),
                             "model_parameters", String.valueOf(PARAMETERS), "model_bytes", String.valueOf(BYTES)))) {
                 writer.begin("scores").doubles(scores);
                 writer.begin("widths").longs(filled(each, WIDTH));

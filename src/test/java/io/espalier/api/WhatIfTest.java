@@ -165,6 +165,11 @@ class WhatIfTest {
         assertThat(atoms.at("/layers/1/widths/2").intValue()).isGreaterThanOrEqualTo(2);
     }
 
+    /** Engine by engine. */
+    private static String loads(JsonNode plan) {
+        return String.join(" ", plan.path("compatibility").valueStream().map(engine -> engine.path("loads").stringValue()).toList());
+    }
+
     @Test
     void every_layout_can_be_asked_about_with_what_engines_ask_for() {
         JsonNode experts = planned("{\"budget\": {\"ratio\": 0.33}, \"layout\": \"experts\", \"alignment\": \"auto\"}");
@@ -174,6 +179,8 @@ class WhatIfTest {
         assertThat(experts.at("/after/bytes").longValue()).isEqualTo(ScoreBytes.BYTES - 16 * 12 - 2 * 4);
         assertThat(experts.at("/achieved/removed_experts").intValue()).isEqualTo(2);
         assertThat(experts.at("/achieved/min_width").intValue()).isEqualTo(8);
+        assertThat(loads(experts)).isEqualTo("stock stock stock stock needs");
+        assertThat(loads(planned("{\"budget\": {\"ratio\": 0.33}}"))).isEqualTo("needs needs no no no");
         assertThat(experts.at("/layers/1/removed_experts")).hasSize(1);
         assertThat(experts.at("/recipe/alignment").stringValue()).as("as it was asked").isEqualTo("auto");
         JsonNode layers = planned("{\"budget\": {\"ratio\": 0.3}, \"layout\": \"per_layer\", \"alignment\": 2, \"tensor_parallel\": 2}");

@@ -39,13 +39,20 @@ class CurveTest {
         }
         return new StoredScores(RankedScores.of(experts, sourceBlock), scores, weights, new ModelSize(parameters, bytes),
                 new RouterShape(2, longs(experts.size(), 3), longs(experts.size(), 6)), null, null,
-                Map.of());
+                null, Map.of());
     }
 
     private static long[] longs(int count, long value) {
         long[] values = new long[count];
         Arrays.fill(values, value);
         return values;
+    }
+
+    @Test
+    void scoresOfBeforeTheModelsShapeWasKeptSayNothingOfEngines() {
+        Allocation order = new Allocation(new Budget(new BigDecimal("0.1"), RatioOf.ROUTED_ATOMS), Layout.RAGGED, 1, true, Scope.GLOBAL,
+                Granularity.ATOM, 1);
+        assertThat(Forecast.of(order, scores(new Random(5), 1)).compatibility()).isNull();
     }
 
     @Test
