@@ -16,6 +16,8 @@ function tell(id, text) {
   part(id).hidden = !text;
 }
 
+const sentence = (text) => text[0].toUpperCase() + text.slice(1).replace(/\.?$/, ".");
+
 /** Opens it, with what went wrong, if anything did. */
 function ask(trouble) {
   const who = session();
@@ -27,10 +29,13 @@ function ask(trouble) {
     dialog.showModal();
   }
   offer().then(({ provider, trouble: away }) => {
-    tell("issuer-away", away && `${away} Until it can be asked again, a key or token is taken.`);
-    part("with-issuer").hidden = !provider;
+    tell("issuer-away", away && `${sentence(away)} Until it can be asked again, a key or token is taken.`);
+    part("with-issuer").hidden = !provider || Boolean(who && !trouble);
     part("with-issuer").textContent = provider ? `Sign in with ${provider.name}` : "";
     part("use").className = provider ? "" : "primary";
+    if (provider && !part("token").value) {
+      part("with-issuer").focus();
+    }
     part("other").textContent = provider || away ? "Or use an API key or a token" : "An API key or a token";
   });
 }

@@ -224,6 +224,18 @@ class HelmChartTest {
     }
 
     @Test
+    void peopleSignInWithTheIssuerWhereTheDashboardIsRegistered() {
+        Map<String, Object> with = list(pod(render("s3.yaml", _ -> {}), "api"), "containers").getFirst();
+        assertThat(variable(with, "ESPALIER_SECURITY_OIDC_CLIENT_ID")).isEqualTo("espalier-dashboard");
+        assertThat(variable(with, "ESPALIER_SECURITY_OIDC_SCOPES")).isEqualTo("openid profile offline_access");
+        Map<String, Object> without = list(pod(render("s3.yaml", chart -> chart.set("security.oidc.clientId", "")), "api"), "containers")
+                .getFirst();
+        assertThat(variable(without, "ESPALIER_SECURITY_OIDC_CLIENT_ID")).isNull();
+        assertThat(variable(list(pod(render("s3.yaml", _ -> {}), "worker"), "containers").getFirst(), "ESPALIER_SECURITY_OIDC_CLIENT_ID"))
+                .isNull();
+    }
+
+    @Test
     void alertsAndPanelsAskForMetricsThatThereAre() throws IOException {
         String readme = Files.readString(Path.of("README.md"));
         Map<String, Object> alerts = new Yaml().load(Files.readString(CHART.resolve("files/alerts.yaml")));
@@ -257,6 +269,8 @@ class HelmChartTest {
             storage.data.size             | large        | /storage/data/size
             security.mode                 | jwt          | /security/jwt
             security.adminKey.existingSecret | ''        | /security/adminKey/existingSecret
+            security.oidc.clientId        | dashboard    | /security/oidc/clientId
+            security.oidc.scopes          | profile      | /security/oidc/scopes
             image.digest                  | sha256:12    | /image/digest
             settings.colour               | red          | colour
             gateway.enabled               | true         | /gateway/parentRefs
