@@ -106,7 +106,8 @@ class DashboardSignInTest extends Visitor {
             }
         });
         visit("#/scores");
-        PlaywrightAssertions.assertThat(button("Sign in with Example")).isFocused(new LocatorAssertions.IsFocusedOptions().setTimeout(PATIENCE));
+        PlaywrightAssertions.assertThat(button("Sign in with Example"))
+                .isFocused(new LocatorAssertions.IsFocusedOptions().setTimeout(PATIENCE));
         picture("sign-in-provider");
         accessible();
         logIn();
@@ -222,10 +223,12 @@ class DashboardSignInTest extends Visitor {
 
     @Test
     void aProviderThatCannotBeAskedLeavesTheKey() {
-        page.route("**/v1/sign-in", route -> route.fulfill(json("""
-                {"mode": "jwt", "provider": null, "trouble": "the issuer https://login.example does not say how to sign in: no such host"}""")));
+        page.route("**/v1/sign-in", route -> route.fulfill(
+                json("""
+                        {"mode": "jwt", "provider": null, "trouble": "the issuer https://login.example does not say how to sign in: no such host"}""")));
         visit("#/jobs");
-        holds(dialog(), "The issuer https://login.example does not say how to sign in: no such host. Until it can be asked again, a key or token");
+        holds(dialog(),
+                "The issuer https://login.example does not say how to sign in: no such host. Until it can be asked again, a key or token");
         assertThat(button("Sign in with Example").isVisible()).isFalse();
         picture("sign-in-away");
         accessible();
@@ -304,7 +307,7 @@ class DashboardSignInTest extends Visitor {
     void everyPageSaysWhatToDoWhenTheServiceRefuses(int status, String todo) {
         page.route(Pattern.compile("/v1/(?!sign-in)"), route -> route.fulfill(refusal(status, "refused for a test")
                 .setHeaders(Map.of("Retry-After", "600", "Content-Type", "application/problem+json"))));
-        visit("openapi.yaml");
+        visit("livez");
         page.evaluate("sessionStorage.setItem('espalier-token', 'esp_whatever')");
         page.navigate(address() + "/#/jobs");
         for (String where : List.of("#/jobs", "#/jobs/job_x", "#/scores", "#/scores/scr_x", "#/compare?job=job_x", "#/order")) {

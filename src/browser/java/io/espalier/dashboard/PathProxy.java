@@ -37,7 +37,8 @@ final class PathProxy implements AutoCloseable {
     }
 
     private void handOn(HttpExchange exchange) throws IOException {
-        HttpRequest.Builder request = HttpRequest.newBuilder(URI.create(behind + exchange.getRequestURI().toString().substring(PATH.length())))
+        HttpRequest.Builder request = HttpRequest
+                .newBuilder(URI.create(behind + exchange.getRequestURI().toString().substring(PATH.length())))
                 .header("X-Forwarded-Proto", "http").header("X-Forwarded-Prefix", PATH)
                 .header("X-Forwarded-Host", exchange.getRequestHeaders().getFirst("Host"));
         for (String name : List.of("Authorization", "Accept", "If-None-Match")) {

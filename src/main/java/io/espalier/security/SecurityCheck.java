@@ -91,7 +91,8 @@ public final class SecurityCheck {
             problems.add(PREFIX + "oidc.scopes: " + oidc.scopes() + " (expected: scopes separated by spaces, openid among them)");
         }
         if (!TrustedKeys.given(settings.signInIssuer())) {
-            problems.add(PREFIX + "oidc.issuer-uri: missing (expected: the issuer that people sign in with, because jwt.issuer-uri is empty)");
+            problems.add(
+                    PREFIX + "oidc.issuer-uri: missing (expected: the issuer that people sign in with, because jwt.issuer-uri is empty)");
         }
         if (TrustedKeys.given(oidc.authorizationUri()) != TrustedKeys.given(oidc.tokenUri())) {
             problems.add(PREFIX + "oidc.authorization-uri, oidc.token-uri: only one of them (expected: both, or none and the issuer says)");

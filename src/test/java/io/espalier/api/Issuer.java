@@ -52,9 +52,10 @@ final class Issuer implements ApplicationContextInitializer<ConfigurableApplicat
             RSA = new RSAKeyGenerator(2048).keyID("rsa").generate();
             EC = new ECKeyGenerator(Curve.P_256).keyID("ec").generate();
             SERVER = HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 0);
-            answer("/.well-known/openid-configuration", """
-                    {"issuer": "$", "jwks_uri": "$/keys", "authorization_endpoint": "$/authorize", "token_endpoint": "https://token.example/token"}"""
-                    .replace("$", uri()));
+            answer("/.well-known/openid-configuration",
+                    """
+                            {"issuer": "$", "jwks_uri": "$/keys", "authorization_endpoint": "$/authorize", "token_endpoint": "https://token.example/token"}"""
+                            .replace("$", uri()));
             answer("/keys", new JWKSet(List.of(RSA.toPublicJWK(), EC.toPublicJWK())).toString());
             SERVER.start();
         } catch (IOException | JOSEException e) {

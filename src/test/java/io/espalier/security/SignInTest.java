@@ -129,9 +129,11 @@ class SignInTest {
 
     @Test
     void whereTheAddressesAreSetNobodyIsAsked() {
-        SignIn signIn = new SignIn(settings(SecuritySettings.Mode.JWT, issuer, new SecuritySettings.Oidc("dash", "openid", "Corporate login",
-                "audience=https%3A%2F%2Fespalier.example&prompt=login", "https://login.example", "https://login.example/auth",
-                "https://login.example/token", "")), nanos::get);
+        SignIn signIn = new SignIn(settings(SecuritySettings.Mode.JWT, issuer,
+                new SecuritySettings.Oidc("dash", "openid", "Corporate login",
+                        "audience=https%3A%2F%2Fespalier.example&prompt=login", "https://login.example", "https://login.example/auth",
+                        "https://login.example/token", "")),
+                nanos::get);
 
         assertThat(signIn.offer().provider()).isEqualTo(
                 new SignIn.Provider("Corporate login", "https://login.example", "dash", "openid", "https://login.example/auth",
