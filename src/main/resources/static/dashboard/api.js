@@ -1,6 +1,7 @@
 // The public API, as anybody else would use it: fetch, problem details, server-sent events.
 
-const KEY = "espalier-token";
+import { another, Away, bearer, spent, token } from "./oidc.js";
+
 const FIRST_PAUSE = 500;
 const LAST_PAUSE = 15000;
 const SILENCE = 30000;
@@ -18,18 +19,6 @@ class Refused extends Error {
 /** The service did not answer at all. */
 class Unreachable extends Error {}
 
-export function token() {
-  return sessionStorage.getItem(KEY);
-}
-
-export function useToken(value) {
-  if (value) {
-    sessionStorage.setItem(KEY, value);
-  } else {
-    sessionStorage.removeItem(KEY);
-  }
-}
-
 /** The same request for a shell, a POST where there is a body; a token is named, not shown. */
 export function curl(path, body) {
   const quoted = body && `'${JSON.stringify(body).replaceAll("'", "'\\''")}'`;
@@ -43,34 +32,41 @@ export function plain(value) {
     : Object.fromEntries(Object.entries(value).filter(([, one]) => one !== null && one !== undefined).map(([key, one]) => [key, plain(one)]));
 }
 
-function headers(more) {
-  const all = new Headers(more);
-  if (token()) {
-    all.set("Authorization", `Bearer ${token()}`);
-  }
-  return all;
-}
-
 async function send(path, options = {}) {
   let answer;
   try {
-    answer = await fetch(path, { ...options, headers: headers(options.headers), credentials: "omit" });
+    const used = await bearer();
+    answer = await ask(path, options, used);
+    if (answer.status === 401 && await another(used)) {
+      answer = await ask(path, options, await bearer());
+      if (answer.status === 401) {
+        spent();
+      }
+    }
   } catch (e) {
     if (e.name === "AbortError") {
       throw e;
     }
-    throw new Unreachable("The service does not answer. This page tries again by itself.");
+    throw new Unreachable(e instanceof Away ? e.message : "The service does not answer. This page tries again by itself.");
   }
   if (!answer.ok) {
     const problem = await answer.json().catch(() => null);
     const refused = new Refused(answer.status, problem);
     refused.retryAfter = Number(answer.headers.get("Retry-After")) || null;
     if (answer.status === 401) {
-      dispatchEvent(new CustomEvent("espalier-unauthorized"));
+      dispatchEvent(new CustomEvent("espalier-unauthorized", { detail: refused.message }));
     }
     throw refused;
   }
   return answer;
+}
+
+function ask(path, options, token) {
+  const headers = new Headers(options.headers);
+  if (token) {
+    headers.set("Authorization", `Bearer ${token}`);
+  }
+  return fetch(path, { ...options, headers, credentials: "omit" });
 }
 
 export async function get(path, signal) {

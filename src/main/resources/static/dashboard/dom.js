@@ -138,7 +138,7 @@ export function duration(seconds) {
 export const when = (instant) => (instant ? new Date(instant).toLocaleString("sv-SE") : "–");
 export const minute = (instant) => when(instant).slice(0, 16);
 
-const ADVICE = { 401: "Sign in with a key or token that is valid here.", 403: "Your key may not do this; ask an administrator for another role.",
+const ADVICE = { 401: "Sign in with a key or token that is valid here.", 403: "Whoever you signed in as may not do this; ask an administrator for another role.",
   404: "It may have been deleted, or belong to another project.", 429: "Too many requests; this page waits as long as it was told to.",
   503: "This page tries again by itself." };
 

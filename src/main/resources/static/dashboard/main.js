@@ -1,6 +1,6 @@
-// Which page stands where, who is signed in, light or dark.
+// Which page stands where, light or dark.
 
-import { passes, token, useToken } from "./api.js";
+import { passes } from "./api.js";
 import { h, trouble } from "./dom.js";
 import { compare } from "./compare.js";
 import { job } from "./job.js";
@@ -8,6 +8,7 @@ import { jobs } from "./jobs.js";
 import { order } from "./order.js";
 import { scores } from "./scores.js";
 import { scoreSet } from "./score-set.js";
+import { signIn } from "./sign-in.js";
 
 const PAGES = [
   [/^#\/jobs$/, jobs, "Jobs"],
@@ -50,35 +51,6 @@ async function show() {
   }
 }
 
-const dialog = document.getElementById("sign-in");
-const key = document.getElementById("key");
-let refused;
-const named = () => { key.textContent = token() ? "Signed in" : "Sign in"; };
-dialog.addEventListener("close", () => {
-  const field = document.getElementById("token");
-  if (dialog.returnValue === "use" && field.value.trim()) {
-    useToken(field.value.trim());
-    refused = undefined;
-  } else if (dialog.returnValue === "forget") {
-    useToken(null);
-  }
-  field.value = "";
-  named();
-  show();
-});
-/** Asks once for each token that was refused, no token among them; whoever closes the question is not asked again by a page that polls. */
-addEventListener("espalier-unauthorized", () => {
-  if (!dialog.open && refused !== token()) {
-    refused = token();
-    document.getElementById("refused").hidden = !refused;
-    dialog.showModal();
-  }
-});
-key.addEventListener("click", () => {
-  document.getElementById("refused").hidden = true;
-  dialog.showModal();
-});
-
 const root = document.documentElement;
 const theme = localStorage.getItem("espalier-theme");
 if (theme) {
@@ -97,5 +69,5 @@ addEventListener("hashchange", () => {
   main.focus({ preventScroll: true });
   show();
 });
-named();
+await signIn(show);
 show();

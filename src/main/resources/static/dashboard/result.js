@@ -1,6 +1,7 @@
 // What a job came to. Drawn once: a result does not change any more.
 
-import { curl, get, token } from "./api.js";
+import { curl, get } from "./api.js";
+import { token } from "./oidc.js";
 import { even, figures, h, less, n, percent, row, size, table, taken, trouble, whole } from "./dom.js";
 import { engines } from "./engines.js";
 

@@ -69,9 +69,14 @@ abstract class Visitor {
         assertThat(complaints).as("what the browser complained of").isEmpty();
     }
 
+    /** Of the service that is visited. */
+    String address() {
+        return CHROMIUM.address();
+    }
+
     void visit(String where) {
         page.navigate("about:blank");
-        page.navigate(CHROMIUM.address() + "/" + where);
+        page.navigate(address() + "/" + where);
     }
 
     Locator heading(String name) {

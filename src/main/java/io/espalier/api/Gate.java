@@ -13,6 +13,7 @@ import io.espalier.security.IssuerAwayException;
 import io.espalier.security.RefusedTokenException;
 import io.espalier.security.Role;
 import io.espalier.security.SecuritySettings;
+import io.espalier.security.SignIn;
 import io.espalier.security.Tokens;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -46,8 +47,8 @@ import org.springframework.web.filter.CorsFilter;
 import org.springframework.web.filter.OncePerRequestFilter;
 
 /**
- * Who asks. With security on, everything under {@code /v1} and {@code /actuator} needs a bearer token, but for health; pages and the contract are for
- * everybody. What a caller may then do is {@link Permissions}' business, and which rows exist for him the controllers'.
+ * Who asks. With security on, everything under {@code /v1} and {@code /actuator} needs a bearer token, but for health and how to sign in; pages and the
+ * contract are for everybody. What a caller may then do is {@link Permissions}' business, and which rows exist for him the controllers'.
  */
 @Configuration(proxyBeanMethods = false)
 @ConditionalOnWebApplication
@@ -60,16 +61,21 @@ class Gate {
     private final SecuritySettings settings;
     private final ApiSettings api;
     private final Rates rates;
+    private final SignIn signIn;
 
-    Gate(SecuritySettings settings, ApiSettings api, Rates rates) {
+    Gate(SecuritySettings settings, ApiSettings api, Rates rates, SignIn signIn) {
         this.settings = settings;
         this.api = api;
         this.rates = rates;
+        this.signIn = signIn;
     }
 
     /** Said at every start, so that nobody is open without knowing it. */
     @EventListener
     void say(WebServerInitializedEvent started) {
+        if (api.enabled()) {
+            signIn.prepare();
+        }
         if (!settings.asks() && api.enabled()) {
             log.warn("security is off (espalier.security.mode is open): whoever reaches port {} may order, read and delete everything",
                     started.getWebServer().getPort());
@@ -173,13 +179,13 @@ class Gate {
         }
     }
 
-    /** Health, the contract, and whatever is no operation: pages, and addresses with nothing behind them. */
+    /** Health, the contract, how to sign in, and whatever is no operation: pages, and addresses with nothing behind them. */
     private boolean isPublic(HttpServletRequest request) {
         String path = path(request);
         if (path.startsWith("/actuator")) {
             return path.matches("/actuator/health(/.*)?") || settings.publicMetrics() && path.equals("/actuator/prometheus");
         }
-        return !path.equals("/v1") && !path.startsWith("/v1/");
+        return !path.equals("/v1") && !path.startsWith("/v1/") || path.equals(SignInController.PATH);
     }
 
     /** Decoded, as whoever finds the operation sees it: by the raw one, an address with %61 for a would go past. */

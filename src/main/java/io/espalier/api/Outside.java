@@ -1,14 +1,12 @@
 package io.espalier.api;
 
 import java.io.IOException;
-import java.net.URI;
 
 import jakarta.servlet.FilterChain;
 import jakarta.servlet.ServletException;
 import jakarta.servlet.http.HttpServletRequest;
 import jakarta.servlet.http.HttpServletResponse;
 
-import io.espalier.security.SecuritySettings;
 import org.springframework.beans.factory.annotation.Qualifier;
 import org.springframework.boot.autoconfigure.condition.ConditionalOnWebApplication;
 import org.springframework.boot.web.servlet.FilterRegistrationBean;
@@ -27,15 +25,13 @@ class Outside {
     private static final String NO_PAGE = "default-src 'none'; frame-ancestors 'none'";
 
     @Bean
-    FilterRegistrationBean<OncePerRequestFilter> around(SecuritySettings settings,
+    FilterRegistrationBean<OncePerRequestFilter> around(Dashboard dashboard,
             @Qualifier("handlerExceptionResolver") HandlerExceptionResolver resolver) {
-        String page = "default-src 'self'; connect-src 'self'" + issuer(settings.jwt().issuerUri())
-                + "; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
         FilterRegistrationBean<OncePerRequestFilter> filter = new FilterRegistrationBean<>(new OncePerRequestFilter() {
             @Override
             protected void doFilterInternal(HttpServletRequest request, HttpServletResponse response, FilterChain chain)
                     throws ServletException, IOException {
-                headers(request, response, page);
+                headers(request, response, dashboard);
                 try {
                     chain.doFilter(request, response);
                 } catch (RuntimeException e) {
@@ -50,23 +46,15 @@ class Outside {
         return filter;
     }
 
-    private static void headers(HttpServletRequest request, HttpServletResponse response, String page) {
-        boolean operation = Gate.path(request).matches("/(v1|actuator)(/.*)?");
+    private static void headers(HttpServletRequest request, HttpServletResponse response, Dashboard dashboard) {
+        String path = Gate.path(request);
+        boolean operation = path.matches("/(v1|actuator)(/.*)?");
         response.setHeader("X-Content-Type-Options", "nosniff");
         response.setHeader("X-Frame-Options", "DENY");
         response.setHeader("Referrer-Policy", "no-referrer");
-        response.setHeader("Content-Security-Policy", operation ? NO_PAGE : page);
+        response.setHeader("Content-Security-Policy", operation ? NO_PAGE : dashboard.policy(path));
         if (operation) {
             response.setHeader(HttpHeaders.CACHE_CONTROL, "no-store");
         }
-    }
-
-    /** Pages may talk to the issuer that signs people in. */
-    private static String issuer(String uri) {
-        if (uri == null || uri.isBlank()) {
-            return "";
-        }
-        URI issuer = URI.create(uri);
-        return " " + issuer.getScheme() + "://" + issuer.getRawAuthority();
     }
 }

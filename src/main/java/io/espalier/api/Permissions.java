@@ -29,6 +29,7 @@ final class Permissions implements HandlerInterceptor, WebMvcConfigurer {
     /** Role, method, path. What changes nothing that others see is for viewers. */
     private static final String TABLE = """
             anybody    GET     /openapi.yaml
+            anybody    GET     /v1/sign-in
             submitter  POST    /v1/pruning-jobs
             viewer     GET     /v1/pruning-jobs
             viewer     GET     /v1/pruning-jobs/{id}

@@ -46,6 +46,9 @@ public final class SecurityCheck {
         if (settings.mode() == SecuritySettings.Mode.JWT) {
             check(settings.jwt(), problems);
         }
+        if (TrustedKeys.given(settings.oidc().clientId())) {
+            checkSignIn(settings, problems);
+        }
         settings.allowedOrigins().stream().filter(origin -> !origin.matches("https?://[A-Za-z0-9.:\\[\\]-]+")).forEach(origin -> problems
                 .add(PREFIX + "allowed-origins: " + origin
                         + " (expected: origins such as https://dashboard.example, separated by commas)"));
@@ -78,7 +81,37 @@ public final class SecurityCheck {
         }
     }
 
-    /** Whether keys may be fetched there: by https, or on this machine. */
+    private static void checkSignIn(SecuritySettings settings, List<String> problems) {
+        SecuritySettings.Oidc oidc = settings.oidc();
+        if (settings.mode() != SecuritySettings.Mode.JWT) {
+            problems.add(PREFIX + "oidc.client-id: " + oidc.clientId() + " (expected: espalier.security.mode jwt with it, because in mode "
+                    + settings.mode() + " no token of an issuer is taken; or none)");
+        }
+        if (!List.of(text(oidc.scopes()).split(" ")).contains("openid")) {
+            problems.add(PREFIX + "oidc.scopes: " + oidc.scopes() + " (expected: scopes separated by spaces, openid among them)");
+        }
+        if (!TrustedKeys.given(settings.signInIssuer())) {
+            problems.add(
+                    PREFIX + "oidc.issuer-uri: missing (expected: the issuer that people sign in with, because jwt.issuer-uri is empty)");
+        }
+        if (TrustedKeys.given(oidc.authorizationUri()) != TrustedKeys.given(oidc.tokenUri())) {
+            problems.add(PREFIX + "oidc.authorization-uri, oidc.token-uri: only one of them (expected: both, or none and the issuer says)");
+        }
+        for (String address : List.of(text(oidc.issuerUri()), text(oidc.authorizationUri()), text(oidc.tokenUri()),
+                text(oidc.endSessionUri()))) {
+            if (!address.isEmpty() && !isAddress(address)) {
+                problems.add(PREFIX + "oidc.issuer-uri, oidc.authorization-uri, oidc.token-uri, oidc.end-session-uri: " + address
+                        + " (expected: an https address; http only on this machine, because a token would be read on the way)");
+            }
+        }
+        try {
+            SignIn.parameters(oidc.parameters());
+        } catch (IllegalArgumentException e) {
+            problems.add(PREFIX + "oidc.parameters: " + e.getMessage());
+        }
+    }
+
+    /** Whether what is sent there, and comes from there, is safe on the way. */
     static boolean isAddress(String text) {
         try {
             URI uri = URI.create(text);

@@ -6,6 +6,7 @@ import java.util.Locale;
 
 import jakarta.validation.constraints.NotNull;
 
+import com.fasterxml.jackson.annotation.JsonValue;
 import org.hibernate.validator.constraints.time.DurationMin;
 import org.springframework.boot.context.properties.ConfigurationProperties;
 import org.springframework.validation.annotation.Validated;
@@ -19,11 +20,12 @@ import org.springframework.validation.annotation.Validated;
  * @param publicMetrics whether the metrics are given to whoever asks
  * @param allowedOrigins of web pages elsewhere that may use the API from a browser
  * @param jwt which tokens are trusted
+ * @param oidc how people get one in a browser
  */
 @Validated
 @ConfigurationProperties("espalier.security")
 public record SecuritySettings(@NotNull Mode mode, boolean openBeyondLoopback, String adminKeyFile, boolean publicMetrics,
-        List<String> allowedOrigins, @NotNull Jwt jwt) {
+        List<String> allowedOrigins, @NotNull Jwt jwt, @NotNull Oidc oidc) {
 
     /** What a request has to bring. */
     public enum Mode {
@@ -34,9 +36,15 @@ public record SecuritySettings(@NotNull Mode mode, boolean openBeyondLoopback, S
         /** A signed token (JWT) of a trusted issuer, or an API key. */
         JWT;
 
+        /** As it travels. */
+        @JsonValue
+        public String json() {
+            return name().toLowerCase(Locale.ROOT);
+        }
+
         @Override
         public String toString() {
-            return name().toLowerCase(Locale.ROOT).replace('_', '-');
+            return json().replace('_', '-');
         }
     }
 
@@ -55,6 +63,21 @@ public record SecuritySettings(@NotNull Mode mode, boolean openBeyondLoopback, S
     public record Jwt(String issuerUri, String jwkSetUri, String publicKeyFile, String audience,
             @NotNull @DurationMin(millis = 0) Duration clockSkew, String projectClaim, String rolesClaim, String rolePrefix) {}
 
+    /**
+     * How people sign in with the issuer in a browser: authorization code flow with PKCE, as a public client.
+     *
+     * @param clientId under which the dashboard is registered; empty: nobody signs in this way
+     * @param scopes that are asked for, separated by spaces
+     * @param name how the issuer is called; empty for its host
+     * @param parameters of the authorization request beside those of the standard, {@code name=value} separated by {@code &}
+     * @param issuerUri of the sign-in; empty for that of the tokens
+     * @param authorizationUri where people are sent; empty: the issuer says
+     * @param tokenUri where a code is exchanged; empty: the issuer says
+     * @param endSessionUri where people sign out; empty: the issuer says, unless it was not asked for the others
+     */
+    public record Oidc(String clientId, String scopes, String name, String parameters, String issuerUri, String authorizationUri,
+            String tokenUri, String endSessionUri) {}
+
     public SecuritySettings {
         allowedOrigins = allowedOrigins == null ? List.of() : List.copyOf(allowedOrigins);
     }
@@ -62,6 +85,16 @@ public record SecuritySettings(@NotNull Mode mode, boolean openBeyondLoopback, S
     /** What a request may bring, for people. */
     public String words() {
         return mode == Mode.JWT ? "a token of the issuer, or an API key" : "an API key";
+    }
+
+    /** Whether people can sign in with the issuer. */
+    boolean offersSignIn() {
+        return mode == Mode.JWT && TrustedKeys.given(oidc.clientId());
+    }
+
+    /** Where they do. */
+    String signInIssuer() {
+        return TrustedKeys.given(oidc.issuerUri()) ? oidc.issuerUri() : jwt.issuerUri();
     }
 
     /** Whether a request has to bring anything. */

@@ -27,15 +27,10 @@ import com.nimbusds.jose.jwk.source.ImmutableJWKSet;
 import com.nimbusds.jose.jwk.source.JWKSource;
 import com.nimbusds.jose.jwk.source.JWKSourceBuilder;
 import com.nimbusds.jose.proc.SecurityContext;
-import com.nimbusds.jose.util.DefaultResourceRetriever;
-import com.nimbusds.jose.util.JSONObjectUtils;
 
 /** The keys by which tokens are trusted: one from a file, or those that an issuer lists, fetched when they are needed first. */
 final class TrustedKeys {
 
-    private static final int CONNECT_MILLIS = 3_000;
-    private static final int READ_MILLIS = 5_000;
-    private static final int MAX_BYTES = 1 << 18;
     /** Keys are asked for again after so long, and for an unknown key id at most that often: a stranger must not make us ask all the time. */
     private static final long KEEP_MILLIS = 5 * 60_000;
     private static final long REST_MILLIS = 10_000;
@@ -84,7 +79,6 @@ final class TrustedKeys {
     /** Keys behind an address. The address may itself have to be asked for, of an issuer that need not be there when this service starts. */
     private static final class Listed implements JWKSource<SecurityContext> {
 
-        private final DefaultResourceRetriever web = new DefaultResourceRetriever(CONNECT_MILLIS, READ_MILLIS, MAX_BYTES);
         private final String address;
         private final String issuer;
         private JWKSource<SecurityContext> keys;
@@ -107,10 +101,10 @@ final class TrustedKeys {
                     throw away;
                 }
                 try {
-                    URL url = address == null ? discovered() : url(address);
-                    keys = JWKSourceBuilder.create(url, web).cache(KEEP_MILLIS, READ_MILLIS + CONNECT_MILLIS)
+                    URL url = url(address == null ? discovered() : address);
+                    keys = JWKSourceBuilder.create(url, IssuerMetadata.web()).cache(KEEP_MILLIS, IssuerMetadata.WAIT_MILLIS)
                             .rateLimited(REST_MILLIS).outageTolerant(OUTAGE_MILLIS).retrying(true).build();
-                } catch (IOException | java.text.ParseException e) {
+                } catch (IOException e) {
                     away = new KeySourceException("the issuer does not say where its keys are: " + e.getMessage(), e);
                     awayAt = System.nanoTime();
                     throw away;
@@ -119,14 +113,13 @@ final class TrustedKeys {
             return keys;
         }
 
-        /** OpenID Connect Discovery 1.0, section 4. */
-        private URL discovered() throws IOException, java.text.ParseException {
-            URL configuration = url(issuer.replaceFirst("/$", "") + "/.well-known/openid-configuration");
-            Object where = JSONObjectUtils.parse(web.retrieveResource(configuration).getContent()).get("jwks_uri");
-            if (!(where instanceof String text) || !SecurityCheck.isAddress(text)) {
-                throw new IOException(configuration + ": jwks_uri: " + where + " (expected: an https address; http only on this machine)");
+        /** As the issuer says. */
+        private String discovered() throws IOException {
+            String where = IssuerMetadata.of(issuer).text("jwks_uri");
+            if (!SecurityCheck.isAddress(where)) {
+                throw new IOException("jwks_uri: " + where + " (expected: an https address; http only on this machine)");
             }
-            return url(text);
+            return where;
         }
 
         private static URL url(String text) throws MalformedURLException {

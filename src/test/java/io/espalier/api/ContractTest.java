@@ -24,6 +24,7 @@ import io.espalier.recipe.MethodName;
 import io.espalier.recipe.Phase;
 import io.espalier.recipe.PruningRecipe;
 import io.espalier.security.Role;
+import io.espalier.security.SecuritySettings;
 import io.espalier.webhook.Delivery;
 import io.espalier.webhook.EventType;
 import io.espalier.webhook.Webhook;
@@ -103,6 +104,7 @@ class ContractTest {
                 List.of("JobMetric", JobMetric.values()),
                 List.of("ModelState", ModelState.values()),
                 List.of("Role", Role.values()),
+                List.of("SignInOffer/properties/mode", SecuritySettings.Mode.values()),
                 List.of("MethodChoice/properties/unrouted", MethodChoice.Unrouted.values()),
                 List.of("MethodChoice/properties/scope", MethodChoice.Scope.values()),
                 List.of("Loadability/properties/loads", Loadability.Loads.values()),

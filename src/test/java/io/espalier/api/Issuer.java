@@ -39,6 +39,7 @@ final class Issuer implements ApplicationContextInitializer<ConfigurableApplicat
 
     static final String AUDIENCE = "https://espalier.example";
     static final String ADMIN_KEY = "first-" + "0123456789abcdef".repeat(3);
+    static final String CLIENT = "espalier-dashboard";
     static final Issuer IT = new Issuer();
 
     static final RSAKey RSA;
@@ -51,7 +52,10 @@ final class Issuer implements ApplicationContextInitializer<ConfigurableApplicat
             RSA = new RSAKeyGenerator(2048).keyID("rsa").generate();
             EC = new ECKeyGenerator(Curve.P_256).keyID("ec").generate();
             SERVER = HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 0);
-            answer("/.well-known/openid-configuration", "{\"issuer\":\"" + uri() + "\",\"jwks_uri\":\"" + uri() + "/keys\"}");
+            answer("/.well-known/openid-configuration",
+                    """
+                            {"issuer": "$", "jwks_uri": "$/keys", "authorization_endpoint": "$/authorize", "token_endpoint": "https://token.example/token"}"""
+                            .replace("$", uri()));
             answer("/keys", new JWKSet(List.of(RSA.toPublicJWK(), EC.toPublicJWK())).toString());
             SERVER.start();
         } catch (IOException | JOSEException e) {
@@ -87,7 +91,7 @@ final class Issuer implements ApplicationContextInitializer<ConfigurableApplicat
             context.getEnvironment().getPropertySources()
                     .addFirst(new MapPropertySource("issuer", Map.of("espalier.security.mode", "jwt", "espalier.security.admin-key-file",
                             file.toString(), "espalier.security.jwt.issuer-uri", uri(), "espalier.security.jwt.audience", AUDIENCE,
-                            "espalier.security.allowed-origins", "https://dashboard.example")));
+                            "espalier.security.allowed-origins", "https://dashboard.example", "espalier.security.oidc.client-id", CLIENT)));
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }

@@ -359,9 +359,35 @@ class SecuredTest {
             assertThat(answer.header("Content-Security-Policy")).isEqualTo("default-src 'none'; frame-ancestors 'none'");
             assertThat(answer.header("Cache-Control")).contains("no-store");
         }
-        String page = stranger.get("/index.html").header("Content-Security-Policy");
-        assertThat(page).contains("default-src 'self'", "connect-src 'self' " + Issuer.uri(), "frame-ancestors 'none'", "object-src 'none'")
-                .doesNotContain("unsafe");
+        assertThat(stranger.get("/dashboard/main.js").header("Content-Security-Policy")).contains("connect-src 'self';");
+    }
+
+    @Test
+    void aPageMayAskForTokensWhereTheIssuerGivesThemAndNowhereElse() {
+        for (String path : List.of("/", "/index.html")) {
+            Api.Answer page = stranger.get(path);
+            assertThat(page.header("Content-Security-Policy")).isEqualTo("default-src 'none'; script-src 'self'; style-src 'self'; "
+                    + "img-src 'self' data:; connect-src 'self' https://token.example; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
+            assertThat(page.text()).contains("connect-src 'self' https://token.example; base-uri");
+            assertThat(page.header("ETag")).isNotEmpty();
+            assertThat(page.header("Cache-Control")).isEqualTo("no-cache");
+            assertThat(page.header("Last-Modified")).as("it may change without its file").isNull();
+        }
+    }
+
+    @Test
+    void aStrangerIsToldHowToSignIn() {
+        for (Api who : List.of(stranger, stranger.as("esp_nonsense"), first)) {
+            Api.Answer answer = who.get("/v1/sign-in");
+            assertThat(answer.status()).isEqualTo(200);
+            assertThat(answer.json().path("mode").stringValue()).isEqualTo("jwt");
+            assertThat(answer.json().at("/provider/client_id").stringValue()).isEqualTo(Issuer.CLIENT);
+            assertThat(answer.json().at("/provider/authorization_endpoint").stringValue()).isEqualTo(Issuer.uri() + "/authorize");
+            assertThat(answer.json().at("/provider/end_session_endpoint").isNull()).isTrue();
+            assertThat(answer.json().path("trouble").isNull()).isTrue();
+        }
+        assertThat(stranger.get("/v1/sign-in/x").status()).as("beside it, a token is needed").isEqualTo(401);
+        assertThat(stranger.post("/v1/sign-in").code()).isEqualTo("method_not_allowed");
     }
 
     @Test

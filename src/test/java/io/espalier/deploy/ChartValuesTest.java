@@ -67,6 +67,8 @@ class ChartValuesTest {
             storage.data.accessModes[0]      | ReadWriteOncePod  | /storage/data/accessModes
             security.mode                    | jwt               | /security/jwt
             security.adminKey.existingSecret | ''                | /security/adminKey/existingSecret
+            security.oidc.clientId           | dashboard         | /security/oidc/clientId
+            security.oidc.scopes             | profile           | /security/oidc/scopes
             image.digest                     | sha256:12         | /image/digest
             image.repository                 | espalier:1.0      | /image/repository
             image.tag                        | a b               | /image/tag

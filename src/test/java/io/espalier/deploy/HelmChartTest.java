@@ -235,6 +235,18 @@ class HelmChartTest {
         assertThat(variable(worker, "ESPALIER_API_SCORE_CACHE")).isNull();
     }
 
+    @Test
+    void peopleSignInWithTheIssuerWhereTheDashboardIsRegistered() {
+        Map<String, Object> with = list(pod(render("s3.yaml", _ -> {}), "api"), "containers").getFirst();
+        assertThat(variable(with, "ESPALIER_SECURITY_OIDC_CLIENT_ID")).isEqualTo("espalier-dashboard");
+        assertThat(variable(with, "ESPALIER_SECURITY_OIDC_SCOPES")).isEqualTo("openid profile offline_access");
+        Map<String, Object> without = list(pod(render("s3.yaml", chart -> chart.set("security.oidc.clientId", "")), "api"), "containers")
+                .getFirst();
+        assertThat(variable(without, "ESPALIER_SECURITY_OIDC_CLIENT_ID")).isNull();
+        assertThat(variable(list(pod(render("s3.yaml", _ -> {}), "worker"), "containers").getFirst(), "ESPALIER_SECURITY_OIDC_CLIENT_ID"))
+                .isNull();
+    }
+
     /** Whatever was given and is not there, or otherwise, once the type has read and written it. */
     private static List<String> unknown(Object given, Object read, String path) {
         List<String> problems = new ArrayList<>();

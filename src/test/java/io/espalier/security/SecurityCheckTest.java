@@ -10,6 +10,7 @@ import java.security.KeyPairGenerator;
 import java.security.spec.ECGenParameterSpec;
 import java.util.Base64;
 import java.util.List;
+import java.util.Map;
 
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -26,7 +27,7 @@ class SecurityCheckTest {
     private static List<String> problems(String... settings) {
         MockEnvironment environment = new MockEnvironment().withProperty("espalier.security.mode", "open")
                 .withProperty("espalier.security.jwt.clock-skew", "30s").withProperty("espalier.security.jwt.roles-claim", "roles")
-                .withProperty("server.address", "127.0.0.1");
+                .withProperty("espalier.security.oidc.scopes", "openid").withProperty("server.address", "127.0.0.1");
         for (String setting : settings) {
             environment.setProperty(setting.replaceAll("=.*", ""), setting.replaceFirst("[^=]*=", ""));
         }
@@ -104,5 +105,19 @@ class SecurityCheckTest {
         assertThat(problems("espalier.security.allowed-origins=https://a.example,http://127.0.0.1:3000")).isEmpty();
         assertThat(problems("espalier.security.allowed-origins=*")).singleElement().asString().contains("allowed-origins: *");
         assertThat(problems("espalier.security.allowed-origins=https://a.example/path")).hasSize(1);
+    }
+
+    @Test
+    void aSignInNeedsAnIssuerWhoseTokensAreTaken() {
+        String[] good = {"espalier.security.mode=jwt", "espalier.security.jwt.audience=a", "espalier.security.oidc.client-id=dash",
+                "espalier.security.jwt.issuer-uri=https://issuer.example"};
+        assertThat(problems(good)).isEmpty();
+        assertThat(problems("espalier.security.mode=api-keys", good[2], good[3])).singleElement().asString().contains("mode jwt");
+        assertThat(problems(good[0], good[1], good[2], "espalier.security.jwt.jwk-set-uri=https://issuer.example/keys")).singleElement()
+                .asString().contains("oidc.issuer-uri: missing");
+        Map.of("oidc.scopes=profile", "openid among them", "oidc.token-uri=https://issuer.example/token", "only one of them",
+                "oidc.end-session-uri=http://issuer.example/out", "an https address", "oidc.parameters=state=x", "name=value")
+                .forEach((setting, said) -> assertThat(problems(good[0], good[1], good[2], good[3], "espalier.security." + setting))
+                        .singleElement().asString().contains(said));
     }
 }
