@@ -1,6 +1,7 @@
 // What a job came to. Drawn once: a result does not change any more.
 
 import { get } from "./api.js";
+import { agreed, voices } from "./continuations.js";
 import { figures, h, n, number, percent, row, size, table, trouble, whole } from "./dom.js";
 
 export function result(place, job, signal) {
@@ -14,6 +15,11 @@ export function result(place, job, signal) {
     ["Parameters", `${whole(r.after.total_parameters)} (−${percent(r.achieved.total_parameter_ratio)})`],
     ["Bytes", `${size(r.after.bytes)} (−${percent(r.achieved.byte_ratio)})`], ["Widths", `${r.achieved.min_width} to ${r.achieved.max_width}`]]);
   place.append(h("h2", {}, "Result"), cards);
+  if (r.continuations) {
+    const outputs = [["Pruned", r], ...(r.further ?? []).map((f) => [`Output ${f.output.layout}`, f])];
+    place.append(h("details", {}, h("summary", {}, `What the models say: ${r.continuations.prompts.length} prompts, ${agreed(r.continuations)} as the original`),
+      ...voices(outputs.map(([name, output]) => ({ name, model: job.recipe.model, continuations: output.continuations })))));
+  }
   if (r.compatibility) {
     place.append(h("h2", {}, "Engines"), engines(r.compatibility));
   }

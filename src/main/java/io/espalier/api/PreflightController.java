@@ -70,7 +70,8 @@ final class PreflightController {
                     + time.jobs() + " newest"));
         }
         return new PreflightView(recipe, found.violations(), found.errorCode(), model, found.architecture(), found.layers(),
-                found.experts(), found.size(), found.memory(), found.outputs(), found.calibration(), found.evaluation(), found.continuations(), found.disk(),
+                found.experts(), found.size(), found.memory(), found.outputs(), found.calibration(), found.evaluation(),
+                found.continuations(), found.disk(),
                 found.scores(), time, List.copyOf(unknown));
     }
 

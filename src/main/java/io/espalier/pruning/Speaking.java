@@ -36,7 +36,8 @@ record Speaking(OpenedRun opened, ComputeDevice device) {
         for (int i = 0; i < written.size(); i++) {
             try (Checkpoint model = Checkpoint.open(written.get(i))) {
                 Prompts.Said after = said(model, Architecture.specOf(model), stretch.part((i + 1) * each, (i + 2) * each));
-                compared.add(opened.prompts().compared(before, after, opened.tokenizer(), after.seconds() + (i == 0 ? before.seconds() : 0)));
+                compared.add(
+                        opened.prompts().compared(before, after, opened.tokenizer(), after.seconds() + (i == 0 ? before.seconds() : 0)));
             }
         }
         return compared;

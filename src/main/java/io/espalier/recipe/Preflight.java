@@ -40,7 +40,8 @@ public interface Preflight {
      */
     @JsonNaming(SnakeCaseStrategy.class)
     record Findings(ErrorCode errorCode, List<Violation> violations, String architecture, Integer layers, Integer experts,
-            PruningResult.Size size, Memory memory, List<Foreseen> outputs, Tokens calibration, Tokens evaluation, Decoding continuations, Disk disk,
+            PruningResult.Size size, Memory memory, List<Foreseen> outputs, Tokens calibration, Tokens evaluation, Decoding continuations,
+            Disk disk,
             Scores scores, List<Unknown> unknown) {}
 
     /**

@@ -7,7 +7,6 @@ import ai.djl.ndarray.NDArrays;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.index.NDIndex;
 import ai.djl.ndarray.types.Shape;
-
 import io.espalier.architecture.DecoderSpec.AttentionSpec;
 import io.espalier.architecture.DecoderSpec.QkNorm;
 

@@ -191,8 +191,10 @@ public record MemoryPlan(Compute compute, int sequencesPerBatch, boolean spill, 
                             : 0);
             long states = work.decodes()
                     ? decoding(a)
-                    : spill ? 0 : (long) ForwardPass.slots(spec.layers().size(), lowest()) * work.sequences() * work.sequenceLength()
-                            * spec.hiddenSize() * a;
+                    : spill
+                            ? 0
+                            : (long) ForwardPass.slots(spec.layers().size(), lowest()) * work.sequences() * work.sequenceLength()
+                                    * spec.hiddenSize() * a;
             long activations = lanes * activations(Math.min(sequences, work.sequences()) * (long) work.sequenceLength(), a, m);
             int headRows = (int) Math.max(1, Math.min(spec.vocabSize(), head / (spec.hiddenSize() * m)));
             Compute compute = new Compute(device, precision, lanes, residency != Residency.ONE_EXPERT, residency == Residency.TWO_LAYERS,

@@ -81,7 +81,8 @@ class ContinuationsTest {
             ComputeDevice device = new ComputeDevice("cpu", budget);
             try (Checkpoint checkpoint = Checkpoint.open(fixture.model()); Tokenizer tokenizer = Tokenizer.open(fixture.model())) {
                 var spec = Architecture.specOf(checkpoint);
-                Prompts prompts = Prompts.of(new Prompting(1, prompt.length, greedy.length), new TokenWindows(new int[][]{window}), checkpoint);
+                Prompts prompts = Prompts.of(new Prompting(1, prompt.length, greedy.length), new TokenWindows(new int[][]{window}),
+                        checkpoint);
                 Compute compute = Speaking.plan(device, spec, 1, window.length, Compute.Precision.FLOAT32).compute();
                 try (Decoder decoder = Decoder.open(checkpoint, spec, KeptAtoms.ALL, compute)) {
                     Prompts.Said said = prompts.continuedBy(decoder, PhaseProgress.IGNORED);
@@ -285,7 +286,8 @@ class ContinuationsTest {
 
     /** Half goes, so that the models part soon. */
     private static PruningRecipe recipe(Fixture fixture, Prompting prompting, List<Output> further) {
-        return new PruningRecipe("fixture", MethodChoice.of(MethodName.MAGNITUDE), null, new Budget(new BigDecimal("0.5"), null), null, null,
+        return new PruningRecipe("fixture", MethodChoice.of(MethodName.MAGNITUDE), null, new Budget(new BigDecimal("0.5"), null), null,
+                null,
                 null, null, new Evaluation(ids(fixture), 8, 256, false, prompting), null, further, null, null, null, null);
     }
 
