@@ -2,6 +2,7 @@
 
 import { get } from "./api.js";
 import { chart, series } from "./charts.js";
+import { agreed, voices } from "./continuations.js";
 import { choice, field, h, n, number, percent, row, size, table, whole } from "./dom.js";
 
 export async function compare(place, { query, signal }) {
@@ -29,6 +30,7 @@ export async function compare(place, { query, signal }) {
     ["Perplexity before", (r) => n(number(r.result.perplexity?.before))],
     ["Perplexity after", (r) => n(number(r.result.perplexity?.after))],
     ["As much at random", (r) => n(number(r.result.perplexity?.random_control))],
+    ["Says what the original says", (r) => n(agreed(r.result.continuations))],
     ["Atoms removed", (r) => n(percent(r.result.achieved.routed_atom_ratio))],
     ["Parameters", (r) => n(whole(r.result.after.total_parameters))],
     ["Active parameters", (r) => n(whole(r.result.after.active_parameters))],
@@ -55,7 +57,17 @@ export async function compare(place, { query, signal }) {
     const drawn = chart(canvas, "scatter", { datasets: points }, { x: "MB", y: "perplexity" });
     signal.addEventListener("abort", () => drawn.destroy());
   }
+  samples(place, some, name);
   await overlap(place, some, name, signal);
+}
+
+/** Greedy continuations of the same prompts; runs that were measured on other text have prompts of their own. */
+function samples(place, runs, name) {
+  const said = voices(runs.map((r) => ({ name: name(r), model: r.recipe.model, continuations: r.result.continuations })));
+  const silent = runs.filter((r) => !r.result.continuations);
+  place.append(h("h2", {}, "What they say"),
+    said.length ? h("p", { class: "faint" }, "The most probable token again and again. Behind an arrow, underlined, a run says something else than its original.") : "", ...said,
+    silent.length ? h("p", { class: "faint" }, `${said.length ? `Without prompts: ${silent.map(name).join(", ")}.` : "None of these runs continued prompts."} Order with evaluation.continuations, or choose “Continue” in the new-job form.`) : "");
 }
 
 /** Jaccard of the atoms that each pair keeps, by the plans that lie with the artifacts: whatever layout, scope and protections made of the scores is in them. */

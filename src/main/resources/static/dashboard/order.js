@@ -8,7 +8,7 @@ import { preflight } from "./preflight.js";
 export async function order(place, { signal }) {
   const [models, corpora, methods] = await Promise.all(["models", "corpora", "methods"].map((kind) => get(`v1/${kind}`, signal).then((page) => page.items)));
   const names = (page) => page.map((one) => [one.name, one.name]);
-  const model = choice(names(models), null, put((recipe) => { recipe.model = model.value; }));
+  const model = choice(names(models), null, put((recipe) => { recipe.model = model.value; prompts.value = speaks(models, model.value); measured(recipe); }));
   const method = choice(names(methods), "heapr", put(ranked));
   const calibration = choice(names(corpora), like(corpora, "train") ?? corpora[0]?.name, put(ranked));
   const sequences = h("input", { type: "number", min: "1", value: "32", oninput: put(ranked) });
@@ -16,6 +16,7 @@ export async function order(place, { signal }) {
   const ratio = h("input", { type: "number", min: "0", max: "0.99", step: "0.01", value: "0.25", oninput: put((recipe) => { recipe.budget = { ratio: Number(ratio.value) }; }) });
   const layout = choice(LAYOUTS.map((l) => [l, l]), "ragged", put((recipe) => { recipe.layout = layout.value; }));
   const evaluation = choice([["", "do not measure"], ...names(corpora)], like(corpora, "test") ?? "", put(measured));
+  const prompts = choice([["0", "nothing"], ["4", "4 prompts"], ["8", "8 prompts"], ["16", "16 prompts"]], "4", put(measured));
   const text = h("textarea", { rows: "20", spellcheck: "false", id: "recipe" });
   const said = h("div", {});
 
@@ -31,8 +32,14 @@ export async function order(place, { signal }) {
 
   /** Windows as long as the calibration's sequences, which have to be said where there is none. */
   function measured(recipe) {
-    if (!evaluation.value) delete recipe.evaluation;
-    else recipe.evaluation = { corpus: null, windows: 16, ...recipe.evaluation, corpus: evaluation.value, sequence_length: Number(length.value) };
+    if (!evaluation.value) {
+      delete recipe.evaluation;
+      return;
+    }
+    recipe.evaluation = { corpus: null, windows: 16, ...recipe.evaluation, corpus: evaluation.value, sequence_length: Number(length.value) };
+    const tokens = Math.max(1, Math.min(32, Math.floor(Number(length.value) / 2)));
+    if (prompts.value === "0") delete recipe.evaluation.continuations;
+    else recipe.evaluation.continuations = { prompt_tokens: tokens, tokens, ...recipe.evaluation.continuations, prompts: Number(prompts.value) };
   }
 
   /** A field changes its own words in the order and leaves what else was written there. */
@@ -76,9 +83,10 @@ export async function order(place, { signal }) {
 
   place.append(h("h1", {}, "New job"), h("fieldset", {}, h("legend", {}, "Order"), h("div", { class: "grid" }, field("Model", model), field("Method", method),
     field("Calibrate on", calibration), field("Sequences", sequences), field("Tokens a sequence", length), field("Cut away (0 to 1)", ratio), field("Layout", layout),
-    field("Measure on", evaluation))), h("label", { for: "recipe" }, "The order as it is sent"),
+    field("Measure on", evaluation), field("Continue", prompts))), h("label", { for: "recipe" }, "The order as it is sent"),
   h("p", { class: "faint" }, "What the fields above say, and whatever else you write; ", h("a", { href: "openapi.yaml" }, "openapi.yaml"), " names every word."), text,
   h("div", { class: "row bar" }, h("button", { type: "button", onclick: () => send(true) }, "Preflight"), h("button", { type: "button", class: "primary", onclick: () => send(false) }, "Order")), said);
+  prompts.value = speaks(models, model.value);
   const recipe = { model: model.value, method: method.value, calibration: {}, budget: { ratio: Number(ratio.value) }, layout: layout.value };
   ranked(recipe);
   text.value = JSON.stringify(recipe, null, 2);
@@ -87,4 +95,12 @@ export async function order(place, { signal }) {
 /** The first text whose name says what it is for: nobody wants to calibrate on what is measured afterwards. */
 function like(corpora, word) {
   return corpora.find((one) => one.name.includes(word))?.name;
+}
+
+/** Each token reads much of a model anew; of one that few machines hold in memory, nobody is made to wait for texts unasked. */
+const HELD = 16e9;
+
+function speaks(models, name) {
+  const bytes = models.find((one) => one.name === name)?.inspection?.tensor_bytes;
+  return bytes > HELD ? "0" : "4";
 }

@@ -18,6 +18,7 @@ export function preflight(p) {
     ["Scores", p.scores?.exist ? "there already: no calibration" : p.scores?.exist === false ? "to be measured" : "not known"],
     ["Calibration tokens", tokens(p.calibration)],
     ["Evaluation tokens", tokens(p.evaluation)],
+    ["Continuations", p.continuations ? `${whole(p.continuations.tokens)} tokens, reading ${size(p.continuations.read_bytes)} ${p.continuations.fits_memory ? "from memory" : "from the disk: the model is larger than free memory"}` : "none"],
   ]);
   return h("div", {}, verdict(p), cards,
     (p.outputs ?? []).map((o) => h("section", {}, h("h3", {}, `Output ${o.layout}, alignment ${o.alignment}, about ${size(o.bytes)}`), engines(o.compatibility))),

@@ -1,9 +1,10 @@
 // What a job came to. Drawn once: a result does not change any more.
 
 import { curl, get } from "./api.js";
-import { token } from "./oidc.js";
+import { agreed, voices } from "./continuations.js";
 import { even, figures, h, less, n, percent, row, size, table, taken, trouble, whole } from "./dom.js";
 import { engines } from "./engines.js";
+import { token } from "./oidc.js";
 
 export function result(place, job, signal) {
   const r = job.result;
@@ -18,6 +19,11 @@ export function result(place, job, signal) {
   place.append(h("h2", {}, "Result"), cards);
   if (r.further?.length) {
     place.append(h("h2", {}, "Outputs"), outputs(job, r));
+  }
+  if (r.continuations) {
+    const made = [["Pruned", r], ...(r.further ?? []).map((f) => [`Output ${f.output.layout}`, f])];
+    place.append(h("details", {}, h("summary", {}, `What the models say: ${r.continuations.prompts.length} prompts, ${agreed(r.continuations)} as the original`),
+      ...voices(made.map(([name, output]) => ({ name, model: job.recipe.model, continuations: output.continuations })))));
   }
   if (r.compatibility) {
     place.append(h("h2", {}, "Engines"), engines(r.compatibility));

@@ -96,6 +96,14 @@ class ExamplesTest {
     }
 
     @Test
+    void bothModelsContinueTheSamePrompts() throws Exception {
+        assertThat(example("continuations").lines().map(line -> line.replaceFirst("\\{\"text\":\".+", "")
+                .replaceFirst("[0-9.]+( bytes)?$", "N"))).containsExactly("it would read: N", "\"prompt\":", "\"reference\":",
+                        "\"before\":",
+                        "\"after\":", "\"prompt\":", "\"reference\":", "\"before\":", "\"after\":", "\"agreeing_share\":N");
+    }
+
+    @Test
     void aReceiverIsToldAndComputesTheSignatureThatTheSpecificationGives() throws Exception {
         try (Receiver receiver = new Receiver((_, _) -> 204)) {
             hook = receiver.url();

@@ -28,10 +28,11 @@ final class Audit {
      * @param artifact digest of the artifact
      * @param files name to SHA-256
      * @param scores SHA-256 of the score set
+     * @param said what both models continued the prompts with
      * @param slices of the calibration set
      * @param took from order to end
      */
-    record Reference(String artifact, Map<String, String> files, String scores, int slices, Duration took) {}
+    record Reference(String artifact, Map<String, String> files, String scores, String said, int slices, Duration took) {}
 
     private final Fleet fleet;
     private final List<String> problems = new ArrayList<>();
@@ -50,7 +51,7 @@ final class Audit {
         }
         Duration took = Duration.between(began, Instant.now());
         Audit audit = new Audit(fleet);
-        return new Reference(audit.digest(id), audit.files(id), audit.scores(id),
+        return new Reference(audit.digest(id), audit.files(id), audit.scores(id), audit.said(id),
                 fleet.sql().queryForObject("select slices from pruning_job where id = ?", Integer.class, id), took);
     }
 
@@ -75,6 +76,7 @@ final class Audit {
         expect("artifact digest", digest(id), reference.artifact());
         expect("files", files(id), reference.files());
         expect("score set", scores(id), reference.scores());
+        expect("continuations", said(id), reference.said());
         String artifact = fleet.sql().queryForObject("select artifact_id from pruning_job where id = ?", String.class, id);
         expect("files on the disk", onDisk(fleet.data().resolve("artifacts").resolve(artifact)), reference.files());
     }
@@ -130,6 +132,10 @@ final class Audit {
 
     private String digest(String id) {
         return fleet.sql().queryForObject("select result -> 'digests' ->> 'artifact' from pruning_job where id = ?", String.class, id);
+    }
+
+    private String said(String id) {
+        return fleet.sql().queryForObject("select result -> 'continuations' ->> 'prompts' from pruning_job where id = ?", String.class, id);
     }
 
     private Map<String, String> files(String id) {

@@ -31,7 +31,8 @@ public final class Kills {
         return """
                 {"model": "tiny-qwen2moe", "method": "heapr",
                  "calibration": {"corpus": "kjv-train", "sequences": %d, "sequence_length": 256},
-                 "budget": {"ratio": 0.25}, "evaluation": {"corpus": "kjv-test", "windows": 16}}""".formatted(slices * 32);
+                 "budget": {"ratio": 0.25}, "evaluation": {"corpus": "kjv-test", "windows": 16,
+                  "continuations": {"prompts": 2, "prompt_tokens": 16, "tokens": 16}}}""".formatted(slices * 32);
     }
 
     static final String SLICE = "--espalier.worker.slice-tokens=8192";

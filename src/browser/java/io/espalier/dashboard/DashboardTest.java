@@ -3,19 +3,13 @@ package io.espalier.dashboard;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.util.ArrayList;
-import java.util.Arrays;
-import java.util.HashSet;
 import java.util.List;
-import java.util.Locale;
-import java.util.Set;
-import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 import com.microsoft.playwright.Locator;
 import com.microsoft.playwright.Page;
 import com.microsoft.playwright.options.AriaRole;
 import com.microsoft.playwright.options.ColorScheme;
-import io.espalier.plan.KeepPlan;
 import org.junit.jupiter.api.MethodOrderer;
 import org.junit.jupiter.api.Order;
 import org.junit.jupiter.api.Test;
@@ -50,6 +44,9 @@ class DashboardTest extends Visitor {
         visit("#/jobs/" + first);
         seen(page.getByText("pruning-plan.json"));
         holds(page.getByRole(AriaRole.LOG), "Phase publish");
+        page.getByText("What the models say").click();
+        counts(page.locator(".prompt"), 4);
+        seen(page.locator(".voice").getByText("Pruned", new Locator.GetByTextOptions().setExact(true)));
         picture("job");
         accessible();
     }
@@ -113,24 +110,6 @@ class DashboardTest extends Visitor {
         holds(page.locator("main"), "Perplexity after");
         picture("compare");
         accessible();
-    }
-
-    private static String overlap(Set<String> one, Set<String> other) {
-        Set<String> both = new HashSet<>(one);
-        both.retainAll(other);
-        assertThat(both).hasSizeLessThan(one.size());
-        return String.format(Locale.ROOT, "%.1f %%", 100.0 * both.size() / (one.size() + other.size() - both.size()));
-    }
-
-    /** Every atom that stays, as layer, expert and atom. */
-    private static Set<String> plan(String job) {
-        Matcher artifact = Pattern.compile("\"artifact\":\\{\"id\":\"([^\"]+)\"").matcher(send(to("/v1/pruning-jobs/" + job)).body());
-        assertThat(artifact.find()).isTrue();
-        Set<String> kept = new HashSet<>();
-        KeepPlan.fromJson(send(to("/v1/artifacts/" + artifact.group(1) + "/files/pruning-plan.json")).body()).experts()
-                .forEach(expert -> Arrays.stream(expert.kept())
-                        .forEach(atom -> kept.add(expert.layer() + "." + expert.expert() + "." + atom)));
-        return kept;
     }
 
     @Test

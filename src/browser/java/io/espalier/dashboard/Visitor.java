@@ -10,8 +10,13 @@ import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.time.Duration;
+import java.util.Arrays;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Locale;
+import java.util.Set;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 import com.deque.html.axecore.playwright.AxeBuilder;
@@ -24,6 +29,7 @@ import com.microsoft.playwright.Route;
 import com.microsoft.playwright.assertions.LocatorAssertions;
 import com.microsoft.playwright.options.AriaRole;
 import com.microsoft.playwright.options.ColorScheme;
+import io.espalier.plan.KeepPlan;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.extension.RegisterExtension;
@@ -157,12 +163,36 @@ abstract class Visitor {
 
     /** @return the id of a job that needs no token and has succeeded */
     static String done() {
-        String body = send(to("/v1/pruning-jobs").header("Content-Type", "application/json").POST(HttpRequest.BodyPublishers.ofString("""
+        return done("""
                 {"model": "tiny-qwen2moe", "method": "magnitude", "budget": {"ratio": 0.25},
-                 "protections": {"min_width": 8, "layers": [1]}}"""))).body();
+                 "protections": {"min_width": 8, "layers": [1]}}""");
+    }
+
+    /** @return the id of the job that an order came to, which has succeeded */
+    static String done(String order) {
+        String body = send(
+                to("/v1/pruning-jobs").header("Content-Type", "application/json").POST(HttpRequest.BodyPublishers.ofString(order)))
+                .body();
         String id = idIn(body);
         await().atMost(Duration.ofMinutes(2)).until(() -> send(to("/v1/pruning-jobs/" + id)).body().contains("\"state\":\"succeeded\""));
         return id;
+    }
+
+    static String overlap(Set<String> one, Set<String> other) {
+        Set<String> both = new HashSet<>(one);
+        both.retainAll(other);
+        return String.format(Locale.ROOT, "%.1f %%", 100.0 * both.size() / (one.size() + other.size() - both.size()));
+    }
+
+    /** Every atom that stays, as layer, expert and atom. */
+    static Set<String> plan(String job) {
+        Matcher artifact = Pattern.compile("\"artifact\":\\{\"id\":\"([^\"]+)\"").matcher(send(to("/v1/pruning-jobs/" + job)).body());
+        assertThat(artifact.find()).isTrue();
+        Set<String> kept = new HashSet<>();
+        KeepPlan.fromJson(send(to("/v1/artifacts/" + artifact.group(1) + "/files/pruning-plan.json")).body()).experts()
+                .forEach(expert -> Arrays.stream(expert.kept())
+                        .forEach(atom -> kept.add(expert.layer() + "." + expert.expert() + "." + atom)));
+        return kept;
     }
 
     static String idIn(String body) {

@@ -11,6 +11,7 @@ import io.espalier.catalog.ModelFacts;
 import io.espalier.job.Paces;
 import io.espalier.recipe.ErrorCode;
 import io.espalier.recipe.Preflight;
+import io.espalier.recipe.Prompting;
 import io.espalier.recipe.PruningRecipe;
 import io.espalier.recipe.ResolvedInputs;
 import io.espalier.recipe.Violation;
@@ -69,7 +70,8 @@ final class PreflightController {
                     + time.jobs() + " newest"));
         }
         return new PreflightView(recipe, found.violations(), found.errorCode(), model, found.architecture(), found.layers(),
-                found.experts(), found.size(), found.memory(), found.outputs(), found.calibration(), found.evaluation(), found.disk(),
+                found.experts(), found.size(), found.memory(), found.outputs(), found.calibration(), found.evaluation(),
+                found.continuations(), found.disk(),
                 found.scores(), time, List.copyOf(unknown));
     }
 
@@ -80,7 +82,7 @@ final class PreflightController {
         unknown.add(new Preflight.Unknown("evaluation", recipe.evaluation() != null ? NO_WORKER : "no evaluation is ordered"));
         return new Preflight.Findings(violations.isEmpty() ? null : ErrorCode.MALFORMED_CHECKPOINT, violations, null, null, null, null,
                 null,
-                null, null, null, null, null, unknown);
+                null, null, null, null, null, null, unknown);
     }
 
     private static Paces.Ahead ahead(PruningRecipe recipe, ResolvedInputs inputs, Preflight.Findings found) {
@@ -90,7 +92,13 @@ final class PreflightController {
         long passes = recipe.evaluation() == null ? 0 : 1L + outputs * (recipe.evaluation().randomControl() ? 2 : 1);
         return new Paces.Ahead(inputs.modelDirectory(), recipe.method().name(), recipe.precision(),
                 found.size() == null ? null : Long.valueOf(found.size().activeParameters()), calibrated, passes * evaluated(recipe, found),
+                decoded(recipe),
                 found.outputs() == null ? null : Long.valueOf(found.outputs().stream().mapToLong(Preflight.Foreseen::bytes).sum()));
+    }
+
+    private static long decoded(PruningRecipe recipe) {
+        Prompting prompting = recipe.evaluation() == null ? null : recipe.evaluation().continuations();
+        return prompting == null ? 0 : (1L + recipe.outputs().size()) * prompting.prompts() * prompting.tokens();
     }
 
     private static long evaluated(PruningRecipe recipe, Preflight.Findings found) {

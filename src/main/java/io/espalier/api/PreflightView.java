@@ -22,5 +22,6 @@ import tools.jackson.databind.annotation.JsonNaming;
 @JsonNaming(SnakeCaseStrategy.class)
 record PreflightView(PruningRecipe recipe, List<Violation> violations, ErrorCode errorCode, ModelFacts model, String architecture,
         Integer layers, Integer experts, PruningResult.Size size, Preflight.Memory memory, List<Preflight.Foreseen> outputs,
-        Preflight.Tokens calibration, Preflight.Tokens evaluation, Preflight.Disk disk, Preflight.Scores scores, Paces.Estimate time,
+        Preflight.Tokens calibration, Preflight.Tokens evaluation, Preflight.Decoding continuations,
+        Preflight.Disk disk, Preflight.Scores scores, Paces.Estimate time,
         List<Preflight.Unknown> unknown) {}

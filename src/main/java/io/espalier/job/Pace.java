@@ -5,7 +5,9 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
 import java.util.function.Function;
+import java.util.stream.Stream;
 
+import io.espalier.recipe.Continuations;
 import io.espalier.recipe.MethodName;
 import io.espalier.recipe.Phase;
 import io.espalier.recipe.Precision;
@@ -44,6 +46,28 @@ final class Pace {
                     : result.perplexity().predictedTokens() * (1 + outputs() * (randomControl ? 2 : 1));
         }
 
+        /** Seconds of the check without what decoding took. */
+        Double checking() {
+            Double whole = seconds(Phase.CHECK);
+            return whole == null || whole <= decoding() ? null : Double.valueOf(whole - decoding());
+        }
+
+        double decoding() {
+            return said().mapToDouble(Continuations::seconds).sum();
+        }
+
+        /** Tokens that were found behind prompts: the given model's are told with the first output. */
+        long decoded() {
+            return result.continuations() == null
+                    ? 0
+                    : result.continuations().found(true) + said().skip(1).mapToLong(said -> said.found(false)).sum();
+        }
+
+        private Stream<Continuations> said() {
+            return Stream.concat(Stream.of(result).map(PruningResult::continuations),
+                    result.further().stream().map(PruningResult.Further::continuations)).filter(Objects::nonNull);
+        }
+
         long written() {
             return result.after().bytes() + result.further().stream().mapToLong(each -> each.after().bytes()).sum();
         }
@@ -61,13 +85,15 @@ final class Pace {
                 done -> done.method == ahead.method() && done.precision == ahead.precision()
                         && done.result.coverage() != null ? rate(done.result.coverage().tokens(), done.seconds(Phase.CALIBRATE)) : null);
         Answer check = tokens(same, ahead, ahead.checked(),
-                done -> done.precision == ahead.precision() ? rate(done.checked(), done.seconds(Phase.CHECK)) : null);
+                done -> done.precision == ahead.precision() ? rate(done.checked(), done.checking()) : null);
+        Answer decode = tokens(same, ahead, ahead.decoded(),
+                done -> done.precision == ahead.precision() ? rate(done.decoded(), done.decoding()) : null);
         Answer cut = ahead.written() == null
                 ? Answer.UNKNOWN
                 : Answer.of(ahead.written(), median(all, done -> rate(done.written(), done.seconds(Phase.CUT))));
-        List<Answer> answers = List.of(calibrate, check, cut);
+        List<Answer> answers = List.of(calibrate, check, decode, cut);
         boolean known = answers.stream().allMatch(answer -> answer.seconds != null);
-        return new Paces.Estimate(calibrate.seconds, cut.seconds, check.seconds,
+        return new Paces.Estimate(calibrate.seconds, cut.seconds, check.seconds, decode.seconds,
                 known ? answers.stream().mapToDouble(answer -> answer.seconds).sum() : null,
                 known ? answers.stream().allMatch(answer -> answer.sameModel) ? "same_model" : "other_models" : null, all.size());
     }

@@ -33,12 +33,14 @@ public class Paces {
     /**
      * Seconds, {@code null} where no job that could tell has succeeded here.
      *
-     * @param totalSeconds of the three; opening, scoring and publishing come on top
+     * @param continueSeconds of decoding continuations; 0 when none are ordered
+     * @param totalSeconds of the four; opening, scoring and publishing come on top
      * @param basis {@code same_model}, or {@code other_models}: by the parameters that work for a token
      * @param jobs that were looked at
      */
     @JsonNaming(SnakeCaseStrategy.class)
-    public record Estimate(Double calibrateSeconds, Double cutSeconds, Double checkSeconds, Double totalSeconds, String basis, int jobs) {}
+    public record Estimate(Double calibrateSeconds, Double cutSeconds, Double checkSeconds, Double continueSeconds,
+            Double totalSeconds, String basis, int jobs) {}
 
     /**
      * What a job would do.
@@ -47,10 +49,11 @@ public class Paces {
      * @param activeParameters of the model; {@code null} when not known
      * @param calibrated tokens that are measured; 0 when none is
      * @param checked tokens that pass a model in the check
+     * @param decoded tokens that are found behind prompts, by all models
      * @param written bytes of all outputs; {@code null} when not known
      */
     public record Ahead(String modelDirectory, MethodName method, Precision precision, Long activeParameters, long calibrated, long checked,
-            Long written) {}
+            long decoded, Long written) {}
 
     /** @param project only by its jobs; {@code null}: by those of all projects */
     @Transactional(readOnly = true)

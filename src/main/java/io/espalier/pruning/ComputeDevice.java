@@ -99,7 +99,7 @@ public record ComputeDevice(String name, long memoryBudget) {
     }
 
     /** What the system could hand out without swapping, which is more than what nobody uses: mapped files give way. */
-    private static long freeMemory() {
+    static long freeMemory() {
         return kilobytes("/proc/meminfo", "MemAvailable:").orElseGet(ComputeDevice::unusedMemory);
     }
 

@@ -8,6 +8,7 @@ import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.IntStream;
 
 import io.espalier.architecture.Architecture;
 import io.espalier.architecture.DecoderSpec;
@@ -22,6 +23,7 @@ import io.espalier.plan.Checksums;
 import io.espalier.plan.Cut;
 import io.espalier.plan.KeepPlan;
 import io.espalier.plan.Stay;
+import io.espalier.recipe.Continuations;
 import io.espalier.recipe.MethodChoice;
 import io.espalier.recipe.MethodName;
 import io.espalier.recipe.Phase;
@@ -81,7 +83,9 @@ record Finishing(OpenedRun opened, ComputeDevice device, Path workDirectory, Pro
             artifacts.add(cut(orders.get(i), plans.get(i), workDirectory.resolve(i == 0 ? "model" : "model-" + i),
                     cutting.part((double) i / orders.size(), (i + 1.0) / orders.size())));
         }
-        PhaseProgress checking = stretch(Phase.CHECK, 76, 99);
+        double measured = opened.prompts() == null ? 1 : 0.8;
+        PhaseProgress check = stretch(Phase.CHECK, 76, 99);
+        PhaseProgress checking = check.part(0, measured);
         checking.at(0, null, null, null);
         double once = 0.4 / orders.size();
         Perplexity given = opened.evaluation() == null
@@ -93,7 +97,16 @@ record Finishing(OpenedRun opened, ComputeDevice device, Path workDirectory, Pro
             made.add(check(orders.get(i), plans.get(i), lossChanges.get(i), artifacts.get(i), given,
                     checking.part(once + i * each, once + (i + 1) * each)));
         }
-        return made;
+        return opened.prompts() == null ? made : speaking(made, orders, check.part(measured, 1));
+    }
+
+    /** What the models say is told to whoever ordered, and not written into the model: it holds pieces of the evaluation text. */
+    private List<Made> speaking(List<Made> made, List<PruningRecipe> orders, PhaseProgress stretch) {
+        List<Continuations> said = new Speaking(opened, device).of(made.stream().map(Made::artifact).toList(), stretch);
+        return IntStream.range(0, made.size()).mapToObj(i -> {
+            notes(orders.get(i)).continued(said.get(i));
+            return new Made(made.get(i).plan(), made.get(i).result().with(said.get(i)), made.get(i).artifact());
+        }).toList();
     }
 
     private Path cut(PruningRecipe order, KeepPlan plan, Path artifact, PhaseProgress stretch) {
@@ -136,7 +149,7 @@ record Finishing(OpenedRun opened, ComputeDevice device, Path workDirectory, Pro
                     plan.removedExperts(), opened.alignment(order).atoms());
             result = new PruningResult(before, after, achieved, scored.coverage(opened.spec().experts()), perplexity, lossChange,
                     new Digests(digests.model(), digests.tokenizer(), digests.calibration(), digests.scores(), plan.digest(), null),
-                    WrittenShape.engines(written, writtenSpec, artifact), List.of());
+                    WrittenShape.engines(written, writtenSpec, artifact), null, List.of());
             notes(order).measured(result);
         }
         ModelCard.write(artifact, order, baseModel, plan, result, opened.alignment(order));

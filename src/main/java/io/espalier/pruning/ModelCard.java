@@ -34,7 +34,9 @@ final class ModelCard {
         manifest.put("format", 1);
         manifest.put("espalier", version());
         manifest.set("recipe", JSON.valueToTree(recipe.withTexts(text -> "sha256:" + Sha256.of(text))));
-        manifest.set("result", JSON.valueToTree(result));
+        ObjectNode figures = JSON.valueToTree(result);
+        figures.remove("continuations");
+        manifest.set("result", figures);
         manifest.putObject("alignment").put("atoms", alignment.atoms()).put("why", alignment.why());
         JsonFile.write(directory.resolve("pruning-manifest.json"), manifest);
         WrittenShape.write(directory, result.compatibility());

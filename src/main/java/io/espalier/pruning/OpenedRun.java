@@ -18,6 +18,7 @@ import io.espalier.corpus.Corpus;
 import io.espalier.corpus.TokenWindows;
 import io.espalier.corpus.Tokenizer;
 import io.espalier.corpus.Windowing;
+import io.espalier.evaluation.Prompts;
 import io.espalier.method.Criterion;
 import io.espalier.plan.Allocation;
 import io.espalier.plan.ChosenAlignment;
@@ -42,9 +43,10 @@ import io.espalier.transformer.Decoder;
  * @param tokenizer {@code null} when the checkpoint has none and no text is to be read
  * @param calibration {@code null} when the method sees no tokens
  * @param evaluation {@code null} when none was ordered
+ * @param prompts {@code null} when nothing is to be continued
  */
 record OpenedRun(PruningRecipe recipe, Checkpoint checkpoint, DecoderSpec spec, Tokenizer tokenizer, TokenWindows calibration,
-        TokenWindows evaluation) implements AutoCloseable {
+        TokenWindows evaluation, Prompts prompts) implements AutoCloseable {
 
     /** Fields that no further output has. */
     private static final Pattern OF_THE_ORDER = Pattern.compile("method|protections");
@@ -99,11 +101,15 @@ record OpenedRun(PruningRecipe recipe, Checkpoint checkpoint, DecoderSpec spec, 
                 requireFits(spec, windowing.length(), "evaluation.sequence_length");
                 return Corpus.windows(inputs.evaluation(), tokenizer, windowing, spec.vocabSize());
             });
+            gather(refused, () -> requireContinuable(recipe, windowing.length()));
         }
         if (!refused.isEmpty()) {
             throw PruningException.all(refused);
         }
-        return new OpenedRun(recipe, checkpoint, spec, tokenizer, calibration, evaluation);
+        Prompts prompts = evaluation == null || recipe.evaluation().continuations() == null
+                ? null
+                : Prompts.of(recipe.evaluation().continuations(), evaluation, checkpoint);
+        return new OpenedRun(recipe, checkpoint, spec, tokenizer, calibration, evaluation, prompts);
     }
 
     /**
@@ -146,6 +152,18 @@ record OpenedRun(PruningRecipe recipe, Checkpoint checkpoint, DecoderSpec spec, 
                             ? "at most " + spec.maxPositions() + ", the model's max_position_embeddings"
                             : "at most " + Decoder.LONGEST_SEQUENCE + ", the longest sequence that is computed here")));
         }
+    }
+
+    /** Again where the order left the length of a window to the model. */
+    static Void requireContinuable(PruningRecipe recipe, int length) {
+        List<Violation> found = new ArrayList<>();
+        if (recipe.evaluation().continuations() != null) {
+            recipe.evaluation().continuations().fits("evaluation.continuations", length, found);
+        }
+        if (!found.isEmpty()) {
+            throw new PruningException(ErrorCode.SEQUENCE_TOO_LONG, found);
+        }
+        return null;
     }
 
     static <T> T gather(List<PruningException> refused, Supplier<T> step) {

@@ -13,6 +13,7 @@ import io.espalier.evaluation.ModelSize;
 import io.espalier.plan.Allocation;
 import io.espalier.plan.ChosenAlignment;
 import io.espalier.plan.KeepPlan;
+import io.espalier.recipe.Continuations;
 import io.espalier.recipe.Layout;
 import io.espalier.recipe.Progress;
 import io.espalier.recipe.PruningRecipe;
@@ -68,6 +69,14 @@ record RunNotes(PruningRecipe recipe, Progress progress) {
             progress.note("measured", "perplexity " + result.perplexity().before() + " before, " + result.perplexity().after() + " after",
                     Map.of("before", result.perplexity().before(), "after", result.perplexity().after()));
         }
+    }
+
+    void continued(Continuations said) {
+        long tokens = said.prompts().stream().mapToLong(each -> each.before().ids().size()).sum();
+        progress.note("continued", said.prompts().size() + " prompts continued; the models agree in the first " + said.tokensAgreeing()
+                + " of " + tokens + " tokens",
+                Map.of("layout", recipe.layout().json(), "prompts", said.prompts().size(), "tokens", tokens, "tokens_agreeing",
+                        said.tokensAgreeing()));
     }
 
     void memoryPlanned(MemoryPlan plan) {

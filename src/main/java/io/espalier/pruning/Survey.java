@@ -23,6 +23,7 @@ import io.espalier.plan.KeepPlan;
 import io.espalier.plan.Stay;
 import io.espalier.recipe.Calibration;
 import io.espalier.recipe.Evaluation;
+import io.espalier.recipe.Preflight.Decoding;
 import io.espalier.recipe.Preflight.Disk;
 import io.espalier.recipe.Preflight.Findings;
 import io.espalier.recipe.Preflight.Foreseen;
@@ -31,6 +32,7 @@ import io.espalier.recipe.Preflight.Scores;
 import io.espalier.recipe.Preflight.Tokens;
 import io.espalier.recipe.Preflight.Unknown;
 import io.espalier.recipe.Progress;
+import io.espalier.recipe.Prompting;
 import io.espalier.recipe.PruningException;
 import io.espalier.recipe.PruningRecipe;
 import io.espalier.recipe.PruningResult;
@@ -82,7 +84,7 @@ public final class Survey {
             return new Survey(inputs, place, checkpoint, Architecture.specOf(checkpoint)).findings();
         } catch (RuntimeException e) {
             if (Failures.named(e) instanceof PruningException why) {
-                return new Findings(why.code(), violations(List.of(why)), null, null, null, null, null, null, null, null, null, null,
+                return new Findings(why.code(), violations(List.of(why)), null, null, null, null, null, null, null, null, null, null, null,
                         List.of(new Unknown("", "the model cannot be opened, see violations")));
             }
             throw e;
@@ -96,6 +98,7 @@ public final class Survey {
         TextSurvey evaluation = null;
         Memory memory = null;
         Scores scores;
+        Decoding continuations = null;
         long spilled = 0;
         try (Tokenizer tokenizer = attempt(() -> OpenedRun.tokenizer(inputs))) {
             if (recipe.measuresTokens()) {
@@ -108,7 +111,8 @@ public final class Survey {
                 evaluation = text("evaluation", new Windowing.Strided(order.windows(), OpenedRun.evaluationLength(recipe, spec)), tokenizer,
                         false);
             }
-            OpenedRun opened = new OpenedRun(recipe, checkpoint, spec, tokenizer, calibration == null ? null : calibration.windows(), null);
+            OpenedRun opened = new OpenedRun(recipe, checkpoint, spec, tokenizer, calibration == null ? null : calibration.windows(), null,
+                    null);
             Measuring.Cut cut = !recipe.measuresTokens()
                     ? null
                     : attempt(() -> Measuring.cut(opened, place.device(), recipe.calibration().sequences(),
@@ -122,6 +126,8 @@ public final class Survey {
             if (recipe.evaluation() != null) {
                 attempt(() -> place.device().plan(spec, new MemoryPlan.Work(recipe.evaluation().windows(),
                         OpenedRun.evaluationLength(recipe, spec), false), OpenedRun.precision(recipe)));
+                attempt(() -> OpenedRun.requireContinuable(recipe, OpenedRun.evaluationLength(recipe, spec)));
+                continuations = continuations();
             }
             scores = scores(opened, cut, digest);
             spilled = spilled(cut);
@@ -131,7 +137,7 @@ public final class Survey {
         PruningResult.Size size = ModelSize.of(spec, checkpoint);
         return new Findings(refused.isEmpty() ? null : refused.getFirst().code(), violations(refused), spec.modelType(),
                 spec.layers().size(), spec.experts().size(), size, memory, outputs, tokens("calibration", calibration),
-                tokens("evaluation", evaluation), disk, scores, List.copyOf(unknown));
+                tokens("evaluation", evaluation), continuations, disk, scores, List.copyOf(unknown));
     }
 
     private <T> T attempt(Supplier<T> step) {
@@ -168,6 +174,19 @@ public final class Survey {
             unknown.add(new Unknown(field + ".found", found.why()));
         }
         return found.tokens();
+    }
+
+    private Decoding continuations() {
+        Prompting order = recipe.evaluation().continuations();
+        if (order == null) {
+            return null;
+        }
+        MemoryPlan plan = attempt(() -> Speaking.plan(place.device(), spec, order.prompts(), order.length(), OpenedRun.precision(recipe)));
+        if (plan == null) {
+            unknown.add(new Unknown("continuations", "they do not fit, see violations"));
+            return null;
+        }
+        return Speaking.foreseen(order, checkpoint, spec, 1 + recipe.outputs().size(), plan);
     }
 
     private List<Foreseen> outputs(List<Stay> stays) {

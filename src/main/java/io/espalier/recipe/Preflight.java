@@ -33,14 +33,16 @@ public interface Preflight {
      * @param outputs what each output would come to, the order's own first
      * @param calibration its tokens
      * @param evaluation its tokens
+     * @param continuations what decoding them would take; {@code null}, without a sentence, when none are ordered
      * @param disk room in the work directory
      * @param scores whether they are there already
      * @param unknown what could not be said
      */
     @JsonNaming(SnakeCaseStrategy.class)
     record Findings(ErrorCode errorCode, List<Violation> violations, String architecture, Integer layers, Integer experts,
-            PruningResult.Size size, Memory memory, List<Foreseen> outputs, Tokens calibration, Tokens evaluation, Disk disk, Scores scores,
-            List<Unknown> unknown) {}
+            PruningResult.Size size, Memory memory, List<Foreseen> outputs, Tokens calibration, Tokens evaluation, Decoding continuations,
+            Disk disk,
+            Scores scores, List<Unknown> unknown) {}
 
     /**
      * @param device that was asked
@@ -67,6 +69,17 @@ public interface Preflight {
      */
     @JsonNaming(SnakeCaseStrategy.class)
     record Tokens(long asked, Long found, boolean all) {}
+
+    /**
+     * What letting the given model and the written ones continue prompts would take.
+     *
+     * @param tokens that are found one by one, at most, by all models
+     * @param memoryBytes estimate for one model, of which the keys and values of all positions grow with the prompts
+     * @param readBytes of weights that are read anew for each token, at most, by all models
+     * @param fitsMemory whether the system's free memory holds the model's file, so that the disk is not read for each token
+     */
+    @JsonNaming(SnakeCaseStrategy.class)
+    record Decoding(long tokens, long memoryBytes, long readBytes, boolean fitsMemory) {}
 
     /**
      * @param workBytes of files that exist while the job is at work, finished models aside

@@ -89,7 +89,7 @@ public record PruningRecipe(String model, MethodChoice method, Calibration calib
                 budget, layout, alignment, tensorParallel, allowEmptyExperts, evaluation == null
                         ? null
                         : new Evaluation(worded(evaluation.corpus(), words), evaluation.windows(), evaluation.sequenceLength(),
-                                evaluation.randomControl()),
+                                evaluation.randomControl(), evaluation.continuations()),
                 precision, furtherOutputs, project, priority, protections, scoreSet);
     }
 
@@ -156,6 +156,12 @@ public record PruningRecipe(String model, MethodChoice method, Calibration calib
         }
         if (evaluation != null) {
             evaluation.violations("evaluation", found);
+            Integer length = evaluation.sequenceLength() == null && calibration != null && measuresTokens()
+                    ? calibration.sequenceLength()
+                    : evaluation.sequenceLength();
+            if (evaluation.continuations() != null && length != null && length >= 2) {
+                evaluation.continuations().fits("evaluation.continuations", length, found);
+            }
         }
         return found;
     }

@@ -18,12 +18,13 @@ import tools.jackson.databind.annotation.JsonNaming;
  *     criterion is not in units of loss
  * @param digests what the result is a function of
  * @param compatibility which engines open the written model, one entry an engine; derived from sources and documentation, no engine was run
+ * @param continuations what both models say behind the same prompts; {@code null} when none were ordered
  * @param further what came of the further outputs, in the order's order
  */
 @JsonNaming(SnakeCaseStrategy.class)
 public record PruningResult(Size before, Size after, Achieved achieved, Coverage coverage, Perplexity perplexity,
         Double predictedLossChange,
-        Digests digests, List<Loadability> compatibility, List<Further> further) {
+        Digests digests, List<Loadability> compatibility, Continuations continuations, List<Further> further) {
 
     public PruningResult {
         compatibility = compatibility == null ? List.of() : List.copyOf(compatibility);
@@ -37,16 +38,22 @@ public record PruningResult(Size before, Size after, Achieved achieved, Coverage
      */
     @JsonNaming(SnakeCaseStrategy.class)
     public record Further(Output output, Size after, Achieved achieved, Perplexity perplexity, Double predictedLossChange, Digests digests,
-            List<Loadability> compatibility) {}
+            List<Loadability> compatibility, Continuations continuations) {}
 
     /** The first output's figures, with those of the others. */
     public PruningResult with(List<Further> others) {
-        return new PruningResult(before, after, achieved, coverage, perplexity, predictedLossChange, digests, compatibility, others);
+        return new PruningResult(before, after, achieved, coverage, perplexity, predictedLossChange, digests, compatibility, continuations,
+                others);
     }
 
     /** The figures that a further output has of its own. */
     public Further as(Output output) {
-        return new Further(output, after, achieved, perplexity, predictedLossChange, digests, compatibility);
+        return new Further(output, after, achieved, perplexity, predictedLossChange, digests, compatibility, continuations);
+    }
+
+    /** The same figures and what the models say. */
+    public PruningResult with(Continuations said) {
+        return new PruningResult(before, after, achieved, coverage, perplexity, predictedLossChange, digests, compatibility, said, further);
     }
 
     /**
@@ -121,6 +128,6 @@ public record PruningResult(Size before, Size after, Achieved achieved, Coverage
     public PruningResult summed(String artifact) {
         return new PruningResult(before, after, achieved, coverage, perplexity, predictedLossChange,
                 new Digests(digests.model, digests.tokenizer, digests.calibration, digests.scores, digests.plan, artifact), compatibility,
-                further);
+                continuations, further);
     }
 }

@@ -1,11 +1,12 @@
 package io.espalier.transformer;
 
+import java.util.function.IntFunction;
+
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDArrays;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.index.NDIndex;
 import ai.djl.ndarray.types.Shape;
-
 import io.espalier.architecture.DecoderSpec.AttentionSpec;
 import io.espalier.architecture.DecoderSpec.QkNorm;
 
@@ -89,6 +90,32 @@ record Attention(AttentionSpec spec, NDArray q, NDArray k, NDArray v, NDArray o,
     NDArray output(Tape tape, int batch) {
         try (Scratch scratch = new Scratch()) {
             return scratch.keep(linear(byToken(tape.mixed(), spec.heads(), batch), o, oBias));
+        }
+    }
+
+    /**
+     * y for the next positions of one sequence: all of the first, which see each other as in {@link #record}, or one behind them.
+     *
+     * @param x [n, hidden]
+     * @param positions of a length
+     * @param layer whose keys and values these are
+     * @param seen of the positions before, which takes these
+     */
+    NDArray next(NDArray x, IntFunction<Positions> positions, int layer, KeyValues seen) {
+        try (Scratch scratch = new Scratch()) {
+            int n = (int) x.getShape().get(0);
+            if (seen.filled() == 0) {
+                Tape tape = record(x, 1, positions.apply(n));
+                seen.put(layer, tape.keys(), tape.values());
+                return scratch.keep(output(tape, 1));
+            }
+            int to = seen.filled() + n;
+            Positions here = positions.apply(seen.positions()).at(seen.filled());
+            NDArray queries = byKeyHead(rotated(linear(x, q, qBias), qNorm, spec.heads(), 1, here), 1).muli(scale());
+            seen.put(layer, byKeyHead(rotated(linear(x, k, kBias), kNorm, spec.kvHeads(), 1, here), 1),
+                    byKeyHead(linear(x, v, vBias).reshape(1, -1, spec.kvHeads(), spec.headDim()), 1));
+            NDArray p = queries.matMul(seen.keys(layer, to).transpose(0, 2, 1)).softmax(-1);
+            return scratch.keep(linear(byToken(p.matMul(seen.values(layer, to)), spec.heads(), 1), o, oBias));
         }
     }
 

@@ -92,14 +92,34 @@ public final class DecoderLayer {
     /** @param tapes where to leave what {@link #backward} needs again, or {@code null} */
     Result forward(NDArray x, TokenBatch batch, ExpertObserver observer, Tapes.Slot tapes) {
         try (Scratch scratch = new Scratch()) {
-            NDArray h = attended(x, batch, tapes);
-            NDArray n = norm2.forward(h);
-            Result mlp = moe == null ? new Result(dense.forward(n, tapes, 0), null, null) : moe.forward(n, batch, observer, tapes);
-            NDArray y = mlp.y().addi(h);
-            NotFiniteException.requireFinite(y.abs().max().toType(DataType.FLOAT64, false).getDouble(),
-                    "output of layer " + spec.index());
-            return new Result(scratch.keep(y), mlp.selected(), moe == null ? null : scratch.keep(mlp.routerWeights()));
+            Result mlp = behindAttention(attended(x, batch, tapes), batch, observer, tapes);
+            return new Result(scratch.keep(mlp.y()), mlp.selected(), moe == null ? null : scratch.keep(mlp.routerWeights()));
         }
+    }
+
+    /**
+     * Forward for the next positions of one sequence.
+     *
+     * @param x of those positions, [n, hidden]
+     * @param batch their tokens
+     * @param seen of the positions before, which is told these
+     * @return the next layer's input, [n, hidden]
+     * @throws NotFiniteException when the output is not a number
+     */
+    NDArray next(NDArray x, TokenBatch batch, KeyValues seen) {
+        try (Scratch scratch = new Scratch()) {
+            NDArray h = attention.next(norm1.forward(x), decoder::positions, spec.index(), seen).addi(x);
+            return scratch.keep(behindAttention(h, batch, ExpertObserver.NONE, null).y());
+        }
+    }
+
+    /** y of h, and the routing. */
+    private Result behindAttention(NDArray h, TokenBatch batch, ExpertObserver observer, Tapes.Slot tapes) {
+        NDArray n = norm2.forward(h);
+        Result mlp = moe == null ? new Result(dense.forward(n, tapes, 0), null, null) : moe.forward(n, batch, observer, tapes);
+        NDArray y = mlp.y().addi(h);
+        NotFiniteException.requireFinite(y.abs().max().toType(DataType.FLOAT64, false).getDouble(), "output of layer " + spec.index());
+        return new Result(y, mlp.selected(), mlp.routerWeights());
     }
 
     /** h; with tapes, it belongs to them together with what was made on the way to it. */

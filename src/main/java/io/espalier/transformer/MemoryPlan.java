@@ -52,9 +52,30 @@ public record MemoryPlan(Compute compute, int sequencesPerBatch, boolean spill, 
      *
      * @param sequences of the pass
      * @param sequenceLength tokens each
-     * @param reverse whether there is a reverse sweep, which keeps every layer's input
+     * @param kind what happens to them
      */
-    public record Work(int sequences, int sequenceLength, boolean reverse) {}
+    public record Work(int sequences, int sequenceLength, Kind kind) {
+
+        /** A forward pass, perhaps with a reverse sweep, which keeps every layer's input. */
+        public Work(int sequences, int sequenceLength, boolean reverse) {
+            this(sequences, sequenceLength, reverse ? Kind.REVERSE : Kind.FORWARD);
+        }
+
+        boolean reverse() {
+            return kind == Kind.REVERSE;
+        }
+
+        boolean decodes() {
+            return kind == Kind.DECODE;
+        }
+    }
+
+    /** What is done with sequences. */
+    public enum Kind {
+        FORWARD, REVERSE,
+        /** {@link GreedyDecoding}: one sequence a micro-batch, keys and values of all positions in memory, of a layer what is selected. */
+        DECODE
+    }
 
     /** The budget cannot hold even one expert and one sequence. */
     public static final class BudgetTooSmallException extends RuntimeException {
@@ -87,12 +108,12 @@ public record MemoryPlan(Compute compute, int sequencesPerBatch, boolean spill, 
     public static MemoryPlan of(DecoderSpec spec, Work work, Device device, Precision precision, int lanes, long budget) {
         Estimate estimate = new Estimate(spec, work, precision);
         MemoryPlan smallest = null;
-        int most = Math.max(1, Math.min(work.sequences(), MICRO_BATCH_TOKENS / work.sequenceLength()));
+        int most = work.decodes() ? 1 : Math.max(1, Math.min(work.sequences(), MICRO_BATCH_TOKENS / work.sequenceLength()));
         for (int lane = lanes; lane >= 1; lane = lane == 1 ? 0 : lane / 2) {
             for (int sequences = most; sequences >= 1; sequences /= 2) {
                 for (boolean spill : new boolean[]{false, true}) {
                     for (Residency residency : Residency.values()) {
-                        if (device.equals(Device.cpu()) && !suitsCpu(residency, Math.ceilDiv(work.sequences(), sequences), lane)) {
+                        if (!suits(work, device, residency, Math.ceilDiv(work.sequences(), sequences), lane)) {
                             continue;
                         }
                         MemoryPlan plan = estimate.plan(device, lane, sequences, spill, residency);
@@ -107,11 +128,15 @@ public record MemoryPlan(Compute compute, int sequencesPerBatch, boolean spill, 
         throw new BudgetTooSmallException(budget, smallest.bytes);
     }
 
-    /** On the CPU, converting ahead takes the very cores that compute; and where few micro-batches use a layer, loading it whole does not pay. */
-    private static boolean suitsCpu(Residency residency, int microBatches, int lanes) {
+    /**
+     * On the CPU, converting ahead takes the very cores that compute; and where few micro-batches use a layer, loading it whole does not pay. A single
+     * position uses few experts of a layer on any device.
+     */
+    private static boolean suits(Work work, Device device, Residency residency, int microBatches, int lanes) {
+        boolean cpu = device.equals(Device.cpu());
         return switch (residency) {
-            case TWO_LAYERS -> false;
-            case ONE_LAYER -> microBatches > 2 * lanes;
+            case TWO_LAYERS -> !cpu && !work.decodes();
+            case ONE_LAYER -> !work.decodes() && (!cpu || microBatches > 2 * lanes);
             case ONE_EXPERT -> true;
         };
     }
@@ -164,15 +189,23 @@ public record MemoryPlan(Compute compute, int sequencesPerBatch, boolean spill, 
                     + (residency == Residency.ONE_EXPERT
                             ? lanes * Math.max(largest, Math.min(experts, ExpertGroup.WEIGHTS_AT_ONCE * m))
                             : 0);
-            long states = spill
-                    ? 0
-                    : (long) ForwardPass.slots(spec.layers().size(), lowest()) * work.sequences() * work.sequenceLength()
-                            * spec.hiddenSize() * a;
+            long states = work.decodes()
+                    ? decoding(a)
+                    : spill
+                            ? 0
+                            : (long) ForwardPass.slots(spec.layers().size(), lowest()) * work.sequences() * work.sequenceLength()
+                                    * spec.hiddenSize() * a;
             long activations = lanes * activations(Math.min(sequences, work.sequences()) * (long) work.sequenceLength(), a, m);
             int headRows = (int) Math.max(1, Math.min(spec.vocabSize(), head / (spec.hiddenSize() * m)));
             Compute compute = new Compute(device, precision, lanes, residency != Residency.ONE_EXPERT, residency == Residency.TWO_LAYERS,
                     headRows);
             return new MemoryPlan(compute, sequences, spill, 0, weights + states + activations + activations / 4);
+        }
+
+        /** Keys and values of all positions, and the residual stream going into a layer and coming out. */
+        private long decoding(long a) {
+            long positions = (long) work.sequences() * work.sequenceLength();
+            return KeyValues.bytes(spec, positions, (int) a) + 2 * positions * spec.hiddenSize() * a;
         }
 
         /** The lowest layer of the reverse sweep; the number of layers for none. */

@@ -4,6 +4,7 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDArrays;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.index.NDIndex;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 
@@ -38,6 +39,12 @@ record Positions(NDArray cos, NDArray sin, NDArray mask) {
                     scratch.keep(manager.create(sin, table).toType(compute, false)),
                     scratch.keep(manager.create(mask, new Shape(length, length)).toType(compute, false)));
         }
+    }
+
+    /** The tables of one position, for a query that looks everywhere. */
+    Positions at(int position) {
+        NDIndex one = new NDIndex().addAllDim().addSliceDim(position, position + 1);
+        return new Positions(cos.get(one), sin.get(one), null);
     }
 
     /** Rotates the two halves of every head: {@code (x1, x2) -> (x1 cos - x2 sin, x2 cos + x1 sin)}; x is [B, S, heads, headDim]. */

@@ -106,7 +106,7 @@ record Runs(PruningJobs jobs, Leases leases, PieceReports reports, Artifacts art
                 new PruningResult.Coverage(2048, 0, 50.5, List.of("3:17")), new PruningResult.Perplexity(6.5, 6.75, null, 2032), 0.0125,
                 new PruningResult.Digests("1".repeat(64), "2".repeat(64), null, "4".repeat(64), "5".repeat(64), "6".repeat(64)),
                 List.of(Loadability.stock("transformers 4", "one width"), Loadability.needs("transformers 5", "patience", "two widths")),
-                List.of());
+                null, List.of());
     }
 
     /** Longer than two pieces of the database's. */

@@ -220,7 +220,7 @@ class JobWalkTest {
 
     private static final io.espalier.recipe.PruningResult RESULT = new io.espalier.recipe.PruningResult(null, null, null, null, null, null,
             null,
-            null, null);
+            null, null, null);
 
     private void hold() {
         for (PruningJob job : jobs.list(null, null, 1000)) {

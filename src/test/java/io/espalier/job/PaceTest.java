@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.within;
 import java.time.Instant;
 import java.util.List;
 
+import io.espalier.recipe.Continuations;
 import io.espalier.recipe.MethodName;
 import io.espalier.recipe.Phase;
 import io.espalier.recipe.Precision;
@@ -19,7 +20,7 @@ class PaceTest {
     @Test
     void withoutAJobNothingIsSaid() {
         Paces.Estimate none = new Pace(List.of()).estimate(ahead("/m", 1000));
-        assertThat(none).isEqualTo(new Paces.Estimate(null, null, null, null, null, 0));
+        assertThat(none).isEqualTo(new Paces.Estimate(null, null, null, 0.0, null, null, 0));
     }
 
     @Test
@@ -45,14 +46,33 @@ class PaceTest {
     @Test
     void whatIsNotDoneTakesNoTime() {
         Paces.Estimate estimate = new Pace(List.of(done("/m", 20)))
-                .estimate(new Paces.Ahead("/m", MethodName.HEAPR, Precision.F32, null, 0, 0, 0L));
+                .estimate(new Paces.Ahead("/m", MethodName.HEAPR, Precision.F32, null, 0, 0, 0, 0L));
         assertThat(estimate.totalSeconds()).isZero();
     }
 
     @Test
     void jobsOfAnotherMethodOrPrecisionSayNothing() {
-        Paces.Ahead ahead = new Paces.Ahead("/m", MethodName.FREQUENCY, Precision.BF16, 1000L, 2000, 0, 7200L);
+        Paces.Ahead ahead = new Paces.Ahead("/m", MethodName.FREQUENCY, Precision.BF16, 1000L, 2000, 0, 0, 7200L);
         assertThat(new Pace(List.of(done("/m", 20))).estimate(ahead).calibrateSeconds()).isNull();
+    }
+
+    @Test
+    void whatDecodingTookIsNotCountedAsChecking() {
+        Pace.Done plain = done("/m", 20);
+        List<Integer> five = List.of(1, 2, 3, 4, 5);
+        Continuations.Passage said = new Continuations.Passage(null, five);
+        Continuations first = Continuations.of(List.of(new Continuations.Continued(0, said, said, said, said, 5)), 6);
+        Continuations second = Continuations.of(List.of(new Continuations.Continued(0, said, said, said, said, 5)), 4);
+        PruningResult result = plain.result().with(first);
+        result = result.with(List.of(result.with(second).as(null)));
+        Pace.Done spoken = new Pace.Done("/m", MethodName.HEAPR, Precision.F32, false, List.of(plain.phases().getLast()), result);
+        Paces.Estimate estimate = new Pace(List.of(spoken))
+                .estimate(new Paces.Ahead("/m", MethodName.HEAPR, Precision.F32, 1000L, 0, 3000, 30, 0L));
+        // 15 tokens of three models in 6 + 4 seconds; 1500 checked in what is left of 15
+        assertThat(estimate.continueSeconds()).isCloseTo(20, within(1e-9));
+        assertThat(estimate.checkSeconds()).isCloseTo(10, within(1e-9));
+        assertThat(new Pace(List.of(plain)).estimate(new Paces.Ahead("/m", MethodName.HEAPR, Precision.F32, 1000L, 0, 0, 1, 0L))
+                .continueSeconds()).isNull();
     }
 
     /** 2000 tokens calibrated, 1500 checked in 15 s, 3600 bytes written in a second; 1000 parameters work for a token. */
@@ -60,7 +80,7 @@ class PaceTest {
         Instant calibrated = BEGIN.plusSeconds(calibrateSeconds);
         PruningResult result = new PruningResult(new PruningResult.Size(4000, 1000, 10, 8000), new PruningResult.Size(3000, 900, 8, 3600),
                 null, new PruningResult.Coverage(2000, 1, 1, List.of()), new PruningResult.Perplexity(6, 7, 8.0, 500), null, null, null,
-                null);
+                null, null);
         return new Pace.Done(model, MethodName.HEAPR, Precision.F32, true,
                 List.of(new PhaseTimes(Phase.CALIBRATE, BEGIN, calibrated),
                         new PhaseTimes(Phase.CUT, calibrated, calibrated.plusSeconds(1)),
@@ -71,7 +91,6 @@ class PaceTest {
     /** 1000 tokens to calibrate, 100 to check, 7200 bytes to write. */
     private static Paces.Ahead ahead(String model, Integer activeParameters) {
         return new Paces.Ahead(model, MethodName.HEAPR, Precision.F32, activeParameters == null ? null : activeParameters.longValue(), 1000,
-                100,
-                7200L);
+                100, 0, 7200L);
     }
 }

@@ -36,7 +36,7 @@ final class FakeRun {
             new PruningResult.Achieved(new BigDecimal("0.50"), Budget.RatioOf.ROUTED_ATOMS, 5, 0.5, 0.4, 0.4, 1, 3, 0, 0, 1), null, null,
             0.125,
             new PruningResult.Digests("a".repeat(64), "b".repeat(64), null, "c".repeat(64), "d".repeat(64), "e".repeat(64)), List.of(),
-            List.of());
+            null, List.of());
 
     private FakeRun() {}
 
