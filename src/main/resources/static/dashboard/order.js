@@ -39,7 +39,11 @@ export async function order(place, { signal }) {
     recipe.evaluation = { corpus: null, windows: 16, ...recipe.evaluation, corpus: evaluation.value, sequence_length: Number(length.value) };
     const tokens = Math.max(1, Math.min(32, Math.floor(Number(length.value) / 2)));
     if (prompts.value === "0") delete recipe.evaluation.continuations;
-    else recipe.evaluation.continuations = { prompt_tokens: tokens, tokens, ...recipe.evaluation.continuations, prompts: Number(prompts.value) };
+    else {
+      const written = recipe.evaluation.continuations;
+      const fits = written?.prompt_tokens + written?.tokens <= Number(length.value);
+      recipe.evaluation.continuations = { prompt_tokens: tokens, tokens, ...(fits ? written : {}), prompts: Number(prompts.value) };
+    }
   }
 
   /** A field changes its own words in the order and leaves what else was written there. */

@@ -6,6 +6,7 @@ import java.util.Map;
 
 import io.espalier.OfficeTest;
 import io.espalier.Orders;
+import io.espalier.job.Leases;
 import io.espalier.job.PruningJobs;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -20,6 +21,8 @@ class QueueDepthTest {
 
     @Autowired
     private PruningJobs jobs;
+    @Autowired
+    private Leases leases;
     @Autowired
     private JdbcTemplate jdbc;
 
@@ -36,7 +39,7 @@ class QueueDepthTest {
         jobs.pause(job);
         assertThat(depth()).as("paused").isZero();
         jobs.resume(job);
-        assertThat(jobs.claim(jdbc.queryForObject("select max(task_instance) from scheduled_tasks", String.class), "w", "cpu")).isPresent();
+        assertThat(leases.claim(jdbc.queryForObject("select max(task_instance) from scheduled_tasks", String.class), "w", "cpu")).isPresent();
         assertThat(depth()).as("running").isEqualTo(1);
         jobs.cancel(job);
         assertThat(depth()).as("cancelled, and its worker does not know yet").isEqualTo(1);
