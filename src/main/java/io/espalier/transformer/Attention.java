@@ -21,8 +21,8 @@ import io.espalier.architecture.DecoderSpec.QkNorm;
 record Attention(AttentionSpec spec, NDArray q, NDArray k, NDArray v, NDArray o, NDArray qBias, NDArray kBias, NDArray vBias, NDArray oBias,
         RmsNorm qNorm, RmsNorm kNorm) {
 
-    /** The S x S matrices of as many key heads at once as fit into this many numbers: what bounds the memory of a long sequence. */
-    private static final long SCORES_AT_ONCE = 4L << 20;
+    /** Scores of as many key heads at once as fit into this many numbers, each with the queries of {@link Positions#QUERIES_AT_ONCE} positions. */
+    private static final long SCORES_AT_ONCE = 1 << 20;
 
     static Attention load(Weights weights, String prefix, AttentionSpec spec, double eps) {
         String at = prefix + ".self_attn.";
@@ -75,10 +75,7 @@ record Attention(AttentionSpec spec, NDArray q, NDArray k, NDArray v, NDArray o,
             NDArray values = scratch.keep(byKeyHead(linear(x, v, vBias).reshape(batch, -1, spec.kvHeads(), spec.headDim()), batch));
             NDList mixed = new NDList();
             for (NDIndex heads : blocks(keys)) {
-                try (Scratch block = new Scratch()) {
-                    NDArray p = Kernels.probabilities(queries.get(heads), keys.get(heads), positions.mask());
-                    mixed.add(block.keep(p.matMul(values.get(heads))));
-                }
+                mixed.add(Kernels.attend(queries.get(heads), keys.get(heads), values.get(heads), positions.mask()));
             }
             boolean norm = qNorm != null;
             return new Tape(norm ? scratch.keep(rawQueries) : null, norm ? scratch.keep(rawKeys) : null, queries, keys, values,
@@ -128,16 +125,11 @@ record Attention(AttentionSpec spec, NDArray q, NDArray k, NDArray v, NDArray o,
             NDList dKeys = new NDList();
             NDList dValues = new NDList();
             for (NDIndex heads : blocks(tape.keys())) {
-                try (Scratch block = new Scratch()) {
-                    NDArray qh = tape.queries().get(heads);
-                    NDArray kh = tape.keys().get(heads);
-                    NDArray dm = dMixed.get(heads);
-                    NDArray p = Kernels.probabilities(qh, kh, positions.mask());
-                    dValues.add(block.keep(p.transpose(0, 2, 1).matMul(dm)));
-                    NDArray ds = Kernels.softmaxGradient(p, dm.matMul(tape.values().get(heads).transpose(0, 2, 1)));
-                    dQueries.add(block.keep(ds.matMul(kh).muli(scale())));
-                    dKeys.add(block.keep(ds.transpose(0, 2, 1).matMul(qh)));
-                }
+                NDList d = Kernels.attendReverse(tape.queries().get(heads), tape.keys().get(heads), tape.values().get(heads),
+                        positions.mask(), dMixed.get(heads));
+                dQueries.add(d.get(0).muli(scale()));
+                dKeys.add(d.get(1));
+                dValues.add(d.get(2));
             }
             // back through rotation, norm and projections
             NDArray dx = projectedBack(rotatedBack(dQueries, tape.rawQueries(), qNorm, spec.heads(), batch, positions), q, null);
@@ -209,7 +201,7 @@ record Attention(AttentionSpec spec, NDArray q, NDArray k, NDArray v, NDArray o,
         long n = keys.getShape().get(0);
         long s = keys.getShape().get(1);
         long group = spec.heads() / spec.kvHeads();
-        long atOnce = Math.max(1, SCORES_AT_ONCE / (group * s * s));
+        long atOnce = Math.max(1, SCORES_AT_ONCE / (group * Math.min(s, Positions.QUERIES_AT_ONCE) * s));
         java.util.List<NDIndex> blocks = new java.util.ArrayList<>();
         for (long from = 0; from < n; from += atOnce) {
             blocks.add(new NDIndex().addSliceDim(from, Math.min(n, from + atOnce)));

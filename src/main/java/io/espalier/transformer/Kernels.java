@@ -98,27 +98,70 @@ final class Kernels {
                 _0 = torch.mm(dys[i], wd[i], out=das[i])
               return torch.mul_(da, torch.type_as(torch.index_select(r, 0, slots), da))
             def sums_of_squares(self: __torch__.Ops, x: Tensor, counts: List[int]) -> Tensor:
-              squares = torch.split_with_sizes(torch.square(torch.to(x, 7)), counts)
+              squares = torch.split_with_sizes(torch.square_(torch.to(x, 7, False, True)), counts)
               sums = annotate(List[Tensor], [])
               for i in range(torch.len(counts)):
                 _0 = torch.append(sums, torch.sum(squares[i], [0]))
               return torch.stack(sums)
             def reverse(self: __torch__.Ops, g: Tensor, u: Tensor, dy: Tensor, r: Tensor, wg: Tensor, wu: Tensor, wd: Tensor) -> List[Tensor]:
               s = torch.silu(g)
-              a = torch.mul(s, u)
               da = torch.matmul(torch.type_as(dy, wd), wd)
-              dr = torch.sum(torch.type_as(torch.mul(a, da), dy), [1], True)
+              dr = torch.sum(torch.type_as(torch.mul_(torch.mul(s, u), da), r), [1], True)
               da0 = torch.mul_(da, torch.type_as(r, da))
               dg = torch.silu_backward(torch.mul(u, da0), g)
               du = torch.mul_(s, da0)
               dx = torch.addmm_(torch.matmul(dg, wg), du, wu)
-              return [a, da0, dr, torch.type_as(dx, dy)]
-            def probabilities(self: __torch__.Ops, q: Tensor, k: Tensor, mask: Tensor) -> Tensor:
+              return [dr, torch.type_as(dx, r)]
+            def split(self: __torch__.Ops, w: Tensor, size: int, dim: int) -> List[Tensor]:
+              return torch.split(w, size, dim)
+            def probabilities(self: __torch__.Ops, q: Tensor, k: Tensor, mask: Tensor, rows: int) -> Tensor:
+              s = torch.bmm(q, torch.transpose(k, 1, 2))
+              to = torch.size(k, 1)
+              diagonal = torch.narrow(torch.view(s, [torch.size(k, 0), -1, rows, to]), 3, to - rows, rows)
+              _0 = torch.add_(diagonal, torch.narrow(torch.narrow(mask, 0, 0, rows), 1, 0, rows))
+              return torch.softmax(s, -1)
+            def attend(self: __torch__.Ops, q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
+              n = torch.size(k, 0)
               s = torch.size(k, 1)
-              scores = torch.view(torch.bmm(q, torch.transpose(k, 1, 2)), [-1, s, s])
-              return torch.view(torch.softmax(torch.add_(scores, mask), -1), [torch.size(k, 0), -1, s])
-            def softmax_gradient(self: __torch__.Ops, p: Tensor, dp: Tensor) -> Tensor:
-              return torch._softmax_backward_data(dp, p, -1, ops.prim.dtype(p))
+              d = torch.size(k, 2)
+              b = torch.size(mask, 0)
+              o = torch.empty_like(q)
+              qs = torch.view(q, [n, -1, s, d])
+              os = torch.view(o, [n, -1, s, d])
+              for i in range((s + b - 1) // b):
+                at = i * b
+                rows = min(b, s - at)
+                to = at + rows
+                qb = torch.reshape(torch.narrow(qs, 2, at, rows), [n, -1, d])
+                p = self.probabilities(qb, torch.narrow(k, 1, 0, to), mask, rows)
+                ob = torch.bmm(p, torch.narrow(v, 1, 0, to))
+                _0 = torch.copy_(torch.narrow(os, 2, at, rows), torch.view(ob, [n, -1, rows, d]))
+              return o
+            def attend_reverse(self: __torch__.Ops, q: Tensor, k: Tensor, v: Tensor, mask: Tensor, do: Tensor) -> List[Tensor]:
+              n = torch.size(k, 0)
+              s = torch.size(k, 1)
+              d = torch.size(k, 2)
+              b = torch.size(mask, 0)
+              dq = torch.empty_like(q)
+              dk = torch.zeros_like(k)
+              dv = torch.zeros_like(v)
+              qs = torch.view(q, [n, -1, s, d])
+              dqs = torch.view(dq, [n, -1, s, d])
+              dos = torch.view(do, [n, -1, s, d])
+              for i in range((s + b - 1) // b):
+                at = i * b
+                rows = min(b, s - at)
+                to = at + rows
+                qb = torch.reshape(torch.narrow(qs, 2, at, rows), [n, -1, d])
+                dob = torch.reshape(torch.narrow(dos, 2, at, rows), [n, -1, d])
+                kb = torch.narrow(k, 1, 0, to)
+                p = self.probabilities(qb, kb, mask, rows)
+                _0 = torch.add_(torch.narrow(dv, 1, 0, to), torch.bmm(torch.transpose(p, 1, 2), dob))
+                dp = torch.bmm(dob, torch.transpose(torch.narrow(v, 1, 0, to), 1, 2))
+                ds = torch._softmax_backward_data(dp, p, -1, ops.prim.dtype(p))
+                _1 = torch.copy_(torch.narrow(dqs, 2, at, rows), torch.view(torch.bmm(ds, kb), [n, -1, rows, d]))
+                _2 = torch.add_(torch.narrow(dk, 1, 0, to), torch.bmm(torch.transpose(ds, 1, 2), qb))
+              return [dq, dk, dv]
             """;
 
     private static final NDManager MANAGER = NDManager.newBaseManager();
@@ -156,14 +199,25 @@ final class Kernels {
         return call("project", a, down, like).get(0);
     }
 
-    /** softmax(q k' + mask): q [n, G S, D], k [n, S, D], mask [S, S] to [n, G S, S]. */
-    static NDArray probabilities(NDArray q, NDArray k, NDArray mask) {
-        return call("probabilities", q, k, mask).get(0);
+    /**
+     * {@link Attention}'s {@code softmax(q k' + mask) v}, as many queries at a time as the mask has rows, and of the keys only those that they may look at.
+     *
+     * @param q [n, G S, D]; k and v [n, S, D]
+     * @param mask 0 and minus infinity, for the keys beside the queries
+     * @return [n, G S, D]
+     */
+    static NDArray attend(NDArray q, NDArray k, NDArray v, NDArray mask) {
+        return call("attend", q, k, v, mask).get(0);
     }
 
-    /** Back through a softmax over the last axis: p (dp - sum(p dp)). */
-    static NDArray softmaxGradient(NDArray p, NDArray dp) {
-        return call("softmax_gradient", p, dp).get(0);
+    /** The gradients of {@link #attend} with respect to q, k and v; the probabilities p are computed again. */
+    static NDList attendReverse(NDArray q, NDArray k, NDArray v, NDArray mask, NDArray gradient) {
+        return call("attend_reverse", q, k, v, mask, gradient);
+    }
+
+    /** Views of consecutive rows (dimension 0) or columns (1), {@code size} of them each. */
+    static NDList split(NDArray w, int size, int dimension) {
+        return run(manager(w), "split", tensor(w), IValue.from((long) size), IValue.from((long) dimension));
     }
 
     /** What {@link #taped} computes, of several MLPs at once, each for its own rows of x: g and u, [n, width]. */
@@ -213,7 +267,7 @@ final class Kernels {
     /**
      * A gated MLP in reverse; {@link GatedMlp#reverse} says what it computes.
      *
-     * @return a and da [n, width] in the weights' type, dr [n, 1] and dx [n, hidden] in dy's
+     * @return dr [n, 1] and dx [n, hidden] in r's type
      */
     static NDList reverse(NDArray g, NDArray u, NDArray dy, NDArray r, NDArray gate, NDArray up, NDArray down) {
         return call("reverse", g, u, dy, r, gate, up, down);

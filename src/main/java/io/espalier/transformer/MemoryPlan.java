@@ -262,10 +262,10 @@ public record MemoryPlan(Compute compute, int sequencesPerBatch, boolean spill, 
             return through + Math.max(attention, mlp);
         }
 
-        /** The causal mask, and p, dp and dscores of all queries of one key head, which Attention takes together however long the sequence is. */
+        /** p, dp and dscores of a block of queries of one key head. */
         private long scores(long a) {
-            long square = (long) work.sequenceLength() * work.sequenceLength() * a;
-            return square + 3 * square * (spec.attention().heads() / spec.attention().kvHeads());
+            long queries = Math.min(work.sequenceLength(), Positions.QUERIES_AT_ONCE);
+            return 3 * queries * work.sequenceLength() * (spec.attention().heads() / spec.attention().kvHeads()) * a;
         }
 
         /** g, u, silu(g), a, da and two temporaries of the width; x, dy, dx and two temporaries of the residual stream; at worst all tokens go here. */

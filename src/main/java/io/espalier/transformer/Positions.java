@@ -13,31 +13,38 @@ import ai.djl.ndarray.types.Shape;
  *
  * @param cos cosines of position * theta^(-2i/headDim), [1, S, 1, headDim / 2]
  * @param sin sines of the same
- * @param mask 0 where a query may look, minus infinity where it may not, [S, S]
+ * @param mask of the queries of a block of Q = min(S, {@link #QUERIES_AT_ONCE}) positions and the keys of the same: 0 where a query may look, minus
+ *        infinity where it may not, [Q, Q]
  */
 record Positions(NDArray cos, NDArray sin, NDArray mask) {
 
-    /** The longest sequence: its mask, float32, fills the longest buffer that Java has. */
+    /** The longest sequence that is taken; what is longer was never computed here. */
     static final int LONGEST = 23_170;
+
+    /** Positions whose queries are computed at once: they look at no key behind the block's end, and those products are not computed. */
+    static final int QUERIES_AT_ONCE = 128;
 
     static Positions of(int length, int headDim, double theta, DataType compute, NDManager manager) {
         int half = headDim / 2;
         double[] cos = new double[length * half];
         double[] sin = new double[length * half];
-        float[] mask = new float[length * length];
+        int block = Math.min(length, QUERIES_AT_ONCE);
+        float[] mask = new float[block * block];
         for (int t = 0; t < length; t++) {
             for (int i = 0; i < half; i++) {
                 double angle = t * Math.pow(theta, -2.0 * i / headDim);
                 cos[t * half + i] = Math.cos(angle);
                 sin[t * half + i] = Math.sin(angle);
             }
-            java.util.Arrays.fill(mask, t * length + t + 1, (t + 1) * length, Float.NEGATIVE_INFINITY);
+        }
+        for (int t = 0; t < block; t++) {
+            java.util.Arrays.fill(mask, t * block + t + 1, (t + 1) * block, Float.NEGATIVE_INFINITY);
         }
         Shape table = new Shape(1, length, 1, half);
         try (Scratch scratch = new Scratch()) {
             return new Positions(scratch.keep(manager.create(cos, table).toType(compute, false)),
                     scratch.keep(manager.create(sin, table).toType(compute, false)),
-                    scratch.keep(manager.create(mask, new Shape(length, length)).toType(compute, false)));
+                    scratch.keep(manager.create(mask, new Shape(block, block)).toType(compute, false)));
         }
     }
 

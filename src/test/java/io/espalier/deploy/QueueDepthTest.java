@@ -39,7 +39,8 @@ class QueueDepthTest {
         jobs.pause(job);
         assertThat(depth()).as("paused").isZero();
         jobs.resume(job);
-        assertThat(leases.claim(jdbc.queryForObject("select max(task_instance) from scheduled_tasks", String.class), "w", "cpu")).isPresent();
+        assertThat(leases.claim(jdbc.queryForObject("select max(task_instance) from scheduled_tasks", String.class), "w", "cpu"))
+                .isPresent();
         assertThat(depth()).as("running").isEqualTo(1);
         jobs.cancel(job);
         assertThat(depth()).as("cancelled, and its worker does not know yet").isEqualTo(1);

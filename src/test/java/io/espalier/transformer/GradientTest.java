@@ -47,9 +47,7 @@ class GradientTest {
                 worst = Math.max(worst, Math.abs(difference - dx[i]) / (1 + Math.abs(dx[i])));
             }
             assertThat(worst).isLessThan(1e-8);
-            // what the statistics are made of: a as forward computes it, da = r W_d' dE, dr = dE . E
-            assertThat(reverse.a().toDoubleArray()).containsExactly(expert.activations(x).toDoubleArray(), within(1e-14));
-            assertThat(reverse.da().toDoubleArray()).containsExactly(de.matMul(expert.down()).mul(r).toDoubleArray(), within(1e-14));
+            // dr = dE . E
             assertThat(reverse.dr().toDoubleArray()).containsExactly(expert.forward(x).mul(de).sum(new int[]{1}).toDoubleArray(),
                     within(1e-12));
         }
