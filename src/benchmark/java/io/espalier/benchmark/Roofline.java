@@ -15,8 +15,8 @@ import io.espalier.transformer.ProductPeak;
  * <pre>
  *   experts, shared one too     forward 3 products of [n, hidden] x [hidden, width]; reverse 3: da, dx twice, with gate and up on the tape;
  *                               in the lowest layer 1, da of the routed ones
- *   attention                   forward 4 projections and 2 products of [S, D] x [D, S] a head; reverse 4 + 5, one of them again, in all layers
- *                               but the lowest
+ *   attention                   forward 4 projections and 2 products of [S, D] x [D, keys] a head; reverse 4 + 5, one of them again, in all layers
+ *                               but the lowest; keys: those that a block of 128 queries may look at, half of S and half a block
  *   head                        2 products of [T, hidden] x [hidden, vocabulary]
  * </pre>
  */
@@ -26,6 +26,9 @@ final class Roofline {
     private static final int[] PEAK_ROWS = {1024, 136};
 
     private static final double PEAK_SECONDS = 2;
+
+    /** Of the product's attention. */
+    private static final double QUERIES_AT_ONCE = 128;
 
     private Roofline() {}
 
@@ -72,7 +75,8 @@ final class Roofline {
             double experts = 2.0 * shape.hidden() * routed * shape.width();
             double mlp = experts + 2.0 * shape.hidden() * tokens * shape.layers() * shape.sharedWidth();
             double projections = shape.layers() * tokens * 2 * shape.hidden() * shape.headDim() * 2 * (shape.heads() + shape.kvHeads());
-            double scores = shape.layers() * sequences * shape.heads() * 2 * length * length * shape.headDim();
+            double keys = (length + Math.min(length, QUERIES_AT_ONCE)) / 2;
+            double scores = shape.layers() * sequences * shape.heads() * 2 * length * keys * shape.headDim();
             return 1e-9 * switch (part) {
                 case EXPERTS_FORWARD -> 3 * mlp;
                 case EXPERTS_REVERSE -> 3 * mlp * above + experts * (1 - above);
@@ -103,8 +107,6 @@ final class Roofline {
         rows.add(row("lanes idle", idle, idle / capacity, 0, Double.NaN, Double.NaN));
         rows.add(row("whole sweep", capacity, 1, total, total / capacity, total / capacity / (peak / lanes)));
         report.fact("sweep_wall_s", profile.seconds());
-        double read = 2 * work.shape().layers() * work.shape().layerBytes() / Report.GIB;
-        report.fact("weights_read_gib_per_s", read / Math.max(1e-9, profile.threadSeconds(Part.READING)));
         report.table("parts", List.of("part", "thread_s", "share_of_time", "gflop", "gflops_per_thread", "share_of_peak"), rows);
         if (!profile.unplaced().isEmpty()) {
             report.fact("other_is", profile.unplaced());

@@ -21,7 +21,7 @@ import ai.djl.ndarray.NDList;
 record GatedMlp(NDArray gate, NDArray up, NDArray down) {
 
     /** Width of a piece. Of the width alone, so that neither lanes nor memory change a bit. */
-    static final int ATOMS_AT_ONCE = 512;
+    static final int ATOMS_AT_ONCE = 1408;
 
     /** Input of the down projection: x [n, hidden] to a [n, width], in the weights' type. */
     NDArray activations(NDArray x) {

@@ -195,11 +195,18 @@ public record MemoryPlan(Compute compute, int sequencesPerBatch, boolean spill, 
                             ? 0
                             : (long) ForwardPass.slots(spec.layers().size(), lowest()) * work.sequences() * work.sequenceLength()
                                     * spec.hiddenSize() * a;
+            states += routerWeights(a);
             long activations = lanes * activations(Math.min(sequences, work.sequences()) * (long) work.sequenceLength(), a, m);
             int headRows = (int) Math.max(1, Math.min(spec.vocabSize(), head / (spec.hiddenSize() * m)));
             Compute compute = new Compute(device, precision, lanes, residency != Residency.ONE_EXPERT, residency == Residency.TWO_LAYERS,
                     headRows);
             return new MemoryPlan(compute, sequences, spill, 0, weights + states + activations + activations / 4);
+        }
+
+        /** What the lowest layer of the reverse sweep keeps of every token. */
+        private long routerWeights(long a) {
+            long positions = (long) work.sequences() * work.sequenceLength();
+            return lowest() < spec.layers().size() && spec.layers().get(lowest()).mlp() instanceof Moe moe ? positions * moe.topK() * a : 0;
         }
 
         /** Keys and values of all positions, and the residual stream going into a layer and coming out. */
@@ -253,8 +260,8 @@ public record MemoryPlan(Compute compute, int sequencesPerBatch, boolean spill, 
             long mlp = 0;
             for (LayerSpec layer : spec.layers()) {
                 mlp = Math.max(mlp, switch (layer.mlp()) {
-                    case Dense dense -> gated(t, dense.mlp().width(), a, m);
-                    case Moe moe -> Math.max(moe.shared() == null ? 0 : gated(t, moe.shared().width(), a, m),
+                    case Dense dense -> inPieces(t, dense.mlp().width(), a, m);
+                    case Moe moe -> Math.max(moe.shared() == null ? 0 : inPieces(t, moe.shared().width(), a, m),
                             gated(t, moe.experts().stream().mapToInt(ExpertTensors::width).max().orElse(0), a, m))
                             + t * a * (4L * moe.experts().size() + 2 * d);
                 });
@@ -266,6 +273,11 @@ public record MemoryPlan(Compute compute, int sequencesPerBatch, boolean spill, 
         private long scores(long a) {
             long queries = Math.min(work.sequenceLength(), Positions.QUERIES_AT_ONCE);
             return 3 * queries * work.sequenceLength() * (spec.attention().heads() / spec.attention().kvHeads()) * a;
+        }
+
+        /** Of a GatedMlp computed piece by piece: those of one, and the sum of the pieces before. What of it goes on a tape is counted there. */
+        private long inPieces(long t, long width, long a, long m) {
+            return gated(t, Math.min(width, GatedMlp.ATOMS_AT_ONCE), a, m) + t * spec.hiddenSize() * a;
         }
 
         /** g, u, silu(g), a, da and two temporaries of the width; x, dy, dx and two temporaries of the residual stream; at worst all tokens go here. */

@@ -10,6 +10,7 @@ import java.util.Random;
 import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.index.NDIndex;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import io.espalier.architecture.Architecture;
@@ -50,6 +51,39 @@ class GradientTest {
             // dr = dE . E
             assertThat(reverse.dr().toDoubleArray()).containsExactly(expert.forward(x).mul(de).sum(new int[]{1}).toDoubleArray(),
                     within(1e-12));
+        }
+    }
+
+    /** The slow twin: every atom as an MLP of its own. */
+    @ParameterizedTest
+    @ValueSource(booleans = {false, true})
+    void aWideMlpIsTheSumOfItsPieces(boolean taped) {
+        Random random = new Random(8);
+        int hidden = 6;
+        int width = 2 * GatedMlp.ATOMS_AT_ONCE + 3;
+        try (NDManager manager = NDManager.newBaseManager(Device.cpu()); Scratch _ = new Scratch(); Tapes tapes = new Tapes(0)) {
+            Tapes.Slot slot = taped ? tapes.slot(0, 0) : null;
+            GatedMlp wide = new GatedMlp(gaussian(manager, random, width, hidden), gaussian(manager, random, width, hidden),
+                    gaussian(manager, random, hidden, width));
+            NDArray x = gaussian(manager, random, 5, hidden);
+            NDArray dy = gaussian(manager, random, 5, hidden);
+            NDArray r = gaussian(manager, random, 5, 1);
+            NDArray y = x.zerosLike();
+            NDArray dx = x.zerosLike();
+            NDArray dr = r.zerosLike();
+            for (int atom = 0; atom < width; atom++) {
+                NDIndex row = Head.rows(atom, atom + 1);
+                NDIndex column = new NDIndex().addAllDim().addSliceDim(atom, atom + 1);
+                GatedMlp one = new GatedMlp(wide.gate().get(row), wide.up().get(row), wide.down().get(column));
+                y.addi(one.forward(x));
+                GatedMlp.Reverse reverse = one.reverse(x, dy, r, null, 0);
+                dx.addi(reverse.dx());
+                dr.addi(reverse.dr());
+            }
+            assertThat(wide.forward(x, slot, 0).toDoubleArray()).containsExactly(y.toDoubleArray(), within(1e-10));
+            GatedMlp.Reverse reverse = wide.reverse(x, dy, r, slot, 0);
+            assertThat(reverse.dx().toDoubleArray()).containsExactly(dx.toDoubleArray(), within(1e-10));
+            assertThat(reverse.dr().toDoubleArray()).containsExactly(dr.toDoubleArray(), within(1e-10));
         }
     }
 
