@@ -50,12 +50,8 @@ class SecuredTest {
         this.jdbc = jdbc;
     }
 
-    private static byte[] bytes(String text) {
-        return text.getBytes(StandardCharsets.UTF_8);
-    }
-
     private static Api.Answer post(Api who, String path, String json) {
-        return who.send("POST", path, bytes(json), "Content-Type", "application/json");
+        return who.send("POST", path, json.getBytes(StandardCharsets.UTF_8), "Content-Type", "application/json");
     }
 
     private String key(Api who, String name, String more) {
@@ -197,7 +193,7 @@ class SecuredTest {
         for (String operation : Permissions.operations()) {
             String method = operation.replaceAll(" .*", "");
             String path = operation.replaceAll(".* ", "").replaceAll("\\{[a-z]+}", "none");
-            Api.Answer answer = caller.send(method, path, method.matches("POST|PUT|PATCH") ? bytes("{") : null, "Content-Type",
+            Api.Answer answer = caller.send(method, path, method.matches("POST|PUT|PATCH") ? new byte[]{'{'} : null, "Content-Type",
                     Contract.IT.bodyType(operation));
             if (Permissions.isPublic(operation) || role.covers(Permissions.needed(operation))) {
                 assertThat(answer.header("WWW-Authenticate")).as(operation).isNull();
