@@ -15,7 +15,6 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.stream.Stream;
 
-import ai.djl.ndarray.NDArray;
 import io.espalier.architecture.Architecture;
 import io.espalier.checkpoint.Checkpoint;
 import io.espalier.corpus.TokenWindows;
@@ -41,11 +40,10 @@ import io.espalier.recipe.PruningRecipe;
 import io.espalier.recipe.Violation;
 import io.espalier.transformer.Compute;
 import io.espalier.transformer.Decoder;
-import io.espalier.transformer.ExpertObserver;
 import io.espalier.transformer.Fixture;
 import io.espalier.transformer.KeptAtoms;
 import io.espalier.transformer.RandomModel;
-import io.espalier.transformer.TokenBatch;
+import io.espalier.transformer.SlowDecoding;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -316,19 +314,7 @@ class ContinuationsTest {
 
     private static List<Integer> slow(Path model, List<Integer> prompt, int tokens) {
         int[] ids = prompt.stream().mapToInt(id -> id).toArray();
-        try (Checkpoint checkpoint = Checkpoint.open(model);
-                Decoder decoder = Decoder.open(checkpoint, Architecture.specOf(checkpoint), KeptAtoms.ALL, Compute.cpu())) {
-            for (int step = 0; step < tokens; step++) {
-                TokenBatch batch = TokenBatch.of(new int[][]{ids});
-                NDArray x = decoder.embed(batch);
-                for (int l = 0; l < decoder.spec().layers().size(); l++) {
-                    x = decoder.layer(l).forward(x, batch, ExpertObserver.NONE).y();
-                }
-                ids = Arrays.copyOf(ids, ids.length + 1);
-                ids[ids.length - 1] = (int) decoder.head().logits(x).get(ids.length - 2).argMax().getLong();
-            }
-        }
-        return Arrays.stream(ids).skip(prompt.size()).boxed().toList();
+        return Arrays.stream(SlowDecoding.continued(model, ids, tokens, Compute.cpu())).boxed().toList();
     }
 
     private static int[] ints(JsonNode list) {

@@ -65,21 +65,7 @@ class DecoderParityTest {
         JsonNode forward = JsonMapper.shared().readTree(fixture.reference("forward.json").toFile());
         int[] prompt = ints(forward.get("prompt_ids"));
         int[] greedy = ints(forward.get("greedy_ids"));
-        try (Checkpoint checkpoint = Checkpoint.open(fixture.model());
-                Decoder decoder = Decoder.open(checkpoint, Architecture.specOf(checkpoint), KeptAtoms.ALL, Compute.cpu())) {
-            int[] ids = prompt;
-            for (int step = 0; step < greedy.length; step++) {
-                TokenBatch batch = TokenBatch.of(new int[][]{ids});
-                NDArray x = decoder.embed(batch);
-                for (int l = 0; l < decoder.spec().layers().size(); l++) {
-                    x = decoder.layer(l).forward(x, batch, ExpertObserver.NONE).y();
-                }
-                long next = decoder.head().logits(x).get(ids.length - 1).argMax().getLong();
-                ids = Arrays.copyOf(ids, ids.length + 1);
-                ids[ids.length - 1] = (int) next;
-            }
-            assertThat(Arrays.copyOfRange(ids, prompt.length, ids.length)).isEqualTo(greedy);
-        }
+        assertThat(SlowDecoding.continued(fixture.model(), prompt, greedy.length, Compute.cpu())).isEqualTo(greedy);
     }
 
     private static double difference(NDArray given, float[] expected, int from) {

@@ -11,7 +11,6 @@ import java.util.Set;
 import java.util.stream.IntStream;
 
 import ai.djl.Device;
-import ai.djl.ndarray.NDArray;
 import io.espalier.architecture.Architecture;
 import io.espalier.checkpoint.Checkpoint;
 import org.junit.jupiter.api.Test;
@@ -59,7 +58,8 @@ class GreedyDecodingTest {
         int[][] prompts = IntStream.of(1, 2, 9, 20).mapToObj(length -> random.ints(length, 0, 50).toArray()).toArray(int[][]::new);
         int[][] found = decode(written, Compute.checking(), prompts, 30, Set.of());
         for (int p = 0; p < prompts.length; p++) {
-            assertThat(found[p]).as("behind %d tokens", prompts[p].length).isEqualTo(slow(written, prompts[p], 30));
+            assertThat(found[p]).as("behind %d tokens", prompts[p].length)
+                    .isEqualTo(SlowDecoding.continued(written, prompts[p], 30, Compute.checking()));
         }
     }
 
@@ -132,25 +132,6 @@ class GreedyDecodingTest {
                 GreedyDecoding decoding = new GreedyDecoding(decoder, prompts, tokens, ends)) {
             return decoding.run(NOBODY);
         }
-    }
-
-    /** The twin: each token by a whole forward pass. */
-    private static int[] slow(Path model, int[] prompt, int tokens) {
-        int[] ids = prompt;
-        try (Checkpoint checkpoint = Checkpoint.open(model);
-                Decoder decoder = Decoder.open(checkpoint, Architecture.specOf(checkpoint), KeptAtoms.ALL, Compute.checking())) {
-            for (int step = 0; step < tokens; step++) {
-                TokenBatch batch = TokenBatch.of(new int[][]{ids});
-                NDArray x = decoder.embed(batch);
-                for (int l = 0; l < decoder.spec().layers().size(); l++) {
-                    x = decoder.layer(l).forward(x, batch, ExpertObserver.NONE).y();
-                }
-                long next = decoder.head().logits(x).get(ids.length - 1).argMax().getLong();
-                ids = Arrays.copyOf(ids, ids.length + 1);
-                ids[ids.length - 1] = (int) next;
-            }
-        }
-        return Arrays.copyOfRange(ids, prompt.length, ids.length);
     }
 
     private static int[] ints(JsonNode list) {
